@@ -1,0 +1,1 @@
+//! Tillage's DuckDB extension.

@@ -1,0 +1,100 @@
+//! `events.jsonl`: one JSON object a line, appended while a run goes on. The file is the truth; every panel reads it.
+
+use crate::error::EngineError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Every step was taken.
+    Completed,
+    /// Stopped on request; a checkpoint was written and the run can be resumed.
+    Stopped,
+}
+
+/// One line of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Event {
+    /// The engine began or resumed; the first line of each attempt.
+    Started {
+        /// RFC 3339, UTC.
+        time: String,
+        pid: u32,
+        engine: String,
+        device: String,
+        threads: usize,
+        /// The last step that was already done; 0 in a fresh run.
+        step: u64,
+        total_steps: u64,
+        parameters: u64,
+        trainable: u64,
+        train_rows: u64,
+        train_tokens: u64,
+        valid_rows: u64,
+        /// Planned peak of the process, bytes.
+        planned_bytes: u64,
+    },
+    /// One optimiser step.
+    Step {
+        step: u64,
+        epoch: f64,
+        /// Mean negative log-likelihood of the labelled tokens, nats.
+        loss: f64,
+        lr: f64,
+        /// L2 norm before clipping.
+        grad_norm: f64,
+        /// Labelled tokens of the step.
+        tokens: u64,
+        /// Tokens processed a second, masked ones included.
+        tokens_per_second: f64,
+        /// Resident memory of the process, bytes.
+        memory_bytes: u64,
+        /// Seconds since this attempt started.
+        seconds: f64,
+        /// The rows of the batch.
+        rows: Vec<String>,
+    },
+    Validation {
+        step: u64,
+        loss: f64,
+        tokens: u64,
+    },
+    /// A watch prompt's answer.
+    Sample {
+        step: u64,
+        id: String,
+        prompt: String,
+        text: String,
+    },
+    Checkpoint {
+        step: u64,
+        /// Relative to the run's folder.
+        path: String,
+    },
+    Warning {
+        step: u64,
+        code: String,
+        message: String,
+    },
+    /// The engine ended as it should.
+    Finished {
+        time: String,
+        step: u64,
+        outcome: Outcome,
+        seconds: f64,
+        /// `model` or `adapter`, relative to the run's folder; absent when stopped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<String>,
+    },
+    /// The engine ended with an error.
+    Failed {
+        time: String,
+        step: u64,
+        error: EngineError,
+        /// The last good checkpoint, relative to the run's folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkpoint: Option<String>,
+    },
+}

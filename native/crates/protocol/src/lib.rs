@@ -1,0 +1,14 @@
+//! The contract between the engine and everything that talks to it.
+//!
+//! The types here are the truth: `tillage-native schema` prints them as JSON Schema, from which
+//! `src/protocol/native.gen.ts` is generated. A test fails when that file is stale.
+
+pub mod error;
+pub mod event;
+pub mod rpc;
+pub mod run;
+pub mod schema;
+
+pub use error::{Blame, EngineError};
+pub use event::Event;
+pub use run::{LoraConfig, RunSpec};

@@ -1,0 +1,228 @@
+//! `run.json`: one run, resolved. Written by the extension or the CLI from a `*.run.yaml`, read by the engine.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Objective {
+    /// Next token, every position of every text.
+    Pretrain,
+    /// Next token on the parts that `loss_on` names.
+    Sft,
+}
+
+/// Which tokens of a row carry a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LossOn {
+    All,
+    Completion,
+    Assistant,
+}
+
+/// How a row becomes text. The same template is used for training, watch prompts and evaluation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Template {
+    /// Prompt and completion are joined as they are.
+    Plain,
+    /// The model's own chat template; prompt and completion become a user and an assistant turn.
+    Chat,
+    /// The prompt is put into `prompt`, at `{prompt}`; the completion follows.
+    Format { prompt: String },
+}
+
+/// Where the weights come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ModelSource {
+    /// A Hugging Face model folder (or a full checkpoint of a run).
+    Folder { path: PathBuf },
+    /// Random weights in the given shape.
+    Init {
+        /// Hugging Face config fields of a llama-shaped model, without `vocab_size` (the tokenizer gives it).
+        shape: InitShape,
+        tokenizer: TokenizerSource,
+    },
+}
+
+/// The shape of a llama-shaped model with random weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InitShape {
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub num_key_value_heads: usize,
+    pub max_position_embeddings: usize,
+    #[serde(default = "default_true")]
+    pub tie_word_embeddings: bool,
+    #[serde(default = "default_theta")]
+    pub rope_theta: f64,
+    #[serde(default = "default_eps")]
+    pub rms_norm_eps: f64,
+    #[serde(default = "default_init_range")]
+    pub initializer_range: f64,
+}
+
+fn default_true() -> bool {
+    true
+}
+fn default_theta() -> f64 {
+    10_000.0
+}
+fn default_eps() -> f64 {
+    1e-5
+}
+fn default_init_range() -> f64 {
+    0.02
+}
+
+/// The tokenizer of a model that starts from random weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum TokenizerSource {
+    /// Byte-level BPE trained on the run's training rows.
+    Train { vocab_size: usize },
+    /// The tokenizer of another model folder.
+    Folder { path: PathBuf },
+}
+
+/// LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoraConfig {
+    pub r: usize,
+    pub alpha: f64,
+    #[serde(default)]
+    pub dropout: f64,
+    /// Module names such as `q_proj`, or `all-linear`.
+    pub targets: Vec<String>,
+    #[serde(default)]
+    pub rslora: bool,
+}
+
+/// The rows of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunData {
+    /// Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).
+    pub train: Vec<PathBuf>,
+    #[serde(default)]
+    pub valid: Vec<PathBuf>,
+}
+
+/// A prompt whose answer is written into the events while the model trains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WatchPrompt {
+    pub id: String,
+    pub prompt: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    Constant,
+    Linear,
+    Cosine,
+}
+
+/// The optimiser, its schedule, and the rhythm of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    pub epochs: f64,
+    /// Ends the run before `epochs` are over.
+    #[serde(default)]
+    pub max_steps: Option<u64>,
+    /// Tokens of one packed batch, padding excluded since there is none.
+    pub batch_tokens: usize,
+    /// The longest row in tokens; longer rows are cut, and counted in a warning.
+    pub context: usize,
+    #[serde(default = "default_one")]
+    pub grad_accumulation: usize,
+    pub lr: f64,
+    pub schedule: Schedule,
+    #[serde(default)]
+    pub warmup_steps: u64,
+    #[serde(default)]
+    pub weight_decay: f64,
+    #[serde(default = "default_beta1")]
+    pub beta1: f64,
+    #[serde(default = "default_beta2")]
+    pub beta2: f64,
+    #[serde(default = "default_adam_eps")]
+    pub adam_eps: f64,
+    /// Gradients are clipped to this L2 norm; 0 turns clipping off.
+    #[serde(default = "default_clip")]
+    pub clip_norm: f64,
+    pub seed: u64,
+    /// Steps between checkpoints; 0 keeps only the last. A full run also keeps step 0.
+    #[serde(default)]
+    pub checkpoint_every: u64,
+    /// Steps between validations; 0 validates only at the end.
+    #[serde(default)]
+    pub validate_every: u64,
+    /// Steps between the watch prompts' answers; 0 never asks them.
+    #[serde(default)]
+    pub watch_every: u64,
+}
+
+fn default_one() -> usize {
+    1
+}
+fn default_beta1() -> f64 {
+    0.9
+}
+fn default_beta2() -> f64 {
+    0.999
+}
+fn default_adam_eps() -> f64 {
+    1e-8
+}
+fn default_clip() -> f64 {
+    1.0
+}
+
+/// `run.json`. All paths are absolute or relative to the run's folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// Version of this format: 1.
+    pub version: u32,
+    pub id: String,
+    /// The run file's stem, shown to people.
+    pub name: String,
+    /// The `*.run.yaml` that this run was made from.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    pub objective: Objective,
+    pub model: ModelSource,
+    /// LoRA when present, full training when absent.
+    #[serde(default)]
+    pub adapter: Option<LoraConfig>,
+    pub data: RunData,
+    pub template: Template,
+    pub loss_on: LossOn,
+    pub train: TrainConfig,
+    #[serde(default)]
+    pub watch: Vec<WatchPrompt>,
+    /// New tokens of a watch prompt's answer.
+    #[serde(default = "default_watch_new")]
+    pub watch_max_new: usize,
+    /// 0 = as many as the machine has cores.
+    #[serde(default)]
+    pub threads: usize,
+    /// Guards that the user overrode, with the reasons given.
+    #[serde(default)]
+    pub overrides: std::collections::BTreeMap<String, String>,
+}
+
+fn default_watch_new() -> usize {
+    64
+}

@@ -1,0 +1,28 @@
+//! The contract as one JSON Schema document.
+
+use schemars::{schema_for, JsonSchema};
+
+/// Every type that crosses the boundary, by name.
+#[derive(JsonSchema)]
+#[allow(dead_code)]
+struct NativeProtocol {
+    run_spec: crate::RunSpec,
+    event: crate::Event,
+    error: crate::EngineError,
+    initialize_params: crate::rpc::InitializeParams,
+    initialize_result: crate::rpc::InitializeResult,
+    generate_params: crate::rpc::GenerateParams,
+    generate_result: crate::rpc::GenerateResult,
+    token_notification: crate::rpc::TokenNotification,
+    tokens_params: crate::rpc::TokensParams,
+    tokens_result: crate::rpc::TokensResult,
+    inspect_params: crate::rpc::InspectParams,
+    inspect_result: crate::rpc::InspectResult,
+    preflight_result: crate::rpc::PreflightResult,
+}
+
+/// The schema of all of it, pretty-printed.
+pub fn all() -> String {
+    let schema = schema_for!(NativeProtocol);
+    serde_json::to_string_pretty(&schema).expect("a schema is always serialisable")
+}
