@@ -1,0 +1,239 @@
+/**
+ * The contract with the corpus service: the Node child that owns DuckDB.
+ * Every method is a JSON-RPC request of the same name; `signal` becomes a cancellation that reaches DuckDB's interrupt.
+ */
+import type { Problem } from "./errors";
+
+/** The shapes of rows that the field uses. */
+export type Shape = "text" | "prompt/completion" | "chat" | "preference" | "verifiable" | "table";
+
+export type ColumnKind = "text" | "number" | "category" | "boolean" | "nested";
+
+export interface Column {
+  name: string;
+  /** DuckDB's type, such as VARCHAR. */
+  type: string;
+  kind: ColumnKind;
+  /** Computed by Tillage (length, words, language ...), not in the file. */
+  derived: boolean;
+}
+
+/** A row that could not be read; it is kept out and listed. */
+export interface BadRow {
+  file: string;
+  /** 1-based line of the file. */
+  line: number;
+  reason: string;
+}
+
+export interface OpenResult {
+  handle: string;
+  path: string;
+  format: "parquet" | "jsonl" | "csv";
+  shape: Shape;
+  columns: Column[];
+  rows: number;
+  bytes: number;
+  /** At most 1,000 of them; `badRows` counts them all. */
+  bad: BadRow[];
+  badRows: number;
+  /** Changes when the file on disk changes. */
+  version: string;
+}
+
+/** One condition of a view; all conditions hold together. */
+export type Clause =
+  | { kind: "range"; column: string; min: number | null; max: number | null }
+  | { kind: "in"; column: string; values: (string | null)[] }
+  | { kind: "search"; text: string; mode: "literal" | "regex"; caseSensitive: boolean }
+  | { kind: "sql"; predicate: string };
+
+/** The one query state that grid, facets, histograms and search share. */
+export interface Query {
+  clauses: Clause[];
+  sort?: { column: string; descending: boolean };
+}
+
+export type Cell = string | number | boolean | null;
+
+export interface PageRow {
+  /** 0-based position in the file: the row's stable name within it. */
+  row: number;
+  /** In the order of `OpenResult.columns`; long text is cut to 400 characters. */
+  cells: Cell[];
+}
+
+export interface Page {
+  rows: PageRow[];
+  /** Rows that match the query. */
+  total: number;
+}
+
+export interface HistogramBin {
+  x0: number;
+  x1: number;
+  /** Rows of the file, and rows that match the clauses on the other columns. */
+  all: number;
+  selected: number;
+}
+
+export type Facet =
+  | { column: string; kind: "histogram"; min: number; max: number; bins: HistogramBin[]; nulls: number }
+  | { column: string; kind: "categories"; values: { value: string | null; all: number; selected: number }[]; distinct: number };
+
+export interface FailedRule {
+  rule: string;
+  reason: string;
+}
+
+export interface RowDetail {
+  row: number;
+  /** Whole values, by column; nested ones as JSON text. */
+  values: Record<string, Cell>;
+  /** Quality signals by name. */
+  signals: Record<string, number>;
+  failed: FailedRule[];
+  pii: { kind: string; value: string }[];
+}
+
+export interface StepCount {
+  /** Position in the recipe's `steps`, from 0. */
+  index: number;
+  /** Such as `dedup near`. */
+  step: string;
+  in: number;
+  out: number;
+  /** Rows that stayed but were changed (redacted, say). */
+  changed: number;
+  /** Most frequent first. */
+  reasons: { reason: string; rows: number }[];
+}
+
+export interface Diagnostic {
+  severity: "error" | "warning" | "information";
+  message: string;
+  /** 0-based offsets into the recipe's text. */
+  start: number;
+  end: number;
+  code: string;
+  fixes: { title: string; newText: string; start: number; end: number }[];
+}
+
+export interface RecipeCounts {
+  /** Rows read per source, bad ones excluded. */
+  sources: { name: string; rows: number; badRows: number; bad: BadRow[]; tokens: number }[];
+  steps: StepCount[];
+  diagnostics: Diagnostic[];
+}
+
+export interface MixRow {
+  group: string;
+  rows: number;
+  tokens: number;
+  /** Fractions of all tokens, 0 to 1. */
+  shareNow: number;
+  shareWanted: number;
+  /** How often each of the group's rows is seen. */
+  epochs: number;
+}
+
+export interface MixTable {
+  by: string;
+  rows: MixRow[];
+  budgetTokens: number;
+  /** Whether `tokens` is exact (a tokenizer was given) or counted in words times 1.3. */
+  exact: boolean;
+  maxEpochs: number;
+}
+
+export interface GuardResult {
+  guard: string;
+  ok: boolean;
+  message: string;
+  /** Rows to look at. */
+  rows: { rowId: string; detail: string }[];
+}
+
+export interface BuildResult {
+  recipe: string;
+  /** Folder of the dataset. */
+  dataset: string;
+  hash: string;
+  /** False when the same dataset was there already. */
+  built: boolean;
+  sources: RecipeCounts["sources"];
+  steps: StepCount[];
+  mix: MixTable;
+  split: { name: string; rows: number; tokens: number; files: string[] }[];
+  guards: GuardResult[];
+  seconds: number;
+}
+
+export interface BuildProgress {
+  /** What is being done, such as `dedup near`. */
+  stage: string;
+  done: number;
+  of: number;
+}
+
+export interface ReceiptRow {
+  rowId: string;
+  source: string;
+  file: string;
+  fileRow: number;
+  step: string;
+  reason: string;
+  value: string | null;
+  matchedRowId: string | null;
+  /** The row's text, cut to 400 characters. */
+  text: string;
+  matchedText: string | null;
+}
+
+export interface Stats {
+  path: string;
+  shape: Shape;
+  rows: number;
+  badRows: number;
+  columns: { name: string; type: string; nulls: number; distinct: number; minLength: number | null; meanLength: number | null; maxLength: number | null }[];
+  words: number;
+  languages: { lang: string; rows: number }[];
+  exactDuplicates: number;
+  pii: { kind: string; rows: number }[];
+  quality: { reason: string; rows: number }[];
+}
+
+export interface CorpusApi {
+  open(params: { path: string }, signal?: AbortSignal): Promise<OpenResult>;
+  close(params: { handle: string }): Promise<null>;
+  page(params: { handle: string; query: Query; offset: number; limit: number }, signal?: AbortSignal): Promise<Page>;
+  facets(params: { handle: string; query: Query }, signal?: AbortSignal): Promise<Facet[]>;
+  detail(params: { handle: string; row: number }, signal?: AbortSignal): Promise<RowDetail>;
+  /** The query as one SQL predicate over the file's own columns, for "Keep as filter". */
+  predicate(params: { handle: string; query: Query }): Promise<{ sql: string }>;
+  stats(params: { path: string }, signal?: AbortSignal): Promise<Stats>;
+  /** Live counts of a recipe's text (unsaved too); `path` resolves its relative files. */
+  counts(params: { path: string; text: string }, signal?: AbortSignal): Promise<RecipeCounts>;
+  mix(params: { path: string; text: string }, signal?: AbortSignal): Promise<MixTable>;
+  /** The rows that a step dropped or changed. */
+  dropped(params: { path: string; text: string; step: number; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]>;
+  build(
+    params: { path: string; text?: string; skipSteps?: boolean },
+    signal?: AbortSignal,
+    progress?: (p: BuildProgress) => void,
+  ): Promise<BuildResult>;
+  /** A built dataset's receipts; all of a row's when `rowId` is given. */
+  receipts(params: { dataset: string; rowId?: string; step?: string; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]>;
+  /** Rows of a built dataset by id. */
+  rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<{ rowId: string; source: string; values: Record<string, Cell> }[]>;
+}
+
+/** What crosses the wire when a call fails. */
+export interface RpcFailure {
+  problem: Problem;
+}
+
+/** Names of the API's methods, for registering handlers and building clients. */
+export const corpusMethods = [
+  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows",
+] as const satisfies readonly (keyof CorpusApi)[];
