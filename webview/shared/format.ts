@@ -1,0 +1,2 @@
+/** The panels' numbers are those of the editor and the terminal. */
+export * from "../../src/core/format";
