@@ -1,0 +1,112 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { TillageError } from "../protocol/errors";
+import type { RunSpec, Template } from "../protocol/native.gen";
+import { runsDir } from "../runtime/layout";
+
+/** A model that can be asked. */
+export interface ResolvedModel {
+  /** As it was named. */
+  ref: string;
+  label: string;
+  base: string;
+  adapter?: string;
+  /** How its training rows became text; plain when it was not trained here. */
+  template: Template;
+}
+
+const specSchema = z.looseObject({ name: z.string(), model: z.looseObject({ kind: z.string() }), template: z.unknown() });
+
+/** The run's `run.json`, as the engine reads it. */
+export function readSpec(runDir: string): RunSpec {
+  const file = path.join(runDir, "run.json");
+  try {
+    return specSchema.parse(JSON.parse(readFileSync(file, "utf8"))) as unknown as RunSpec;
+  } catch (error) {
+    throw TillageError.user("broken_run", `${file} cannot be read as a run: ${error instanceof Error ? error.message : String(error)}`, "Delete the run's folder, or restore the file.", { file });
+  }
+}
+
+/** Run folders of a run file's stem, newest first. */
+export function runsNamed(root: string, name?: string): string[] {
+  const dir = runsDir(root);
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir)
+    .filter((entry) => existsSync(path.join(dir, entry, "run.json")))
+    .map((entry) => ({ dir: path.join(dir, entry), made: statSync(path.join(dir, entry, "run.json")).mtimeMs }))
+    .sort((a, b) => b.made - a.made || (a.dir < b.dir ? 1 : -1))
+    .map((entry) => entry.dir)
+    .filter((entry) => name === undefined || readSpec(entry).name === name);
+}
+
+/**
+ * Resolves a model's name: a folder (relative to `from`), `run:NAME` (the newest finished run of that run file)
+ * or `run:NAME@STEP` (a checkpoint of its newest run).
+ */
+export function resolveModel(root: string, ref: string, from: string): ResolvedModel {
+  const match = /^run:([^@]+)(?:@(\d+))?$/u.exec(ref);
+  return match ? resolveRunModel(root, ref, match[1] ?? "", match[2] === undefined ? undefined : Number(match[2])) : resolveFolder(ref, from);
+}
+
+function resolveRunModel(root: string, ref: string, name: string, step: number | undefined): ResolvedModel {
+  const runs = runsNamed(root, name);
+  if (runs.length === 0) throw TillageError.user("no_run", `There is no run named ${name} in ${runsDir(root)}.`, `Start ${name}.run.yaml first.`);
+  const within = (run: string): string[] => (step === undefined ? [path.join(run, "model"), path.join(run, "adapter")] : [path.join(run, "checkpoints", `step-${String(step).padStart(6, "0")}`)]);
+  for (const run of runs) {
+    const found = within(run).find((dir) => existsSync(dir));
+    if (!found) continue;
+    const spec = readSpec(run);
+    const label = step === undefined ? name : `${name} at step ${step}`;
+    if (!existsSync(path.join(found, "adapter_config.json"))) return { ref, label, base: found, template: spec.template };
+    if (spec.model.kind !== "folder") throw TillageError.user("broken_run", `${run} holds an adapter but its run.json names no base model.`, "Delete the run's folder and run it again.");
+    return { ref, label, base: path.resolve(run, spec.model.path), adapter: found, template: spec.template };
+  }
+  throw step === undefined
+    ? TillageError.user("no_result", `No run of ${name} has finished yet.`, "Resume it, or name one of its checkpoints as run:NAME@STEP.")
+    : TillageError.user("no_checkpoint", `No run of ${name} has a checkpoint at step ${step}.`, `Look into ${path.join(runs[0] ?? "", "checkpoints")} for the steps there are.`);
+}
+
+function resolveFolder(ref: string, from: string): ResolvedModel {
+  const dir = path.resolve(from, ref);
+  if (existsSync(path.join(dir, "adapter_config.json"))) {
+    const config = z.looseObject({ base_model_name_or_path: z.string() }).safeParse(JSON.parse(readFileSync(path.join(dir, "adapter_config.json"), "utf8")));
+    const base = config.success ? path.resolve(dir, config.data.base_model_name_or_path) : "";
+    if (!existsSync(path.join(base, "config.json"))) {
+      throw TillageError.user("no_base", `The adapter ${dir} names a base model that is not there: ${base}.`, "Put the base model's folder there, or correct base_model_name_or_path.", { file: path.join(dir, "adapter_config.json") });
+    }
+    return { ref, label: path.basename(dir), base, adapter: dir, template: { kind: "plain" } };
+  }
+  if (!existsSync(path.join(dir, "config.json"))) {
+    throw TillageError.user("no_model", `${dir} is not a model folder: it has no config.json.`, "Name a Hugging Face model folder, or a run as run:NAME.", { file: dir });
+  }
+  return { ref, label: path.basename(dir), base: dir, template: { kind: existsSync(path.join(dir, "chat_template.jinja")) ? "chat" : "plain" } };
+}
+
+/** Every model of a workspace that can be asked: results of runs, and their checkpoints. Newest first. */
+export function listModels(root: string): ResolvedModel[] {
+  const seen = new Set<string>();
+  const models: ResolvedModel[] = [];
+  for (const run of runsNamed(root)) {
+    const { name } = readSpec(run);
+    if (seen.has(name)) continue;
+    seen.add(name);
+    const refs = [`run:${name}`, ...checkpointSteps(run).map((step) => `run:${name}@${step}`)];
+    for (const ref of refs) {
+      try {
+        models.push(resolveModel(root, ref, root));
+      } catch (error) {
+        // A run that has not finished has no result yet; its checkpoints are still listed.
+        if (!(error instanceof TillageError) || error.problem.blame !== "user") throw error;
+      }
+    }
+  }
+  return models;
+}
+
+/** Steps at which a run has a checkpoint, ascending. */
+export function checkpointSteps(runDir: string): number[] {
+  const dir = path.join(runDir, "checkpoints");
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir).flatMap((entry) => (/^step-\d+$/u.test(entry) ? [Number(entry.slice(5))] : [])).sort((a, b) => a - b);
+}

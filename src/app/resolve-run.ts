@@ -1,0 +1,91 @@
+import { createHash, randomBytes } from "node:crypto";
+import path from "node:path";
+import { parseEvalFile } from "../core/eval/schema";
+import { parseRunFile } from "../core/run/schema";
+import type { RunFile, TemplateChoice } from "../core/run/schema";
+import type { BuildProgress, BuildResult, GuardResult } from "../protocol/corpus";
+import type { ModelSource, RunSpec, Template } from "../protocol/native.gen";
+import { runsDir, stem } from "../runtime/layout";
+import type { Deps } from "./deps";
+import { besides, readYaml } from "./files";
+import { resolveModel } from "./models";
+
+/** A run, ready to be looked at and started. */
+export interface PlannedRun {
+  spec: RunSpec;
+  /** The folder that the run will have; it does not exist yet. */
+  runDir: string;
+  guards: GuardResult[];
+  /** Guards that fail and that the run file does not override. */
+  blocked: GuardResult[];
+  dataset?: BuildResult;
+}
+
+export interface ResolveOptions {
+  signal?: AbortSignal;
+  progress?: (progress: BuildProgress) => void;
+  /** Takes the sources as they are: no step of the recipe runs. */
+  raw?: boolean;
+  /** Overrides beside those of the run file. */
+  overrides?: Record<string, string>;
+}
+
+/** Reads a run file, builds its dataset when it is stale, and resolves everything to the engine's `run.json`. */
+export async function resolveRun(runFile: string, deps: Deps, options: ResolveOptions = {}): Promise<PlannedRun> {
+  const file = path.resolve(runFile);
+  const run = readYaml(file, "run file", parseRunFile);
+  const dataset = typeof run.data === "string" ? await deps.corpus.build({ path: besides(file, run.data), skipSteps: options.raw ?? false }, options.signal, options.progress) : undefined;
+  const name = stem(file);
+  const id = `${name}-${timestamp(new Date())}-${randomBytes(2).toString("hex")}`;
+  const overrides = { ...run.guards?.override, ...options.overrides };
+  const guards = dataset?.guards ?? [];
+  const spec: RunSpec = {
+    version: 1,
+    id,
+    name,
+    file,
+    objective: run.objective,
+    model: modelSource(run, deps.root, file),
+    adapter: run.adapter ?? null,
+    data: dataFiles(run, file, dataset),
+    template: toTemplate(run.template),
+    loss_on: run.loss_on ?? (run.objective === "pretrain" ? "all" : "completion"),
+    train: { ...run.train, max_steps: run.train.max_steps ?? null, seed: run.seed, watch_every: run.watch?.every ?? 0 },
+    watch: run.watch ? readYaml(besides(file, run.watch.eval), "eval file", parseEvalFile).prompts.map(({ id: promptId, prompt }) => ({ id: promptId, prompt })) : [],
+    watch_max_new: run.watch?.max_new_tokens ?? 64,
+    threads: run.threads,
+    overrides,
+  };
+  const blocked = guards.filter((guard) => !guard.ok && !Object.hasOwn(overrides, guard.guard));
+  return { spec, runDir: path.join(runsDir(deps.root), id), guards, blocked, dataset };
+}
+
+/** The engine's form of a template. */
+export function toTemplate(choice: TemplateChoice): Template {
+  return typeof choice === "string" ? { kind: choice } : { kind: "format", prompt: choice.prompt };
+}
+
+function modelSource(run: RunFile, root: string, file: string): ModelSource {
+  if (typeof run.model === "string") return { kind: "folder", path: resolveModel(root, run.model, path.dirname(file)).base };
+  const { tokenizer, ...shape } = run.model.init;
+  return {
+    kind: "init",
+    shape,
+    tokenizer: typeof tokenizer === "string" ? { kind: "folder", path: resolveModel(root, tokenizer, path.dirname(file)).base } : { kind: "train", vocab_size: tokenizer.vocab_size },
+  };
+}
+
+function dataFiles(run: RunFile, file: string, dataset: BuildResult | undefined): RunSpec["data"] {
+  if (typeof run.data !== "string") return { train: run.data.train.map((item) => besides(file, item)), valid: run.data.valid.map((item) => besides(file, item)) };
+  const shards = (name: string): string[] => (dataset?.split.find((part) => part.name === name)?.files ?? []).map((item) => path.resolve(dataset?.dataset ?? "", item));
+  return { train: shards("train"), valid: shards("valid") };
+}
+
+function timestamp(date: Date): string {
+  return date.toISOString().replace(/[-:]/gu, "").replace("T", "-").slice(0, 15);
+}
+
+/** First 16 hex digits of a text's SHA-256. */
+export function textHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
