@@ -1,0 +1,151 @@
+//! Normalised words: the units of shingles, n-grams and `till_words`.
+//!
+//! A text is put into Unicode form NFKC and lower-cased; its words are then the longest runs of
+//! letters, digits, combining marks and underscores. Scripts written without spaces (Han, kana,
+//! Thai, Lao, Burmese, Khmer) have one word a character, marks staying with their letter, so that
+//! n-grams mean something there too. Digits are kept as they are: "12 apples" and "13 apples" differ.
+
+use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{is_nfkc_quick, IsNormalized, UnicodeNormalization};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The normalised words of a text, in one buffer that is reused from text to text.
+#[derive(Debug, Default)]
+pub struct Words {
+    buffer: String,
+    ends: Vec<usize>,
+}
+
+impl Words {
+    /// Replaces the contents by the words of `text`.
+    pub fn read(&mut self, text: &str) {
+        self.buffer.clear();
+        self.ends.clear();
+        self.buffer.reserve(text.len());
+        if text.is_ascii() {
+            self.read_ascii(text.as_bytes());
+        } else if is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+            self.read_chars(text.chars());
+        } else {
+            self.read_chars(text.nfkc());
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.buffer[start..end])
+    }
+
+    /// The 64-bit XXH3 of every word, appended to `hashes` after clearing it.
+    pub fn hash_into(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend(self.iter().map(|word| xxh3_64(word.as_bytes())));
+    }
+
+    fn read_ascii(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if byte.is_ascii_alphanumeric() || byte == b'_' {
+                self.buffer.push(byte.to_ascii_lowercase() as char);
+            } else {
+                self.finish();
+            }
+        }
+        self.finish();
+    }
+
+    fn read_chars(&mut self, chars: impl Iterator<Item = char>) {
+        let mut after_single = false;
+        for character in chars {
+            if is_combining_mark(character) {
+                // A mark belongs to the word before it and begins none.
+                if self.in_word() || after_single {
+                    self.buffer.push(character);
+                    if after_single {
+                        *self.ends.last_mut().expect("a word came before the mark") = self.buffer.len();
+                    }
+                }
+            } else if !(character.is_alphanumeric() || character == '_') {
+                self.finish();
+                after_single = false;
+            } else if stands_alone(character) {
+                self.finish();
+                self.buffer.push(character);
+                self.finish();
+                after_single = true;
+            } else {
+                self.buffer.extend(character.to_lowercase());
+                after_single = false;
+            }
+        }
+        self.finish();
+    }
+
+    fn in_word(&self) -> bool {
+        self.buffer.len() > self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn finish(&mut self) {
+        if self.in_word() {
+            self.ends.push(self.buffer.len());
+        }
+    }
+}
+
+/// How many normalised words a text has.
+pub fn count(text: &str, words: &mut Words) -> usize {
+    words.read(text);
+    words.len()
+}
+
+/// Characters of scripts that do not put spaces between words.
+fn stands_alone(character: char) -> bool {
+    matches!(character as u32,
+        0x0E00..=0x0EFF         // Thai, Lao
+        | 0x1000..=0x109F       // Burmese
+        | 0x1780..=0x17FF       // Khmer
+        | 0x3040..=0x30FF | 0x31F0..=0x31FF // kana
+        | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
+    // Han
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        let mut words = Words::default();
+        words.read(text);
+        words.iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn folds_case_and_punctuation() {
+        assert_eq!(
+            words("The quick-brown FOX, don't_stop!"),
+            ["the", "quick", "brown", "fox", "don", "t_stop"]
+        );
+        assert_eq!(words("  "), Vec::<String>::new());
+        assert_eq!(words("Éléphant ﬁn ＡＢＣ１２"), ["éléphant", "fin", "abc12"]);
+        assert_eq!(words("cafe\u{301} naïve"), ["café", "naïve"], "composed and decomposed are equal");
+    }
+
+    #[test]
+    fn scripts_without_spaces_have_one_word_a_character() {
+        assert_eq!(words("我爱你 ok"), ["我", "爱", "你", "ok"]);
+        assert_eq!(words("ที่นี่"), ["ที่", "นี่"]);
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(count("3 - 2 = 1", &mut Words::default()), 3);
+        assert_eq!(count("привет, мир", &mut Words::default()), 2);
+    }
+}
