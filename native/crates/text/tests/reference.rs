@@ -1,0 +1,120 @@
+//! Tokens, chat texts and assistant masks against transformers' own, on the trimmed set and, where it is there, on the full one.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use tillage_text::chat::{ChatTemplate, Clock};
+use tillage_text::encode::RowEncoder;
+use tillage_text::{RowText, Tokenizer};
+use tillage_protocol::run::{LossOn, Template};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+/// The full reference sets, which a user's machine need not have.
+fn shared() -> Option<PathBuf> {
+    let dir = std::env::var_os("TILLAGE_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
+    let fixtures = dir.join("fixtures");
+    fixtures.is_dir().then_some(fixtures)
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))).unwrap()
+}
+
+fn check_vectors(dir: &Path) {
+    let tokenizer = Tokenizer::load(dir).unwrap();
+    let vectors = json(&dir.join("tokenizer_vectors.json"));
+    let list = vectors["vectors"].as_array().unwrap();
+    assert!(!list.is_empty());
+    for v in list {
+        let ids = |key: &str| v[key].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as u32).collect::<Vec<_>>();
+        let text = v["text"].as_str().unwrap();
+        assert_eq!(tokenizer.encode(text, false).unwrap(), ids("ids"), "{dir:?} {text:?}");
+        assert_eq!(tokenizer.encode(text, true).unwrap(), ids("ids_with_special"), "{dir:?} {text:?}");
+        assert_eq!(tokenizer.decode(&ids("ids"), false).unwrap(), v["decoded"].as_str().unwrap(), "{dir:?} {text:?}");
+        let skipped = tokenizer.decode(&ids("ids"), true).unwrap();
+        assert_eq!(skipped, v["decoded_skip_special"].as_str().unwrap(), "{dir:?} {text:?}");
+    }
+}
+
+#[test]
+fn token_ids_are_those_of_transformers() {
+    check_vectors(&repository().join("test/fixtures/text/bpe"));
+    if let Some(fixtures) = shared() {
+        for kind in ["bpe", "smollm", "qwen", "llama3", "spm", "gemma"] {
+            check_vectors(&fixtures.join("tokenizers").join(kind));
+        }
+    }
+}
+
+/// Renders every case of a folder; returns (cases, masks compared).
+fn check_templates(dir: &Path, tokenizer: &Tokenizer) -> (usize, usize) {
+    let set = json(&dir.join("chat_templates.json"));
+    let now = set["now"].as_str().unwrap().parse().unwrap();
+    let special: Vec<(String, String)> = set["special_tokens_map"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned()))
+        .collect();
+    let expected = std::fs::read_to_string(dir.join("chat_expected.jsonl")).unwrap();
+    let (mut cases, mut masks, mut wrong) = (0, 0, Vec::new());
+    for line in expected.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let (name, talk) = (case["template"].as_str().unwrap(), case["conversation"].as_str().unwrap());
+        let conversation = &set["conversations"][talk];
+        let tools = conversation["uses_tools"].as_bool().unwrap().then_some(&set["tools"]);
+        let source = set["templates"][name]["template"].as_str().unwrap();
+        let label = format!("{name} / {talk} / {}", case["add_generation_prompt"]);
+        cases += 1;
+        let rendered = ChatTemplate::new(source, special.clone(), Clock::Fixed(now)).and_then(|t| {
+            t.render(conversation["messages"].as_array().unwrap(), tools, case["add_generation_prompt"].as_bool().unwrap())
+        });
+        match (rendered, case["text"].as_str()) {
+            (Err(_), None) => {}
+            (Err(e), Some(_)) => wrong.push(format!("{label}: {}", e.message)),
+            (Ok(r), None) => wrong.push(format!("{label}: should refuse ({}), gave {:?}", case["raises"], r.text)),
+            (Ok(r), Some(text)) if r.text != text => wrong.push(format!("{label}:\n  {:?}\n  {text:?}", r.text)),
+            (Ok(r), Some(text)) => {
+                if let Some(mask) = case["assistant_mask"].as_str() {
+                    let chars: Vec<usize> = text.char_indices().map(|(i, _)| i).chain([text.len()]).collect();
+                    let spans: Vec<_> = case["generation_char_spans"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|s| chars[s[0].as_u64().unwrap() as usize]..chars[s[1].as_u64().unwrap() as usize])
+                        .collect();
+                    if r.spans.as_deref() != Some(&spans[..]) {
+                        wrong.push(format!("{label}: spans {:?} for {spans:?}", r.spans));
+                    }
+                    let (ids, offsets) = tokenizer.encode_offsets(text, false).unwrap();
+                    let got: String = tillage_text::encode::mask(&offsets, &spans).iter().map(|m| if *m { '1' } else { '0' }).collect();
+                    let want: Vec<u32> = case["ids"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as u32).collect();
+                    if ids != want || got != mask {
+                        wrong.push(format!("{label}: mask\n  {got}\n  {mask}"));
+                    }
+                    masks += 1;
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {cases} differ:\n{}", wrong.len(), wrong.join("\n"));
+    (cases, masks)
+}
+
+#[test]
+fn chat_texts_and_masks_are_those_of_transformers() {
+    let own = repository().join("test/fixtures/text");
+    let tokenizer = Tokenizer::load(&own.join("bpe")).unwrap();
+    let (cases, masks) = check_templates(&own, &tokenizer);
+    assert!(cases > 50 && masks > 5, "{cases} cases, {masks} masks");
+}
+
+#[test]
+fn the_full_set_of_chat_templates_agrees() {
+    let Some(fixtures) = shared() else { return };
+    let tokenizer = Tokenizer::load(&fixtures.join("tokenizers/bpe")).unwrap();
+    let (cases, masks) = check_templates(&fixtures.join("chat_templates"), &tokenizer);
+    assert!(cases > 900 && masks > 100, "{cases} cases, {masks} masks");
+}
