@@ -1,12 +1,13 @@
-// Bundles the extension, the corpus service, the command line and one bundle per webview panel into dist/.
+// Bundles the extension, the corpus service, the command line and one bundle per webview panel into dist/, and removes bundles that no
+// source makes any more.
 // usage: node esbuild.mjs [--watch] [--production]
-import { cpSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import * as esbuild from "esbuild";
 
 const root = import.meta.dirname;
 const production = process.argv.includes("--production");
-const common = { bundle: true, sourcemap: production ? false : "linked", minify: production, logLevel: "info", absWorkingDir: root };
+const common = { bundle: true, sourcemap: production ? false : "linked", minify: production, logLevel: "warning", absWorkingDir: root, metafile: true };
 
 /** Panels are the folders of webview/ that have a main.ts. */
 const panels = readdirSync(path.join(root, "webview"), { withFileTypes: true })
@@ -31,11 +32,28 @@ const builds = [
 ].filter((build) => Object.values(build.entryPoints).every((file) => existsSync(path.join(root, file))) && Object.keys(build.entryPoints).length > 0);
 
 mkdirSync(path.join(root, "dist/webview"), { recursive: true });
-for (const file of ["codicon.css", "codicon.ttf"]) {
-  cpSync(path.join(root, "node_modules/@vscode/codicons/dist", file), path.join(root, "dist/webview", file));
-}
+const copied = ["codicon.css", "codicon.ttf"];
+for (const file of copied) cpSync(path.join(root, "node_modules/@vscode/codicons/dist", file), path.join(root, "dist/webview", file));
+
 if (process.argv.includes("--watch")) {
-  for (const build of builds) await (await esbuild.context(build)).watch();
+  for (const build of builds) await (await esbuild.context({ ...build, logLevel: "info" })).watch();
 } else {
-  await Promise.all(builds.map((build) => esbuild.build(build)));
+  // esbuild has printed what is wrong, with file and line; all bundles are tried.
+  const results = await Promise.allSettled(builds.map((build) => esbuild.build(build)));
+  if (results.every((result) => result.status === "fulfilled")) {
+    const made = results.flatMap((result) => Object.keys(result.value.metafile.outputs).map((file) => path.resolve(root, file)));
+    prune(new Set([...made, ...copied.map((file) => path.join(root, "dist/webview", file))]));
+  } else {
+    process.exitCode = 1;
+  }
+}
+
+/** @param {Set<string>} keep */
+function prune(keep) {
+  for (const folder of ["dist", "dist/webview"]) {
+    for (const entry of readdirSync(path.join(root, folder), { withFileTypes: true })) {
+      const file = path.join(root, folder, entry.name);
+      if (entry.isFile() && /\.(js|css|map|ttf)$/.test(entry.name) && !keep.has(file)) rmSync(file);
+    }
+  }
 }
