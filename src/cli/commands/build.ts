@@ -1,0 +1,53 @@
+import path from "node:path";
+import pc from "picocolors";
+import type { BuildResult } from "../../protocol/corpus";
+import { formatPercent, formatScaled } from "../../core/format";
+import type { Context } from "../context";
+import { progress } from "../progress";
+import { table } from "../output";
+
+/** `tillage build RECIPE` */
+export async function build(context: Context, recipe: string, options: { raw?: boolean }): Promise<BuildResult> {
+  const bar = progress("build", context.out.json);
+  try {
+    const result = await context.corpus.build({ path: path.resolve(recipe), skipSteps: options.raw ?? false, root: context.root }, context.signal, (p) => bar.update(p.done, p.of, p.stage));
+    bar.stop();
+    printBuild(context, result);
+    return result;
+  } finally {
+    bar.stop();
+  }
+}
+
+/** The table of a build: each source and step, rows in and out, and why. */
+export function printBuild(context: Context, result: BuildResult): void {
+  const { out } = context;
+  out.title(path.basename(result.recipe));
+  out.say(table(
+    [{ head: "source" }, { head: "rows", align: "right" }, { head: "tokens", align: "right" }, { head: "kept out" }],
+    result.sources.map((source) => [source.name, source.rows, formatScaled(source.tokens), source.badRows > 0 ? `${source.badRows} unreadable: ${source.bad.slice(0, 3).map((bad) => `${path.basename(bad.file)}:${bad.line}`).join(", ")}` : ""]),
+  ));
+  if (result.steps.length > 0) {
+    out.say();
+    out.say(table(
+      [{ head: "step" }, { head: "in", align: "right" }, { head: "out", align: "right" }, { head: "", align: "right" }, { head: "why" }],
+      result.steps.map((step) => [step.step, step.in, step.out, step.in === step.out ? "" : pc.red(`−${step.in - step.out}`), why(step)]),
+    ));
+  }
+  if (result.mix.rows.length > 1) {
+    out.say();
+    out.say(table(
+      [{ head: `mix by ${result.mix.by}` }, { head: "tokens", align: "right" }, { head: "share before", align: "right" }, { head: "share now", align: "right" }, { head: "epochs", align: "right" }],
+      result.mix.rows.map((row) => [row.group, formatScaled(row.tokens), formatPercent(row.shareNow), formatPercent(row.shareWanted), row.epochs.toFixed(2)]),
+    ));
+  }
+  out.say();
+  for (const part of result.split) out.say(`  ${part.name}: ${part.rows.toLocaleString("en-US")} rows, ${formatScaled(part.tokens)} tokens`);
+  for (const guard of result.guards) if (!guard.ok) out.say(`  ${pc.yellow("guard")} ${guard.guard}: ${guard.message}`);
+  out.say(`  ${result.built ? "built" : "unchanged"}: ${path.relative(process.cwd(), result.dataset)} (${result.seconds.toFixed(1)} s)`);
+}
+
+function why(step: BuildResult["steps"][number]): string {
+  const changed = step.changed > 0 ? [`${step.changed} rows changed`] : [];
+  return [...step.reasons.slice(0, 4).map((reason) => `${reason.reason} ${reason.rows}`), ...changed].join(", ");
+}

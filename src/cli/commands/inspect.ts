@@ -1,0 +1,85 @@
+import path from "node:path";
+import pc from "picocolors";
+import { besides, readText } from "../../app/files";
+import { resolveModel } from "../../app/models";
+import { formatScaled } from "../../core/format";
+import { TillageError } from "../../protocol/errors";
+import type { LossOn, Row, TokensResult } from "../../protocol/native.gen";
+import type { ReceiptRow, Stats } from "../../protocol/corpus";
+import type { Context } from "../context";
+import { table } from "../output";
+
+/** `tillage stats FILE` */
+export async function stats(context: Context, file: string): Promise<Stats> {
+  const result = await context.corpus.stats({ path: path.resolve(file) }, context.signal);
+  const { out } = context;
+  out.title(`${path.basename(file)}: ${result.rows.toLocaleString("en-US")} rows, ${result.shape}, ${formatScaled(result.words)} words`);
+  if (result.badRows > 0) out.say(`  ${pc.yellow(`${result.badRows} rows could not be read`)}`);
+  out.say(table(
+    [{ head: "column" }, { head: "type" }, { head: "nulls", align: "right" }, { head: "distinct", align: "right" }, { head: "shortest", align: "right" }, { head: "mean", align: "right" }, { head: "longest", align: "right" }],
+    result.columns.map((column) => [column.name, column.type, column.nulls, column.distinct, column.minLength ?? "", column.meanLength === null ? "" : Math.round(column.meanLength), column.maxLength ?? ""]),
+  ));
+  out.say();
+  out.say(`  exact duplicates  ${result.exactDuplicates.toLocaleString("en-US")}`);
+  out.say(`  languages         ${result.languages.slice(0, 6).map((item) => `${item.lang} ${item.rows}`).join(", ") || "none found"}`);
+  out.say(`  personal data     ${result.pii.map((item) => `${item.kind} ${item.rows}`).join(", ") || "none found"}`);
+  out.say(`  gopher rules      ${result.quality.slice(0, 6).map((item) => `${item.reason} ${item.rows}`).join(", ") || "every row passes"}`);
+  return result;
+}
+
+/** `tillage why ROW_ID --dataset DIR`: the whole story of a row. */
+export async function why(context: Context, rowId: string, dataset: string): Promise<ReceiptRow[]> {
+  const receipts = await context.corpus.receipts({ dataset: path.resolve(dataset), rowId, limit: 100 }, context.signal);
+  if (receipts.length === 0) context.out.say(`No step dropped or changed ${rowId} in ${dataset}.`);
+  for (const receipt of receipts) {
+    context.out.say(`${pc.bold(receipt.step)}: ${receipt.reason}${receipt.value === null ? "" : ` (${receipt.value})`}`);
+    context.out.say(`  ${receipt.source} ${receipt.file}:${receipt.fileRow}${receipt.matchedRowId ? `, matched ${receipt.matchedRowId}` : ""}`);
+    context.out.say(`  ${receipt.text}`);
+    if (receipt.matchedText) context.out.say(`  ${pc.dim(receipt.matchedText)}`);
+  }
+  return receipts;
+}
+
+export interface TokensOptions {
+  model: string;
+  text?: string;
+  prompt?: string;
+  completion?: string;
+  row?: string;
+  lossOn?: LossOn;
+  context?: string;
+}
+
+/** `tillage tokens --model REF --text … | --prompt … --completion … | --row FILE` */
+export async function tokens(context: Context, options: TokensOptions): Promise<TokensResult> {
+  const model = resolveModel(context.root, options.model, process.cwd());
+  const row = rowOf(options);
+  const result = await context.engine.tokens(
+    { model: model.base, row, template: model.template, loss_on: options.lossOn ?? ("text" in row ? "all" : "completion"), context: Number(options.context ?? 4096) },
+    context.signal,
+  );
+  const trained = result.tokens.filter((token) => token.trained).length;
+  context.out.title(`${result.tokens.length} tokens, ${trained} trained on${result.cut > 0 ? `, ${result.cut} cut` : ""}`);
+  context.out.say(result.tokens.map((token) => (token.trained ? pc.green(`[${visible(token.text)}]`) : pc.dim(`(${visible(token.text)})`))).join(""));
+  context.out.say(pc.dim("[trained on] (only read)"));
+  return result;
+}
+
+function rowOf(options: TokensOptions): Row {
+  if (options.row) {
+    const file = besides(path.join(process.cwd(), "."), options.row);
+    const text = readText(file, "row file");
+    try {
+      return JSON.parse(text) as Row;
+    } catch (error) {
+      throw TillageError.user("invalid_json", `${file} is not one JSON row: ${error instanceof Error ? error.message : String(error)}`, "Put one JSON object into it.", { file });
+    }
+  }
+  if (options.prompt !== undefined) return { prompt: options.prompt, completion: options.completion ?? "" };
+  if (options.text !== undefined) return { text: options.text };
+  throw TillageError.user("no_row", "There is no row to show.", "Give --text, or --prompt with --completion, or --row FILE.");
+}
+
+function visible(text: string): string {
+  return text.replaceAll("\n", "⏎");
+}

@@ -1,0 +1,75 @@
+import path from "node:path";
+import pc from "picocolors";
+import { resolveRun } from "../../app/resolve-run";
+import { resumeRun, startRun, stopRun } from "../../app/start-run";
+import { formatDuration, formatScaled } from "../../core/format";
+import { emptyRun, foldEvents, isLive } from "../../core/run/state";
+import type { RunState } from "../../core/run/state";
+import { TillageError } from "../../protocol/errors";
+import { followRun } from "../../runtime/follow";
+import { settle } from "../../runtime/run-folder";
+import type { Context } from "../context";
+import { progress } from "../progress";
+import { printBuild } from "./build";
+
+export interface TrainResult {
+  runDir: string;
+  state: RunState;
+}
+
+/** `tillage train RUN`: builds the data, checks the guards, starts the engine and follows it to its end. */
+export async function train(context: Context, runFile: string, options: { raw?: boolean; overrides?: Record<string, string>; quietBuild?: boolean }): Promise<TrainResult> {
+  const planned = await resolveRun(runFile, context, { signal: context.signal, raw: options.raw, overrides: options.overrides });
+  if (planned.dataset && !options.quietBuild) printBuild(context, planned.dataset);
+  const { runDir } = await startRun(planned, context);
+  return follow(context, runDir, planned.spec.name);
+}
+
+/** `tillage train --resume RUN_DIR` */
+export async function resume(context: Context, runDir: string): Promise<TrainResult> {
+  await resumeRun(path.resolve(runDir), context);
+  return follow(context, path.resolve(runDir), path.basename(runDir));
+}
+
+/** Follows a run to its end; Ctrl-C asks it to stop at a checkpoint. */
+async function follow(context: Context, runDir: string, name: string): Promise<TrainResult> {
+  const bar = progress(name, context.out.json);
+  let state = emptyRun();
+  const started = Date.now();
+  context.signal.addEventListener("abort", () => stopRun(runDir), { once: true });
+  const end = await new Promise<RunState>((resolve, reject) => {
+    const finish = (): void => {
+      follower.dispose();
+      clearInterval(watch);
+      resolve(state);
+    };
+    const follower = followRun(runDir, (batch) => {
+      state = foldEvents(batch.reset ? emptyRun() : state, batch.events);
+      const loss = state.series.loss.at(-1);
+      bar.update(state.step, state.total, `${loss === undefined ? "" : `loss ${loss.toFixed(3)}`}${state.secondsLeft === undefined ? "" : `, ${formatDuration(state.secondsLeft)} left`}`);
+      // A resumed run's file ends with the last attempt's word until the new one has begun.
+      if (!isLive(state.phase) && state.phase !== "interrupted" && Date.parse(state.endedAt ?? "") >= started - 1000) finish();
+    }, { pollMs: 200, onError: reject });
+    const watch = setInterval(() => {
+      state = settle(runDir, state);
+      if (state.phase === "interrupted") finish();
+    }, 1000);
+  });
+  bar.stop();
+  report(context, runDir, end);
+  return { runDir, state: end };
+}
+
+function report(context: Context, runDir: string, state: RunState): void {
+  if (state.error) throw new TillageError(state.error);
+  if (state.phase === "interrupted") {
+    throw TillageError.environment("run_interrupted", `The engine of ${runDir} ended without a word.`, `Look into ${path.join(runDir, "engine.log")}, then go on with: tillage train --resume ${runDir}`);
+  }
+  const losses = state.series.loss;
+  const seconds = state.series.seconds.at(-1) ?? 0;
+  context.out.say(
+    `  ${state.phase}: ${state.step} steps in ${formatDuration(seconds)}, ${formatScaled(state.parameters)} parameters${state.trainable < state.parameters ? ` (${formatScaled(state.trainable)} trained)` : ""}, ` +
+      `loss ${pc.bold((losses[0] ?? NaN).toFixed(3))} → ${pc.bold((losses.at(-1) ?? NaN).toFixed(3))}`,
+  );
+  for (const warning of state.warnings) context.out.say(`  ${pc.yellow("warning")} ${warning.message}`);
+}

@@ -1,0 +1,66 @@
+/** `tillage`: the same use cases as the extension's commands, on the command line. */
+import { Command } from "commander";
+import { version } from "../../package.json";
+import { build } from "./commands/build";
+import { compare, evaluate } from "./commands/evaluate";
+import { stats, tokens, why } from "./commands/inspect";
+import type { TokensOptions } from "./commands/inspect";
+import { report } from "./commands/report";
+import { resume, train } from "./commands/train";
+import { createContext } from "./context";
+import type { Context, GlobalOptions } from "./context";
+
+const program = new Command("tillage")
+  .description("Data-centric model development: build corpora, train small models, compare what they say.")
+  .version(version)
+  .option("--json", "print one JSON object for programs")
+  .option("--root <dir>", "the folder that holds .tillage (default: found from the file given)")
+  .showHelpAfterError();
+
+program.command("build").description("build a recipe's dataset").argument("<recipe>", "a *.recipe.yaml")
+  .option("--raw", "take the sources as they are: no step runs")
+  .action(async (recipe: string, options: { raw?: boolean }) => run(recipe, (context) => build(context, recipe, options)));
+
+program.command("train").description("start a run and follow it; Ctrl-C stops it at a checkpoint").argument("<run>", "a *.run.yaml; with --resume a run's folder")
+  .option("--resume", "go on with a stopped or interrupted run")
+  .option("--raw", "train on the sources as they are: no step of the recipe runs")
+  .action(async (file: string, options: { resume?: boolean; raw?: boolean }) => run(file, (context) => (options.resume ? resume(context, file) : train(context, file, options))));
+
+program.command("eval").description("ask models the prompts of an eval file and grade the answers").argument("<eval>", "a *.eval.yaml")
+  .requiredOption("--model <ref...>", "a folder, run:NAME or run:NAME@STEP")
+  .action(async (file: string, options: { model: string[] }) => run(file, (context) => evaluate(context, file, options.model)));
+
+program.command("compare").description("two models' answers, before and after").argument("<eval>", "a *.eval.yaml")
+  .requiredOption("--before <ref>", "a folder, run:NAME or run:NAME@STEP").requiredOption("--after <ref>", "likewise")
+  .action(async (file: string, options: { before: string; after: string }) => run(file, (context) => compare(context, file, options.before, options.after)));
+
+program.command("tokens").description("a row exactly as the model will see it").requiredOption("--model <ref>", "a folder, run:NAME or run:NAME@STEP")
+  .option("--text <text>").option("--prompt <text>").option("--completion <text>").option("--row <file>", "one JSON row")
+  .option("--loss-on <what>", "all, completion or assistant").option("--context <tokens>", "the longest row")
+  .action(async (options: TokensOptions) => run(process.cwd(), (context) => tokens(context, options)));
+
+program.command("stats").description("what is in a corpus file").argument("<file>", "Parquet, JSONL or CSV")
+  .action(async (file: string) => run(file, (context) => stats(context, file)));
+
+program.command("why").description("why a row left a dataset, or was changed").argument("<row-id>").requiredOption("--dataset <dir>", "a folder below .tillage/datasets")
+  .action(async (rowId: string, options: { dataset: string }) => run(options.dataset, (context) => why(context, rowId, options.dataset)));
+
+program.command("report").description("write a self-contained HTML report of a recipe, its runs and an eval")
+  .requiredOption("--recipe <file...>", "recipes, in order").requiredOption("--run <name...>", "names of runs, in order")
+  .requiredOption("--eval <file>", "a *.eval.yaml").requiredOption("--stage <ref...>", "models to show side by side, in order")
+  .option("--out <file>", "where to write it").option("--title <text>")
+  .action(async (options: Parameters<typeof report>[1]) => run(options.eval, (context) => report(context, options)));
+
+async function run(near: string, command: (context: Context) => Promise<unknown>): Promise<void> {
+  const options = program.opts<GlobalOptions>();
+  const context = createContext(options, near);
+  try {
+    context.out.result(await command(context));
+  } catch (error) {
+    process.exitCode = context.out.fail(error);
+  } finally {
+    context.dispose();
+  }
+}
+
+void program.parseAsync();

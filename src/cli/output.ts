@@ -1,0 +1,60 @@
+/** How the command line speaks: tables and sentences for people on stderr and stdout, one JSON object for programs. */
+import Table from "cli-table3";
+import pc from "picocolors";
+import { toProblem } from "../protocol/errors";
+import type { Problem } from "../protocol/errors";
+
+export interface Column {
+  head: string;
+  align?: "left" | "right";
+  /** Widest text, characters; longer ones are wrapped. */
+  width?: number;
+}
+
+/** A plain table without a frame, right-aligned where the column says so. */
+export function table(columns: Column[], rows: (string | number)[][]): string {
+  const chars = { top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "", left: "  ", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "  " };
+  const made = new Table({
+    head: columns.map((column) => pc.dim(column.head)),
+    colAligns: columns.map((column) => column.align ?? "left"),
+    colWidths: columns.map((column) => column.width ?? null),
+    wordWrap: true,
+    chars,
+    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
+  });
+  for (const row of rows) made.push(row.map((cell) => (typeof cell === "number" ? cell.toLocaleString("en-US") : cell)));
+  return made.toString().replace(/[ \t]+$/gmu, "");
+}
+
+/** Prints for people, or keeps still when a program listens. */
+export class Output {
+  constructor(readonly json: boolean) {}
+
+  say(text = ""): void {
+    if (!this.json) process.stdout.write(`${text}\n`);
+  }
+
+  title(text: string): void {
+    this.say(`\n${pc.bold(text)}`);
+  }
+
+  result(value: unknown): void {
+    if (this.json) process.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** Prints an error for its reader and gives the exit code: 1 user, 2 environment, 3 internal. */
+  fail(error: unknown): number {
+    const problem = toProblem(error);
+    if (this.json) process.stdout.write(`${JSON.stringify({ ok: false, error: problem })}\n`);
+    else process.stderr.write(`${describe(problem)}\n`);
+    return problem.blame === "user" ? 1 : problem.blame === "environment" ? 2 : 3;
+  }
+}
+
+const whose: Record<Problem["blame"], string> = { user: "input", environment: "machine", internal: "defect in Tillage" };
+
+/** What happened, whose fault it is, and what to do. */
+export function describe(problem: Problem): string {
+  const where = problem.file ? `${problem.file}${problem.line ? `:${problem.line}` : ""}\n` : "";
+  return `${pc.red("error")} (${whose[problem.blame]}, ${problem.code}): ${where}${problem.message}\n${pc.bold("what to do")}: ${problem.remedy}`;
+}
