@@ -13,6 +13,7 @@ mod matches;
 mod minhash;
 mod ngrams;
 mod normalize;
+mod quality;
 mod version;
 mod words;
 
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Function> {
         minhash::function(),
         ngrams::function(),
         normalize::function(),
+        quality::function(),
         version::function(),
         words::function(),
         #[cfg(feature = "panic-for-tests")]

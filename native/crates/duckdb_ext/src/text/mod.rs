@@ -1,8 +1,10 @@
 //! The algorithms: plain functions over `&str`, without DuckDB and without unsafe code.
 
+pub mod english;
 pub mod hash;
 pub mod minhash;
 pub mod normalize;
+pub mod quality;
 pub mod search;
 pub mod shingle;
 pub mod words;

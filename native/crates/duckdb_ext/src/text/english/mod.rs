@@ -1,0 +1,132 @@
+//! Linguistic words of English-like text: the units of the quality and repetition signals.
+//!
+//! The published thresholds of the Gopher rules are used with words as datatrove splits them, by
+//! spaCy's rule-based English tokenizer: "they'll (3 km)." is `they 'll ( 3 km ) .`, punctuation
+//! being words of their own. This is an independent implementation of that tokenizer's published
+//! algorithm: split at white space; peel prefixes and suffixes off each chunk until none is left or
+//! the rest is a known exception ("Dr.", "don't", ":-)"); leave web and mail addresses whole; split
+//! what remains at infixes.
+//!
+//! Known differences, each rare: the table of symbols is by Unicode block and not by character, and
+//! an exception is not put together again after its parts were split ("word:)" keeps `:` `)` apart).
+
+mod affix;
+mod chars;
+mod exceptions;
+mod url;
+
+use std::ops::Range;
+
+pub use chars::{is_space, is_symbol, is_terminal};
+
+/// Appends the byte ranges of the words of `text`, in order. White space is in none of them.
+pub fn split(text: &str, words: &mut Vec<Range<usize>>) {
+    let mut suffixes = Vec::new();
+    let mut chunk_start = None;
+    for (index, character) in text.char_indices() {
+        if is_space(character) {
+            if let Some(start) = chunk_start.take() {
+                split_chunk(text, start..index, words, &mut suffixes);
+            }
+        } else if chunk_start.is_none() {
+            chunk_start = Some(index);
+        }
+    }
+    if let Some(start) = chunk_start {
+        split_chunk(text, start..text.len(), words, &mut suffixes);
+    }
+}
+
+/// Splits one run of characters that are not white space. `suffixes` is scratch space.
+fn split_chunk(
+    text: &str,
+    chunk: Range<usize>,
+    words: &mut Vec<Range<usize>>,
+    suffixes: &mut Vec<Range<usize>>,
+) {
+    suffixes.clear();
+    let Range { mut start, mut end } = chunk;
+    let mut exception = None;
+    while start < end {
+        let rest = &text[start..end];
+        exception = exceptions::find(rest);
+        if exception.is_some() {
+            break;
+        }
+        let prefix = affix::prefix(rest);
+        let without_prefix = &rest[prefix..];
+        if prefix > 0 {
+            exception = exceptions::find(without_prefix);
+            if exception.is_some() {
+                words.push(start..start + prefix);
+                start += prefix;
+                break;
+            }
+        }
+        let suffix = affix::suffix(without_prefix);
+        if suffix > 0 {
+            exception = exceptions::find(&rest[..rest.len() - suffix]);
+            if exception.is_some() {
+                suffixes.push(end - suffix..end);
+                end -= suffix;
+                break;
+            }
+        }
+        if prefix == 0 && suffix == 0 {
+            break;
+        }
+        if prefix > 0 {
+            words.push(start..start + prefix);
+        }
+        if suffix > 0 {
+            suffixes.push(end - suffix..end);
+        }
+        start += prefix;
+        end -= suffix;
+    }
+    if let Some(parts) = exception {
+        for &length in parts {
+            words.push(start..start + length as usize);
+            start += length as usize;
+        }
+    } else if start < end {
+        if url::is_address(&text[start..end]) {
+            words.push(start..end);
+        } else {
+            affix::split_infixes(&text[start..end], start, words);
+        }
+    }
+    words.extend(suffixes.drain(..).rev());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    fn words(text: &str) -> Vec<&str> {
+        let mut ranges = Vec::new();
+        split(text, &mut ranges);
+        ranges.into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn splits_as_the_reference_does() {
+        // Each line: a text, and its words as spaCy 3.8's blank English pipeline gives them.
+        for (text, expected) in [
+            ("a/b 3:1 Score:1", "a / b 3:1 Score:1"),
+            ("end.The cat's can't", "end . The cat 's ca n't"),
+            ("foo@bar.com www.x.com/a?b don't-", "foo@bar.com www.x.com/a?b don't-"),
+            ("they'll), 5km 10$ 3,000 1.5.", "they 'll ) , 5 km 10 $ 3,000 1.5 ."),
+            ("U.S. word.) i.e., 10am", "U.S. word . ) i.e. , 10 am"),
+            ("...what no--way a-b 3-4 3-x", "... what no -- way a - b 3 - 4 3 - x"),
+            ("Ill ill its (cannot) cannot.", "Ill ill its ( can not ) can not ."),
+            ("IT'S CAN'T They'LL o'clock 'Tis", "IT 'S CAN'T They'LL o'clock ' Tis"),
+            ("But, soft!\n\n o'er heav'n", "But , soft ! o'er heav'n"),
+            ("id Id Id. im wont wo n't", "i d I d Id. i m wo nt wo n't"),
+            ("hello : ) world (8)", "hello : ) world ( 8)"),
+        ] {
+            assert_eq!(words(text).join(" "), expected, "{text}");
+        }
+        assert!(words(" \n\u{a0}\t").is_empty());
+    }
+}
