@@ -1,1 +1,26 @@
-//! See the crate's documentation in ARCHITECTURE.md.
+//! Model families, their weights, adapters, forward and backward.
+//!
+//! One decoder is described per config ([`spec::DecoderSpec`]); forward and backward are derived by hand, so that only
+//! what is trained is computed and every buffer's size is known in advance.
+
+mod adapter;
+mod backward;
+mod batch;
+mod cache;
+mod config;
+pub mod family;
+mod forward;
+mod head;
+mod linear;
+mod model;
+mod peft;
+pub mod spec;
+pub mod store;
+mod weights;
+mod workspace;
+
+pub use batch::{Packed, ParamMut, StepLoss, Trainable, IGNORE};
+pub use cache::KvCache;
+pub use config::{ModelConfig, RopeConfig, RopeScaling};
+pub use model::Model;
+pub use tillage_protocol::{EngineError, LoraConfig};

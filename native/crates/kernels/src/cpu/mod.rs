@@ -1,0 +1,25 @@
+//! The operations on the CPU, in f32.
+//!
+//! Loops are written so that the compiler vectorises them, and compiled for AVX-512, AVX2 and the baseline; the
+//! machine's best is chosen at run time. Results are the same for the same number of threads: no operation adds in an
+//! order that depends on timing. Reductions use a fixed number of lanes, so they do not depend on the vector width.
+
+mod attention;
+mod elementwise;
+mod embedding;
+mod loss;
+mod matmul;
+mod norm;
+mod optimizer;
+mod par;
+mod rope;
+mod simd;
+
+pub use attention::{attention, attention_backward, attention_cached, attention_scratch_bytes, Saved};
+pub use elementwise::{add, add_bias, bias_backward, dropout, scale_rows, swiglu, swiglu_backward};
+pub use embedding::{embedding, embedding_backward, gather_rows, scatter_add_rows};
+pub use loss::{cross_entropy, log_softmax_at, softmax, Target};
+pub use matmul::{linear, linear_backward_input, linear_backward_weight, matmul, View, ViewMut};
+pub use norm::{rms_norm, rms_norm_backward};
+pub use optimizer::{adamw, grad_norm, AdamWTensor};
+pub use rope::{rope, RopeTable, RopeVariant};

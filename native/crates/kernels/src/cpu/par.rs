@@ -1,0 +1,55 @@
+//! Splitting work between threads.
+#![allow(unsafe_code)]
+
+use rayon::prelude::*;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Calls `f` on consecutive ranges that cover `0..n`, at least `grain` long, one a thread.
+pub(crate) fn ranges(n: usize, grain: usize, f: impl Fn(Range<usize>) + Sync) {
+    let parts = (n / grain.max(1)).clamp(1, rayon::current_num_threads());
+    if parts == 1 {
+        return f(0..n);
+    }
+    (0..parts).into_par_iter().with_max_len(1).for_each(|p| f(n * p / parts..n * (p + 1) / parts));
+}
+
+/// Rows that one thread should take at least, so that it has some 16k numbers to work on.
+pub(crate) fn row_grain(width: usize) -> usize {
+    (16_384 / width.max(1)).max(1)
+}
+
+/// A slice that several threads write, each in its own part.
+pub(crate) struct Disjoint<'a> {
+    ptr: *mut f32,
+    len: usize,
+    life: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: access goes through `part` only, whose callers promise that no two threads hold overlapping parts.
+unsafe impl Sync for Disjoint<'_> {}
+// SAFETY: as above; the pointer is to plain numbers owned by the borrowed slice.
+unsafe impl Send for Disjoint<'_> {}
+
+impl<'a> Disjoint<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+        Disjoint { ptr: slice.as_mut_ptr(), len: slice.len(), life: PhantomData }
+    }
+
+    /// A part of the slice.
+    ///
+    /// # Safety
+    /// No other part that overlaps `range` may be alive.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
+        assert!(range.start <= range.end && range.end <= self.len);
+        // SAFETY: in bounds by the assertion; not aliased by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.add(range.start), range.end - range.start) }
+    }
+
+    /// The address of an element, for a strided write.
+    pub(crate) fn at(&self, index: usize) -> *mut f32 {
+        assert!(index < self.len);
+        self.ptr.wrapping_add(index)
+    }
+}

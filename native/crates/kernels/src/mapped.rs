@@ -1,0 +1,36 @@
+//! Read-only memory-mapped files.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::path::Path;
+
+/// A file's bytes, mapped rather than read, so that weights enter memory once.
+#[derive(Debug)]
+pub struct MappedFile(Option<memmap2::Mmap>);
+
+impl MappedFile {
+    /// Maps a file.
+    ///
+    /// # Errors
+    /// Whatever opening or mapping it gives.
+    pub fn open(path: &Path) -> io::Result<MappedFile> {
+        let file = File::open(path)?;
+        if file.metadata()?.len() == 0 {
+            return Ok(MappedFile(None));
+        }
+        // SAFETY: the mapping is read-only and private to this value. Another process that cuts the file short while
+        // it is mapped could make reads fault; model folders are not written in place by Tillage (temp + rename).
+        let map = unsafe { memmap2::Mmap::map(&file)? };
+        Ok(MappedFile(Some(map)))
+    }
+}
+
+impl Deref for MappedFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or(&[])
+    }
+}

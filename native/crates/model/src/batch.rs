@@ -1,0 +1,123 @@
+//! What a step computes on: examples laid end to end, without padding.
+
+use tillage_protocol::EngineError;
+
+/// The label of a position that does not count, as in PyTorch.
+pub const IGNORE: i64 = -100;
+
+/// Examples laid end to end in one row of tokens. Positions restart at 0 in each, and no example sees another.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Packed {
+    /// Token ids, `[tokens]`.
+    pub tokens: Vec<u32>,
+    /// For each position the id of the **next** token, or [`IGNORE`], `[tokens]`.
+    pub labels: Vec<i64>,
+    /// First position of each example, then the total: `[examples + 1]`.
+    pub starts: Vec<usize>,
+    /// Factor on every token loss of an example, `[examples]`; 1 when absent.
+    pub weights: Option<Vec<f32>>,
+    /// The sum of losses is divided by this; the number of labelled tokens when absent.
+    pub normalizer: Option<f32>,
+}
+
+impl Packed {
+    /// A pack of whole texts in which every next token is a label.
+    pub fn texts<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Packed {
+        let mut pack = Packed { starts: vec![0], ..Packed::default() };
+        for text in texts {
+            pack.tokens.extend_from_slice(text);
+            pack.labels.extend(text.iter().skip(1).map(|&t| i64::from(t)));
+            if !text.is_empty() {
+                pack.labels.push(IGNORE);
+            }
+            pack.starts.push(pack.tokens.len());
+        }
+        pack
+    }
+
+    /// Number of examples.
+    pub fn examples(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Number of positions that carry a label.
+    pub fn labelled(&self) -> usize {
+        self.labels.iter().filter(|&&l| l != IGNORE).count()
+    }
+
+    /// Longest example, in tokens.
+    pub fn longest(&self) -> usize {
+        self.starts.windows(2).map(|w| w[1].saturating_sub(w[0])).max().unwrap_or(0)
+    }
+
+    /// Checks that the parts fit each other and a vocabulary.
+    ///
+    /// # Errors
+    /// `internal` when lengths or offsets disagree; `user` when an id is outside the vocabulary,
+    /// which happens when a tokenizer and a model do not belong together.
+    pub fn check(&self, vocab: usize) -> Result<(), EngineError> {
+        let n = self.tokens.len();
+        let ordered = self.starts.windows(2).all(|w| w[0] <= w[1]);
+        let ends = self.starts.first() == Some(&0) && self.starts.last() == Some(&n);
+        let weights = self.weights.as_ref().is_none_or(|w| w.len() == self.examples());
+        if self.labels.len() != n || !ordered || !ends || !weights {
+            return Err(EngineError::internal(
+                "bad_pack",
+                "A packed batch's labels, offsets or weights do not fit its tokens.",
+            ));
+        }
+        let bad = self.tokens.iter().map(|&t| i64::from(t)).chain(self.labels.iter().copied());
+        if let Some(id) = bad.into_iter().find(|&t| t != IGNORE && !(0..vocab as i64).contains(&t)) {
+            return Err(EngineError::user(
+                "token_out_of_range",
+                format!("Token id {id} is outside the model's vocabulary of {vocab}."),
+                "Use the tokenizer that belongs to the model.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The loss of one batch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepLoss {
+    /// Sum over labelled tokens of weight x negative log-likelihood, in nats; not divided.
+    pub sum: f64,
+    /// Labelled tokens.
+    pub tokens: usize,
+    /// For each example the unweighted sum of its token losses, and its labelled tokens.
+    pub per_example: Vec<(f64, usize)>,
+}
+
+impl StepLoss {
+    /// Mean loss per labelled token; 0 for a batch without labels.
+    pub fn mean(&self) -> f64 {
+        if self.tokens == 0 {
+            0.0
+        } else {
+            self.sum / self.tokens as f64
+        }
+    }
+}
+
+/// Which parameters are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trainable {
+    /// Nothing: scoring and generation.
+    #[default]
+    Nothing,
+    /// Every weight of the model; an attached adapter is left alone.
+    Full,
+    /// The adapter; the model's own weights are frozen.
+    Adapter,
+}
+
+/// One trained tensor and its gradient.
+#[derive(Debug)]
+pub struct ParamMut<'a> {
+    /// Hugging Face key, or PEFT key for an adapter.
+    pub name: &'a str,
+    pub shape: &'a [usize],
+    pub value: &'a mut [f32],
+    pub grad: &'a mut [f32],
+}

@@ -1,0 +1,272 @@
+//! The model and its public operations.
+
+use crate::adapter::Adapter;
+use crate::forward::Context;
+use crate::spec::DecoderSpec;
+use crate::weights::Weights;
+use crate::workspace::{self, Workspace};
+use crate::{peft, store, KvCache, ModelConfig, Packed, ParamMut, StepLoss, Trainable};
+use std::path::Path;
+use std::sync::Mutex;
+use tillage_protocol::{EngineError, LoraConfig};
+
+/// A decoder with its weights, and at most one adapter.
+#[derive(Debug)]
+pub struct Model {
+    config: ModelConfig,
+    spec: DecoderSpec,
+    pub(crate) weights: Weights,
+    pub(crate) adapter: Option<Adapter>,
+    trainable: Trainable,
+    pub(crate) dropout_key: u64,
+    /// Buffers of passes that are over, for the next ones.
+    idle: Mutex<Vec<Workspace>>,
+}
+
+impl Model {
+    fn new(config: ModelConfig, spec: DecoderSpec, weights: Weights) -> Model {
+        Model {
+            config,
+            spec,
+            weights,
+            adapter: None,
+            trainable: Trainable::Nothing,
+            dropout_key: 0,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Reads a Hugging Face model folder: `config.json` and `model.safetensors`, or its shards.
+    ///
+    /// # Errors
+    /// `user`, naming the thing, the file and the remedy: an unknown `model_type`, a setting that is not supported, a
+    /// damaged file, a tensor that is missing, misshapen or not part of the model.
+    pub fn load(dir: &Path) -> Result<Model, EngineError> {
+        let config = ModelConfig::from_dir(dir)?;
+        let spec = DecoderSpec::of(&config);
+        let tensors = store::load(dir, &spec.tensors(), config.tie_word_embeddings)?;
+        let weights = Weights::new(&spec, tensors);
+        Ok(Model::new(config, spec, weights))
+    }
+
+    /// Random weights, the same for the same config and seed: N(0, `initializer_range`), norms 1, biases 0; projections
+    /// into the residual stream are divided by sqrt(2 layers) as in GPT-2.
+    pub fn init(config: ModelConfig, seed: u64) -> Model {
+        let spec = DecoderSpec::of(&config);
+        let weights = Weights::random(&spec, &config, seed);
+        Model::new(config, spec, weights)
+    }
+
+    /// Writes `model.safetensors` (f32, Hugging Face names) and `config.json`, each atomically; no adapter.
+    ///
+    /// # Errors
+    /// `environment` when the disk does not take them.
+    pub fn save(&self, dir: &Path) -> Result<(), EngineError> {
+        let tensors =
+            self.weights.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice(), t.value.as_slice()));
+        store::write_file(&dir.join("model.safetensors"), tensors)?;
+        store::write_text(&dir.join("config.json"), &format!("{:#}\n", self.config.to_hf_json()))
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Attaches a new LoRA adapter, replacing one that is there. B is zero, so the model's outputs do not change yet.
+    ///
+    /// # Errors
+    /// `user` when a setting is impossible or a target names no projection.
+    pub fn attach_lora(&mut self, spec: &LoraConfig, seed: u64) -> Result<(), EngineError> {
+        let adapter = Adapter::new(spec, &self.spec, seed)?;
+        self.replace_adapter(Some(adapter));
+        Ok(())
+    }
+
+    /// Loads a PEFT adapter folder (LoRA, rsLoRA or DoRA), replacing an adapter that is there.
+    ///
+    /// # Errors
+    /// `user`, naming the file: settings that are not supported, tensors that are missing, misshapen or of another model.
+    pub fn load_adapter(&mut self, dir: &Path) -> Result<(), EngineError> {
+        let adapter = peft::load(dir, &self.spec)?;
+        self.replace_adapter(Some(adapter));
+        Ok(())
+    }
+
+    fn replace_adapter(&mut self, adapter: Option<Adapter>) {
+        self.adapter = adapter;
+        self.set_trainable(self.trainable);
+    }
+
+    /// Writes the adapter as a PEFT folder; `base_name` is what it says it belongs to.
+    ///
+    /// # Errors
+    /// `internal` without an adapter, `environment` when the disk does not take it.
+    pub fn save_adapter(&self, dir: &Path, base_name: &str) -> Result<(), EngineError> {
+        let adapter = self.adapter.as_ref().ok_or_else(no_adapter)?;
+        peft::save(adapter, &self.spec, dir, base_name)
+    }
+
+    pub fn has_adapter(&self) -> bool {
+        self.adapter.is_some()
+    }
+
+    /// Switches the adapter; without it the model computes exactly what the base computes.
+    pub fn set_adapter_enabled(&mut self, on: bool) {
+        if let Some(adapter) = &mut self.adapter {
+            adapter.enabled = on;
+        }
+    }
+
+    /// Adds the adapter to the weights and drops it.
+    pub fn merge_adapter(&mut self) {
+        if let Some(adapter) = self.adapter.take() {
+            adapter.merge_into(&mut self.weights);
+        }
+    }
+
+    /// Chooses what is trained. Gradients of what is not are given back; those of what newly is are zero.
+    pub fn set_trainable(&mut self, what: Trainable) {
+        self.trainable = what;
+        self.weights.tensors.iter_mut().for_each(|t| t.set_trainable(what == Trainable::Full));
+        if let Some(adapter) = &mut self.adapter {
+            adapter.tensors.iter_mut().for_each(|t| t.set_trainable(what == Trainable::Adapter));
+        }
+    }
+
+    /// The trained tensors with their gradients, always in the same order. Values may be changed.
+    pub fn parameters_mut(&mut self) -> Vec<ParamMut<'_>> {
+        let adapter = self.adapter.as_mut().map(|a| {
+            a.parameters_changed();
+            a.tensors.iter_mut()
+        });
+        let all = self.weights.tensors.iter_mut().chain(adapter.into_iter().flatten());
+        all.filter(|t| !t.grad.is_empty())
+            .map(|t| ParamMut { name: &t.name, shape: &t.shape, value: &mut t.value, grad: &mut t.grad })
+            .collect()
+    }
+
+    /// Numbers in all weights, the adapter's included.
+    pub fn parameter_count(&self) -> usize {
+        let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
+        self.weights.tensors.iter().chain(adapter).map(|t| t.value.len()).sum()
+    }
+
+    /// Numbers in the trained tensors.
+    pub fn trainable_count(&self) -> usize {
+        let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
+        self.weights.tensors.iter().chain(adapter).map(|t| t.grad.len()).sum()
+    }
+
+    /// Sets all gradients to zero.
+    pub fn zero_grad(&mut self) {
+        let adapter = self.adapter.iter_mut().flat_map(|a| &mut a.tensors);
+        self.weights.tensors.iter_mut().chain(adapter).for_each(|t| t.grad.fill(0.0));
+    }
+
+    /// Keys the masks of LoRA dropout: give each forward and backward pass another number, and a resumed run the same.
+    pub fn set_dropout_key(&mut self, key: u64) {
+        self.dropout_key = key;
+    }
+
+    /// Computes a batch's loss and adds d(Σ weight x loss) / normaliser to the gradients of what is trained.
+    ///
+    /// # Errors
+    /// As [`Packed::check`]; `internal` when the adapter should be trained but is absent or switched off.
+    pub fn forward_backward(&mut self, batch: &Packed) -> Result<StepLoss, EngineError> {
+        batch.check(self.config.vocab_size)?;
+        if self.trainable == Trainable::Adapter && !self.adapter.as_ref().is_some_and(|a| a.enabled) {
+            return Err(no_adapter());
+        }
+        let mut ws = self.workspace();
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
+        let loss = self.loss(batch, &mut ws, true);
+        if loss.tokens > 0 {
+            self.backward_layers(&batch.tokens, &batch.starts, &mut ws);
+        }
+        self.give_back(ws);
+        Ok(loss)
+    }
+
+    /// Computes a batch's loss, without dropout and without gradients.
+    ///
+    /// # Errors
+    /// As [`Packed::check`].
+    pub fn loss_only(&self, batch: &Packed) -> Result<StepLoss, EngineError> {
+        batch.check(self.config.vocab_size)?;
+        let mut ws = self.workspace();
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
+        let loss = self.loss_value(batch, &mut ws);
+        self.give_back(ws);
+        Ok(loss)
+    }
+
+    /// Logits at some positions of a pack, `[positions, vocab]`; its labels do not matter.
+    ///
+    /// # Panics
+    /// When a token is outside the vocabulary or a position outside the pack.
+    pub fn logits(&self, batch: &Packed, positions: &[usize]) -> Vec<f32> {
+        let mut ws = self.workspace();
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
+        self.head_logits(positions, &mut ws);
+        let logits = ws.head.logits.clone();
+        self.give_back(ws);
+        logits
+    }
+
+    /// An empty cache for sequences of up to `capacity` tokens.
+    pub fn new_cache(&self, capacity: usize) -> KvCache {
+        let width = self.config.num_key_value_heads * self.config.head_dim * capacity;
+        let layers =
+            (0..self.config.num_hidden_layers).map(|_| (vec![0.0; width], vec![0.0; width])).collect();
+        KvCache { layers, len: 0, capacity }
+    }
+
+    /// Appends tokens (a prompt, or the one just sampled) to a cached sequence; returns the logits after the last, `[vocab]`.
+    ///
+    /// # Panics
+    /// When there are no tokens, a token is outside the vocabulary, or the cache is full.
+    pub fn decode(&self, tokens: &[u32], cache: &mut KvCache) -> Vec<f32> {
+        assert!(
+            !tokens.is_empty() && cache.len + tokens.len() <= cache.capacity,
+            "the cache has no room for these tokens"
+        );
+        let mut ws = self.workspace();
+        self.run_layers(tokens, Context::Cache(cache), &mut ws, false);
+        self.head_logits(&[tokens.len() - 1], &mut ws);
+        let logits = ws.head.logits.clone();
+        self.give_back(ws);
+        logits
+    }
+
+    /// Bytes that weights, gradients and a training pass over a batch take; the optimiser's states are not included.
+    pub fn plan_bytes(&self, tokens_in_batch: usize) -> usize {
+        let (ranks, extra) = self.adapter.as_ref().map_or((0, false), |a| {
+            (a.slots.iter().flatten().flatten().count() * a.config.r, a.dora || a.config.dropout > 0.0)
+        });
+        4 * (self.parameter_count() + self.trainable_count())
+            + workspace::plan(&self.config, tokens_in_batch, ranks, extra)
+    }
+
+    /// Bytes that weights, gradients and idle buffers hold now.
+    pub fn held_bytes(&self) -> usize {
+        let idle = self.idle.lock().unwrap_or_else(|e| e.into_inner());
+        4 * (self.parameter_count() + self.trainable_count())
+            + idle.iter().map(Workspace::bytes).sum::<usize>()
+    }
+
+    fn workspace(&self) -> Workspace {
+        let idle = self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        idle.unwrap_or_else(|| Workspace::new(&self.config))
+    }
+
+    fn give_back(&self, ws: Workspace) {
+        self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(ws);
+    }
+}
+
+fn no_adapter() -> EngineError {
+    EngineError::internal(
+        "no_adapter",
+        "An adapter should be trained or saved, but none is attached and switched on.",
+    )
+}

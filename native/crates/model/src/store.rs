@@ -1,0 +1,240 @@
+//! Safetensors files and folders of them.
+
+use crate::spec::TensorSpec;
+use crate::weights::Tensor;
+use safetensors::tensor::{Dtype, View};
+use safetensors::SafeTensors;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tillage_kernels::mapped::MappedFile;
+use tillage_protocol::EngineError;
+
+/// Shape and numbers of each tensor of a file, by name.
+pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Tensors of one safetensors file, as f32; f32, bf16 and f16 are read.
+///
+/// # Errors
+/// `user` when the file is missing or damaged, or a tensor has another number format.
+pub fn read_file(path: &Path) -> Result<Tensors, EngineError> {
+    let bytes = open(path)?;
+    let file = parse(&bytes, path)?;
+    file.tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            Ok((name.clone(), (view.shape().to_vec(), to_f32(&name, view.dtype(), view.data(), path)?)))
+        })
+        .collect()
+}
+
+pub(crate) fn open(path: &Path) -> Result<MappedFile, EngineError> {
+    MappedFile::open(path).map_err(|e| EngineError::io(&e, path))
+}
+
+pub(crate) fn parse<'a>(bytes: &'a [u8], path: &Path) -> Result<SafeTensors<'a>, EngineError> {
+    SafeTensors::deserialize(bytes).map_err(|e| {
+        EngineError::user(
+            "bad_weights",
+            format!("{} is not a whole safetensors file: {e}.", shown(path)),
+            "Download or copy the file again; it may have been cut short.",
+        )
+        .with_file(path)
+    })
+}
+
+fn shown(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+}
+
+pub(crate) fn to_f32(name: &str, dtype: Dtype, data: &[u8], path: &Path) -> Result<Vec<f32>, EngineError> {
+    let pairs = || data.as_chunks::<2>().0.iter();
+    Ok(match dtype {
+        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::BF16 => pairs().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::F16 => pairs().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
+        other => {
+            return Err(EngineError::user(
+                "unsupported_dtype",
+                format!("Tensor {name} is stored as {other:?}; Tillage reads F32, BF16 and F16."),
+                "Use a copy of the model in one of these formats.",
+            )
+            .with_file(path))
+        }
+    })
+}
+
+/// The weight files of a model folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let single = dir.join("model.safetensors");
+    let index = dir.join("model.safetensors.index.json");
+    if single.exists() || !index.exists() {
+        return Ok(vec![single]);
+    }
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let text = std::fs::read_to_string(&index).map_err(|e| EngineError::io(&e, &index))?;
+    let parsed: Index = serde_json::from_str(&text).map_err(|e| {
+        EngineError::user(
+            "bad_index",
+            format!("{} cannot be read: {e}.", shown(&index)),
+            "Download the index file again.",
+        )
+        .with_file(&index)
+        .with_line(e.line() as u64)
+    })?;
+    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
+    if let Some(bad) = names.iter().find(|n| Path::new(n).components().count() != 1 || n.starts_with("..")) {
+        return Err(EngineError::user(
+            "bad_index",
+            format!("The index names a file outside the model's folder: {bad}."),
+            "Do not use this model.",
+        )
+        .with_file(&index));
+    }
+    Ok(names.into_iter().map(|n| dir.join(n)).collect())
+}
+
+/// Reads the tensors that a decoder needs, no fewer and no more.
+///
+/// # Errors
+/// `user`, naming tensor and file: one is missing, has the wrong shape or format, or is not part of the model.
+pub(crate) fn load(dir: &Path, wanted: &[TensorSpec], tied: bool) -> Result<Vec<Tensor>, EngineError> {
+    let files = weight_files(dir)?;
+    let mut found: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
+    let mut tied_head: Option<(Vec<f32>, PathBuf)> = None;
+    for path in &files {
+        let bytes = open(path)?;
+        let parsed = parse(&bytes, path)?;
+        for (name, view) in parsed.tensors() {
+            let Some(spec) = wanted.iter().find(|w| w.name == name) else {
+                if tied && name == "lm_head.weight" {
+                    tied_head = Some((to_f32(&name, view.dtype(), view.data(), path)?, path.clone()));
+                    continue;
+                }
+                // Old llama checkpoints store the rotary frequencies, which follow from the config.
+                if name.ends_with(".rotary_emb.inv_freq") {
+                    continue;
+                }
+                return Err(EngineError::user(
+                    "unused_tensor",
+                    format!("{} holds a tensor that this model does not have: {name}.", shown(path)),
+                    "Check that config.json belongs to these weights; a model merged from an adapter must be saved without the adapter's tensors.",
+                )
+                .with_file(path));
+            };
+            if view.shape() != spec.shape {
+                return Err(wrong_shape(&name, view.shape(), &spec.shape, path));
+            }
+            found.insert(&spec.name, to_f32(&name, view.dtype(), view.data(), path)?);
+        }
+    }
+    let place = files.first().cloned().unwrap_or_else(|| dir.to_path_buf());
+    let tensors = wanted
+        .iter()
+        .map(|spec| {
+            let value = found.remove(spec.name.as_str()).ok_or_else(|| missing(&spec.name, &place))?;
+            Ok(Tensor { name: spec.name.clone(), shape: spec.shape.clone(), value, grad: Vec::new() })
+        })
+        .collect::<Result<Vec<_>, EngineError>>()?;
+    if let Some((head, path)) = tied_head {
+        if tensors.first().is_none_or(|embedding| embedding.value != head) {
+            return Err(EngineError::user(
+                "untied_head",
+                "lm_head.weight differs from the embedding, but config.json says that they are the same (tie_word_embeddings).",
+                "Set tie_word_embeddings to false in config.json if the model has its own output projection.",
+            )
+            .with_file(path));
+        }
+    }
+    Ok(tensors)
+}
+
+pub(crate) fn missing(name: &str, path: &Path) -> EngineError {
+    EngineError::user(
+        "missing_tensor",
+        format!("{} lacks the tensor {name}.", shown(path)),
+        "Check that config.json belongs to these weights and that every file of the model is there.",
+    )
+    .with_file(path)
+}
+
+pub(crate) fn wrong_shape(name: &str, is: &[usize], should: &[usize], path: &Path) -> EngineError {
+    EngineError::user(
+        "wrong_shape",
+        format!("Tensor {name} in {} has shape {is:?}; config.json asks for {should:?}.", shown(path)),
+        "Check that config.json belongs to these weights.",
+    )
+    .with_file(path)
+}
+
+struct Out<'a>(&'a [usize], &'a [f32]);
+
+impl View for Out<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        self.0
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(bytemuck::cast_slice(self.1))
+    }
+    fn data_len(&self) -> usize {
+        std::mem::size_of_val(self.1)
+    }
+}
+
+/// Writes tensors as one safetensors file, in f32, atomically.
+///
+/// # Errors
+/// `environment` when the disk does not take it; the old file, if there was one, is then still whole.
+pub fn write_file<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [f32])>,
+) -> Result<(), EngineError> {
+    let views: Vec<(&str, Out)> =
+        tensors.into_iter().map(|(name, shape, value)| (name, Out(shape, value))).collect();
+    atomically(path, |temporary| {
+        let metadata = [("format".to_string(), "pt".to_string())].into_iter().collect();
+        safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(|e| match e {
+            safetensors::SafeTensorError::IoError(io) => EngineError::io(&io, path),
+            other => EngineError::internal(
+                "write_weights",
+                format!("{} cannot be written: {other}.", path.display()),
+            ),
+        })
+    })
+}
+
+/// Writes a text file atomically.
+pub fn write_text(path: &Path, text: &str) -> Result<(), EngineError> {
+    atomically(path, |temporary| temporary.write_all(text.as_bytes()).map_err(|e| EngineError::io(&e, path)))
+}
+
+/// Temporary file in the same folder, fsync, rename, fsync of the folder.
+fn atomically(
+    path: &Path,
+    fill: impl FnOnce(&mut tempfile::NamedTempFile) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let io = |e: std::io::Error| EngineError::io(&e, path);
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(io)?;
+    let mut temporary = tempfile::Builder::new().prefix(".tillage-").tempfile_in(dir).map_err(io)?;
+    fill(&mut temporary)?;
+    std::fs::File::open(temporary.path()).and_then(|f| f.sync_all()).map_err(io)?;
+    let file = temporary.persist(path).map_err(|e| io(e.error))?;
+    // Temporary files are private; a model file is as readable as any other new file.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(io)?;
+    }
+    drop(file);
+    #[cfg(unix)]
+    std::fs::File::open(dir).and_then(|d| d.sync_all()).map_err(io)?;
+    Ok(())
+}
