@@ -45,8 +45,9 @@ const letters = [];
 const web = [];
 clean.forEach((doc, index) => {
   const n = String(index + 1).padStart(3, "0");
-  if (index % 5 < 3) notes.push({ id: `note-${n}`, status: "current", text: doc.text });
-  else if (index % 5 === 3) letters.push({ id: `letter-${n}`, sender: pick(people).name, text: doc.text });
+  const place = (index + Math.floor(index / glazes.length)) % 5;
+  if (place < 3) notes.push({ id: `note-${n}`, status: "current", text: doc.text });
+  else if (place === 3) letters.push({ id: `letter-${n}`, sender: pick(people).name, text: doc.text });
   else web.push({ id: `web-${n}`, url: `https://kilnhouse.example/glazes/${n}`, text: doc.text });
 });
 

@@ -1,7 +1,10 @@
 /** `tillage`: the same use cases as the extension's commands, on the command line. */
+import path from "node:path";
 import { Command } from "commander";
 import { version } from "../../package.json";
 import { build } from "./commands/build";
+import { demo } from "./commands/demo";
+import type { DemoOptions } from "./commands/demo";
 import { compare, evaluate } from "./commands/evaluate";
 import { stats, tokens, why } from "./commands/inspect";
 import type { TokensOptions } from "./commands/inspect";
@@ -9,6 +12,7 @@ import { report } from "./commands/report";
 import { resume, train } from "./commands/train";
 import { createContext } from "./context";
 import type { Context, GlobalOptions } from "./context";
+import { Output } from "./output";
 
 const program = new Command("tillage")
   .description("Data-centric model development: build corpora, train small models, compare what they say.")
@@ -50,6 +54,18 @@ program.command("report").description("write a self-contained HTML report of a r
   .requiredOption("--eval <file>", "a *.eval.yaml").requiredOption("--stage <ref...>", "models to show side by side, in order")
   .option("--out <file>", "where to write it").option("--title <text>")
   .action(async (options: Parameters<typeof report>[1]) => run(options.eval, (context) => report(context, options)));
+
+program.command("demo").description("the whole loop on the demo workspace").option("--dir <dir>", "the demo workspace", path.join(__dirname, "..", "demo"))
+  .option("--raw", "skip the recipes' steps, and see what the dirty data does").option("--open", "open the workspace in VS Code afterwards")
+  .action(async (options: DemoOptions) => {
+    const json = program.opts<GlobalOptions>().json ?? false;
+    try {
+      const result = await demo(options);
+      new Output(json).result(result);
+    } catch (error) {
+      process.exitCode = new Output(json).fail(error);
+    }
+  });
 
 async function run(near: string, command: (context: Context) => Promise<unknown>): Promise<void> {
   const options = program.opts<GlobalOptions>();

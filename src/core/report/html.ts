@@ -1,5 +1,5 @@
 /** A report as one HTML file that needs nothing else: tables and texts as HTML, the curves drawn by the script inside. Pure. */
-import { formatCount, formatDelta, formatDuration, formatPercent, formatScaled } from "../format";
+import { formatCount, formatDelta, formatDuration, formatPercent, formatScaled, plural } from "../format";
 import { wordDiff } from "../eval/compare";
 import type { EvalResult } from "../eval/result";
 import type { ReceiptRow } from "../../protocol/corpus";
@@ -92,7 +92,7 @@ function percentWidth(part: number, total: number): string {
 function receiptList(receipts: ReceiptRow[]): string {
   if (receipts.length === 0) return "";
   const items = receipts.map((row) => `<li><span class="tag">${escapeHtml(row.reason)}</span> <span class="muted">${escapeHtml(row.source)}:${row.fileRow}</span> ${row.matchedText ? diffHtml(row.matchedText, row.text) : escapeHtml(row.text)}</li>`);
-  return `<details><summary>show ${receipts.length} rows</summary><ul class="receipts">${items.join("")}</ul></details>`;
+  return `<details><summary>show ${plural(receipts.length, "row")}</summary><ul class="receipts">${items.join("")}</ul></details>`;
 }
 
 function mixSection(item: ReportBuild): string {
