@@ -13,6 +13,7 @@ mod forward;
 mod head;
 mod linear;
 mod model;
+pub mod parity;
 mod peft;
 pub mod spec;
 pub mod store;

@@ -1,0 +1,64 @@
+//! Every reference fixture: those that the project carries, and the whole set where it is there.
+
+use std::path::{Path, PathBuf};
+use tillage_model::parity::{run, Options};
+use tillage_model::{family, Model};
+
+/// Folders of fixtures: the project's own, and those named by `TILLAGE_SHARED` or beside the project.
+fn roots() -> Vec<PathBuf> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let shared = std::env::var_os("TILLAGE_SHARED").map_or_else(|| project.join("../shared"), PathBuf::from);
+    let own = project.join("test/fixtures/engine");
+    assert!(own.is_dir(), "the project's own fixtures are missing: {}", own.display());
+    std::iter::once(own).chain(Some(shared.join("fixtures")).filter(|p| p.is_dir())).collect()
+}
+
+fn fixtures() -> Vec<PathBuf> {
+    let folders = roots().into_iter().flat_map(|root| std::fs::read_dir(root).expect("a readable folder"));
+    let mut all: Vec<PathBuf> = folders.map(|e| e.expect("an entry").path()).filter(|p| p.join("golden.safetensors").is_file()).collect();
+    all.retain(|p| p.join("config.json").is_file());
+    all.sort();
+    all
+}
+
+fn model_type(folder: &Path) -> String {
+    let text = std::fs::read_to_string(folder.join("config.json")).expect("config.json");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    json["model_type"].as_str().expect("model_type").to_owned()
+}
+
+#[test]
+fn supported_families_agree_with_the_reference() {
+    let mut compared = 0;
+    for folder in fixtures().into_iter().filter(|f| family::supported().contains(&model_type(f).as_str())) {
+        let report = run(&Options { model: folder.clone(), golden: folder.join("golden.safetensors"), adapter: None, tolerance: 1.0 })
+            .unwrap_or_else(|e| panic!("{}: {e:?}", folder.display()));
+        assert!(report.ok(), "{}: {:?}\n{:#}", folder.display(), report.failed(), report.to_json());
+        assert!(report.skipped().is_empty(), "{}: not compared: {:?}", folder.display(), report.skipped());
+        assert!(report.checks() > 100, "{}: only {} comparisons", folder.display(), report.checks());
+        compared += 1;
+    }
+    assert!(compared >= 3, "llama, llama_tied and llama_rope3 must be there");
+}
+
+#[test]
+fn other_families_are_refused_by_name() {
+    for folder in fixtures().into_iter().filter(|f| !family::supported().contains(&model_type(f).as_str())) {
+        let name = model_type(&folder);
+        let error = Model::load(&folder).expect_err("a family that is not supported");
+        assert_eq!(error.code, "unknown_model_type");
+        assert!(error.message.contains(&format!("\"{name}\"")), "{}", error.message);
+        println!("not implemented: {name} ({})", folder.display());
+    }
+}
+
+#[test]
+fn both_spellings_of_a_config_mean_the_same() {
+    use tillage_model::ModelConfig;
+    for folder in fixtures().into_iter().filter(|f| family::supported().contains(&model_type(f).as_str())) {
+        let old = std::fs::read_to_string(folder.join("config.v4.json")).expect("config.v4.json");
+        let new = ModelConfig::from_dir(&folder).expect("config.json");
+        assert_eq!(ModelConfig::from_json(&old).expect("config.v4.json"), new);
+        assert_eq!(ModelConfig::from_json(&new.to_hf_json().to_string()).expect("our own"), new);
+    }
+}
