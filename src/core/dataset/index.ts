@@ -1,0 +1,2 @@
+export { parseEvalPrompts, type EvalPrompt } from "./eval-prompts";
+export { detectShape, shapeColumns, type BuildShape, type ShapeColumns } from "./shape";

@@ -1,0 +1,10 @@
+export { addStep, setBudget, setMaxEpochs, setScalar, setShare, setShares } from "./edit";
+export { completionsAt, describeAt, stepRanges, type Completion, type Completions, type Hover, type StepRange } from "./assist";
+export { editDistance, nearest } from "./nearest";
+export { parseRecipe, type ParsedRecipe } from "./parse";
+export { lineAt, recipeError, type RecipeProblem } from "./problem";
+export { formatShare, formatTokens, parseShare, parseTokens } from "./quantity";
+export { describeRule, qualityPresets, qualityRules, type QualityPreset, type QualityRule } from "./quality-rules";
+export { defaultMaxEpochs, sourceShapes } from "./schema";
+export { piiKinds, stepDefinitions, stepKeys, type ConfigOf, type StepConfig, type StepDefinition, type StepKey } from "./steps";
+export type { MixSpec, Recipe, RecipeStep, SourceSpec, SplitSpec } from "./types";
