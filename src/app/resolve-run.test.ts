@@ -1,0 +1,71 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { BuildResult, CorpusApi, GuardResult } from "../protocol/corpus";
+import { mismatch } from "../protocol/native";
+import type { Engine } from "../runtime/engine";
+import type { Deps } from "./deps";
+import { resolveRun } from "./resolve-run";
+import { startRun, stopRun } from "./start-run";
+
+let root: string;
+let started: string[];
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), "tillage-run-"));
+  started = [];
+  mkdirSync(path.join(root, ".tillage"));
+  writeFileSync(path.join(root, "p.run.yaml"), `tillage: 1
+objective: pretrain
+data: corpus.recipe.yaml
+model:
+  init: { hidden_size: 8, intermediate_size: 16, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, max_position_embeddings: 32, tokenizer: { vocab_size: 300 } }
+template: { prompt: "Q: {prompt} A:" }
+train: { context: 32, lr: 1e-3, epochs: 2 }
+watch: { eval: q.eval.yaml, every: 10 }
+seed: 5
+`);
+  writeFileSync(path.join(root, "q.eval.yaml"), 'tillage: 1\nprompts: [{ id: a, prompt: "Why?", expect: { contains: x } }]\n');
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function deps(guards: GuardResult[]): Deps {
+  const built: BuildResult = {
+    recipe: path.join(root, "corpus.recipe.yaml"), dataset: path.join(root, ".tillage/datasets/corpus@1"), hash: "1", built: true, sources: [], steps: [], guards, seconds: 0,
+    mix: { by: "source", rows: [], budgetTokens: 0, exact: true, maxEpochs: 1 },
+    split: [{ name: "train", rows: 1, tokens: 1, files: ["train-00000.parquet"] }, { name: "valid", rows: 1, tokens: 1, files: ["valid-00000.parquet"] }],
+  };
+  const corpus: Partial<CorpusApi> = { build: () => Promise.resolve(built) };
+  const engine: Partial<Engine> = { startRun: (dir) => Promise.resolve({ pid: started.push(dir) }) };
+  return { root, corpus: corpus as CorpusApi, engine: engine as Engine };
+}
+
+it("writes a run.json that the engine's contract accepts, and starts the engine on its folder", async () => {
+  const planned = await resolveRun(path.join(root, "p.run.yaml"), deps([]));
+  expect(mismatch("run_spec", planned.spec)).toBeUndefined();
+  expect(planned.spec).toMatchObject({ name: "p", loss_on: "all", template: { kind: "format", prompt: "Q: {prompt} A:" }, watch: [{ id: "a", prompt: "Why?" }] });
+  expect(planned.spec.train).toMatchObject({ seed: 5, watch_every: 10, epochs: 2 });
+  expect(planned.spec.data.train).toEqual([path.join(root, ".tillage/datasets/corpus@1/train-00000.parquet")]);
+  const { runDir } = await startRun(planned, deps([]));
+  expect(JSON.parse(readFileSync(path.join(runDir, "run.json"), "utf8"))).toEqual(JSON.parse(JSON.stringify(planned.spec)));
+  expect(started).toEqual([runDir]);
+  stopRun(runDir);
+  expect(existsSync(path.join(runDir, "stop"))).toBe(true);
+});
+
+it("is blocked by a failing guard until the run file overrides it with a reason", async () => {
+  const failing: GuardResult[] = [{ guard: "leakage", ok: false, message: "1 row holds an evaluation prompt.", rows: [] }];
+  const planned = await resolveRun(path.join(root, "p.run.yaml"), deps(failing));
+  await expect(startRun(planned, deps(failing))).rejects.toMatchObject({ problem: { code: "guard_blocked", blame: "user" } });
+  expect(started).toEqual([]);
+  writeFileSync(path.join(root, "p.run.yaml"), `${readFileSync(path.join(root, "p.run.yaml"), "utf8")}guards: { override: { leakage: "a test" } }\n`);
+  const overridden = await resolveRun(path.join(root, "p.run.yaml"), deps(failing));
+  await startRun(overridden, deps(failing));
+  expect(overridden.spec.overrides).toEqual({ leakage: "a test" });
+  expect(started).toHaveLength(1);
+});
+
+it("names the run file and the line of what is wrong in it", async () => {
+  writeFileSync(path.join(root, "p.run.yaml"), "tillage: 1\nobjective: pretrain\nspeed: 3\n");
+  await expect(resolveRun(path.join(root, "p.run.yaml"), deps([]))).rejects.toMatchObject({ problem: { file: path.join(root, "p.run.yaml"), blame: "user" } });
+});
