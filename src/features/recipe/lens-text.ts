@@ -1,0 +1,32 @@
+import { formatCount, formatDelta, formatScaled, plural } from "../../core/format";
+import type { RecipeCounts, StepCount } from "../../protocol/corpus";
+
+/** What a step did, as the line above it: `in 7,473 · out 7,101 · −372`. */
+export function stepLens(count: StepCount, stale: boolean): string {
+  const parts = [`in ${formatCount(count.in)}`, `out ${formatCount(count.out)}`, formatDelta(count.out - count.in)];
+  if (count.changed > 0) parts.push(`${formatCount(count.changed)} changed`);
+  return (stale ? "$(sync~spin) " : "") + parts.join(" · ");
+}
+
+/** The reasons of a step's receipts, most frequent first, for the tooltip. */
+export function reasonList(count: StepCount): string {
+  if (count.reasons.length === 0) return "No row was dropped or changed by this step.";
+  return count.reasons.map(({ reason, rows }) => `${formatCount(rows)}  ${reason}`).join("\n");
+}
+
+/** Whether the step has rows to show. */
+export function hasReceipts(count: StepCount): boolean {
+  return count.out !== count.in || count.changed > 0;
+}
+
+/** A source's line: `7,473 rows · 1.24 M tokens`. */
+export function sourceLens(source: RecipeCounts["sources"][number]): string {
+  return `${plural(source.rows, "row")} · ${formatScaled(source.tokens)} tokens`;
+}
+
+/** The whole recipe in one line: `7,473 → 6,902 rows`. */
+export function totalLens(counts: RecipeCounts): string {
+  const read = counts.sources.reduce((sum, source) => sum + source.rows, 0);
+  const kept = counts.steps.at(-1)?.out ?? read;
+  return kept === read ? plural(read, "row") : `${formatCount(read)} → ${plural(kept, "row")}`;
+}

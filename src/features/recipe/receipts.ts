@@ -1,0 +1,169 @@
+import path from "node:path";
+import * as vscode from "vscode";
+import type { BuildResult, ReceiptRow } from "../../protocol/corpus";
+import { toProblem } from "../../protocol/errors";
+import type { ReceiptsApi, ReceiptsState, ReceiptsUpdate, ReceiptTexts } from "../../protocol/receipts-panel";
+import { Owner } from "../../vscode/disposable";
+import { openRow } from "../../vscode/open-row";
+import type { Services } from "../../vscode/services";
+import { WebviewPanel } from "../../vscode/webview-panel";
+import { readManifest } from "./manifest";
+
+/** Rows read at first, and added at each request for more. */
+const PAGE = 2000;
+
+/** Where the receipts come from. */
+export type ReceiptsOrigin =
+  | { kind: "dataset"; dataset: string; build?: BuildResult; step?: string }
+  | { kind: "step"; document: vscode.TextDocument; step: number };
+
+/** Every row that left or was changed, and why; of a built dataset or of a recipe's present text. */
+export class Receipts extends Owner {
+  private readonly panel: WebviewPanel<ReceiptsState, ReceiptsUpdate>;
+  private state: ReceiptsState;
+  private abort: AbortController | undefined;
+  private limit = PAGE;
+  /** Source files that were opened for their whole rows. */
+  private readonly handles = new Map<string, Promise<string>>();
+
+  constructor(private readonly services: Services, private origin: ReceiptsOrigin, onClosed: () => void) {
+    super();
+    this.state = blank(origin);
+    this.panel = this.register(new WebviewPanel<ReceiptsState, ReceiptsUpdate>({
+      extensionUri: services.context.extensionUri, panel: "receipts", title: `Receipts: ${this.state.title}`, column: vscode.ViewColumn.Active, api: this.api(), snapshot: () => Promise.resolve(this.state),
+    }, () => {
+      this.dispose();
+      onClosed();
+    }));
+    void this.load();
+  }
+
+  /** Shows something else of the same kind in the panel that is open. */
+  show(origin: ReceiptsOrigin): void {
+    this.origin = origin;
+    this.limit = PAGE;
+    this.update({ ...blank(origin), rows: [] });
+    this.panel.reveal();
+    void this.load();
+  }
+
+  private async load(): Promise<void> {
+    this.abort?.abort();
+    const abort = new AbortController();
+    this.abort = abort;
+    this.update({ loading: true, problem: null });
+    try {
+      const update = this.origin.kind === "dataset" ? await this.ofDataset(this.origin, abort.signal) : await this.ofStep(this.origin, abort.signal);
+      if (!abort.signal.aborted) this.update({ ...update, loading: false });
+    } catch (error) {
+      if (!abort.signal.aborted) this.update({ loading: false, problem: toProblem(error) });
+    }
+  }
+
+  private async ofDataset(origin: Extract<ReceiptsOrigin, { kind: "dataset" }>, signal: AbortSignal): Promise<ReceiptsUpdate> {
+    const facts = origin.build ?? (await readManifest(origin.dataset));
+    const steps = facts.steps;
+    const selected = this.state.selected ?? indexOfStep(steps, origin.step);
+    const step = selected === null ? undefined : steps.find((item) => item.index === selected)?.step;
+    const rows = await this.services.corpus.receipts({ dataset: origin.dataset, step, limit: this.limit }, signal);
+    const rowsIn = facts.sources.reduce((sum, source) => sum + source.rows, 0);
+    return { steps, selected, rows, more: rows.length >= this.limit, rowsIn, rowsOut: steps.at(-1)?.out ?? rowsIn, build: origin.build ?? null };
+  }
+
+  private async ofStep(origin: Extract<ReceiptsOrigin, { kind: "step" }>, signal: AbortSignal): Promise<ReceiptsUpdate> {
+    const selected = this.state.selected ?? origin.step;
+    const about = { path: origin.document.uri.fsPath, text: origin.document.getText() };
+    const [counts, rows] = await Promise.all([
+      this.services.corpus.counts(about, signal),
+      this.services.corpus.dropped({ ...about, step: selected, limit: this.limit }, signal),
+    ]);
+    const rowsIn = counts.sources.reduce((sum, source) => sum + source.rows, 0);
+    return { steps: counts.steps, selected, rows, more: rows.length >= this.limit, rowsIn, rowsOut: counts.steps.at(-1)?.out ?? rowsIn };
+  }
+
+  private update(update: ReceiptsUpdate): void {
+    this.state = { ...this.state, ...update };
+    if (!this.disposed) this.panel.push(update);
+  }
+
+  private api(): ReceiptsApi {
+    return {
+      select: async ({ step }) => {
+        this.limit = PAGE;
+        if (this.origin.kind === "dataset") this.origin = { ...this.origin, step: undefined };
+        this.update({ selected: this.origin.kind === "step" && step === null ? this.state.selected : step, rows: [] });
+        await this.load();
+        return null;
+      },
+      open: async ({ file, fileRow }) => {
+        await openRow(this.absolute(file), fileRow);
+        return null;
+      },
+      texts: async ({ index }) => this.texts(index),
+      why: async ({ rowId }) => {
+        const dataset = this.origin.kind === "dataset" ? this.origin.dataset : undefined;
+        await vscode.commands.executeCommand("tillage.why", { rowId, dataset });
+        return null;
+      },
+      loadMore: async () => {
+        this.limit += PAGE;
+        await this.load();
+        return null;
+      },
+      retry: async () => {
+        await this.load();
+        return null;
+      },
+    };
+  }
+
+  private async texts(index: number): Promise<ReceiptTexts> {
+    const row = this.state.rows[index];
+    if (!row) return { text: "", matchedText: null, matched: null };
+    const text = await this.wholeText(row);
+    return { text, matchedText: row.matchedText, matched: null };
+  }
+
+  /** The receipt has the first 400 characters: the rest is in the source file. */
+  private async wholeText(row: ReceiptRow): Promise<string> {
+    if (row.text.length < 400) return row.text;
+    const file = this.absolute(row.file);
+    const handle = await this.handleOf(file);
+    const detail = await this.services.corpus.detail({ handle, row: row.fileRow });
+    const start = row.text.replace(/…$/, "").slice(0, 200);
+    const values = Object.values(detail.values).filter((value): value is string => typeof value === "string");
+    return values.find((value) => value.startsWith(start)) ?? values.sort((a, b) => b.length - a.length)[0] ?? row.text;
+  }
+
+  private handleOf(file: string): Promise<string> {
+    const open = this.handles.get(file) ?? this.services.corpus.open({ path: file }).then((opened) => opened.handle);
+    this.handles.set(file, open);
+    open.catch(() => this.handles.delete(file));
+    return open;
+  }
+
+  private absolute(file: string): string {
+    if (path.isAbsolute(file)) return file;
+    const base = this.origin.kind === "step" ? path.dirname(this.origin.document.uri.fsPath) : path.resolve(this.origin.dataset, "../../..");
+    return path.resolve(base, file);
+  }
+
+  override dispose(): void {
+    this.abort?.abort();
+    for (const handle of this.handles.values()) {
+      handle.then((open) => this.services.corpus.close({ handle: open })).catch((error: unknown) => this.services.log.debug(`close: ${String(error)}`));
+    }
+    this.handles.clear();
+    super.dispose();
+  }
+}
+
+function indexOfStep(steps: ReceiptsState["steps"], step: string | undefined): number | null {
+  return steps.find((item) => item.step === step)?.index ?? null;
+}
+
+function blank(origin: ReceiptsOrigin): ReceiptsState {
+  const title = origin.kind === "dataset" ? path.basename(origin.dataset) : path.basename(origin.document.uri.fsPath);
+  const selected = origin.kind === "step" ? origin.step : null;
+  return { kind: origin.kind, title, steps: [], rowsIn: 0, rowsOut: 0, build: null, selected, rows: [], more: false, loading: true, problem: null };
+}

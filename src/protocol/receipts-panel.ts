@@ -1,0 +1,43 @@
+/** What the receipts panel and its host say to each other. */
+import type { BuildResult, ReceiptRow, StepCount } from "./corpus";
+import type { Problem } from "./errors";
+
+export interface ReceiptsState {
+  /** A built dataset's receipts, or the rows that a step of a recipe's present text drops or changes. */
+  kind: "dataset" | "step";
+  /** Such as `corpus@1a2b3c4d5e6f` or `corpus.recipe.yaml`. */
+  title: string;
+  steps: StepCount[];
+  /** Rows read from the sources, and rows kept. */
+  rowsIn: number;
+  rowsOut: number;
+  /** What the build said; absent where the dataset was opened later and for live steps. */
+  build: Pick<BuildResult, "built" | "seconds" | "split" | "guards" | "dataset"> | null;
+  /** Position in `steps` of the step whose rows are shown; null shows those of all steps. */
+  selected: number | null;
+  rows: ReceiptRow[];
+  /** More rows exist than were read. */
+  more: boolean;
+  loading: boolean;
+  problem: Problem | null;
+}
+
+export type ReceiptsUpdate = Partial<ReceiptsState>;
+
+/** The whole texts behind one receipt. */
+export interface ReceiptTexts {
+  text: string;
+  matchedText: string | null;
+  /** Where the matched row stands in the sources. */
+  matched: { source: string; file: string; fileRow: number } | null;
+}
+
+export type ReceiptsApi = {
+  select: (params: { step: number | null }) => Promise<null>;
+  /** Opens the row in its source file. */
+  open: (params: { file: string; fileRow: number }) => Promise<null>;
+  texts: (params: { index: number }) => Promise<ReceiptTexts>;
+  why: (params: { rowId: string }) => Promise<null>;
+  loadMore: (params: null) => Promise<null>;
+  retry: (params: null) => Promise<null>;
+};

@@ -1,0 +1,49 @@
+import { html, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import type { MixResult } from "../../src/core/mix";
+import { CHINCHILLA_TOKENS_PER_PARAMETER } from "../../src/core/model-size";
+import type { MixerModel, MixerState } from "../../src/protocol/mixer-panel";
+import { formatPercent, formatScaled } from "../shared/format";
+
+const SOURCE = "Hoffmann et al. 2022, “Training Compute-Optimal Large Language Models”, arXiv:2203.15556: for a fixed amount of compute, a model is best trained on about 20 tokens a parameter.";
+
+export interface BudgetActions {
+  setBudget: (text: string) => void;
+  setParameters: (text: string) => void;
+}
+
+/** The budget against the model's size, as a meter that is full at Chinchilla's 20 tokens a parameter. */
+export function budgetView(host: MixerState, mix: MixResult, actions: BudgetActions): TemplateResult {
+  const value = (event: Event): string => (event.target as HTMLInputElement).value;
+  return html`<div class="budget" data-testid="mixer-budget-bar">
+    <label class="field">budget
+      <vscode-textfield data-testid="mixer-budget" .value=${`${formatScaled(mix.wantedTokens)} tokens`} title="Tokens of the training rows, repeats included"
+        @change=${(event: Event) => actions.setBudget(value(event))}></vscode-textfield>
+    </label>
+    <label class="field">model
+      <vscode-textfield data-testid="mixer-parameters" .value=${host.model ? formatScaled(host.model.parameters) : ""} placeholder="parameters, such as 1.1M"
+        title="Parameters of the model; leave it empty to take them from the run file" @change=${(event: Event) => actions.setParameters(value(event))}></vscode-textfield>
+      <span class="muted" data-testid="mixer-model-from">${origin(host.model)}</span>
+    </label>
+    ${host.model ? meter(host.model, mix.budgetTokens) : nothing}
+  </div>`;
+}
+
+function origin(model: MixerModel | null): string {
+  if (!model) return "parameters: no run file uses this recipe";
+  return model.from === "typed" ? "parameters" : `parameters · ${model.from}`;
+}
+
+function meter(model: MixerModel, tokens: number): TemplateResult {
+  const ratio = tokens / model.parameters;
+  const full = ratio / CHINCHILLA_TOKENS_PER_PARAMETER;
+  const text = `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)} tokens a parameter`;
+  const tuning = model.objective === "sft";
+  return html`<div class="chinchilla" title=${SOURCE}>
+    <span data-testid="mixer-ratio">${text}</span>
+    <div class="meter" role="meter" aria-label="Tokens a parameter against Chinchilla's 20" aria-valuemin="0" aria-valuemax=${CHINCHILLA_TOKENS_PER_PARAMETER} aria-valuenow=${Math.min(ratio, CHINCHILLA_TOKENS_PER_PARAMETER).toFixed(1)} aria-valuetext=${text}>
+      <div class="meter-fill ${full >= 1 ? "full" : ""}" style="width: ${Math.min(100, full * 100)}%"></div>
+    </div>
+    <span class="muted">${formatPercent(full)} of <a href="https://arxiv.org/abs/2203.15556">Chinchilla’s ${CHINCHILLA_TOKENS_PER_PARAMETER}</a>${tuning ? ", a rule for pretraining; this run tunes" : ""}</span>
+  </div>`;
+}

@@ -1,0 +1,64 @@
+import { html, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { live } from "lit/directives/live.js";
+import type { MixResult } from "../../src/core/mix";
+import { parseShare } from "../../src/core/recipe/quantity";
+import type { MixRow } from "../../src/protocol/corpus";
+import { formatCount, formatPercent, formatScaled } from "../shared/format";
+
+export interface RowActions {
+  index: number;
+  mix: MixResult;
+  maxEpochs: number;
+  locked: boolean;
+  /** `done` is true where the change is whole: a key press, or the pointer let go. */
+  move: (wanted: number, done: boolean) => void;
+  toggleLock: () => void;
+}
+
+/** One group: what it has, what is wanted of it, and how often its rows are then seen. */
+export function rowView(row: MixRow, actions: RowActions): TemplateResult {
+  const wished = row.tokens > 0 ? (actions.mix.wantedTokens * row.shareWanted) / row.tokens : 0;
+  const over = wished > actions.maxEpochs * (1 + 1e-9);
+  const percent = Math.round(row.shareWanted * 1000) / 10;
+  const value = (event: Event): number => Number((event.target as HTMLInputElement).value) / 100;
+  const typed = (event: Event): void => {
+    const text = (event.target as HTMLInputElement).value.trim();
+    const share = parseShare(/%$/.test(text) ? text : `${text}%`);
+    if (share !== undefined) actions.move(share, true);
+    else (event.target as HTMLInputElement).value = `${percent} %`;
+  };
+  const lockTitle = actions.locked ? `Unlock ${row.group}: it is rescaled with the others` : `Lock ${row.group}: its share stays when others move`;
+  return html`<div class="row" role="row" data-testid="mix-row" data-group=${row.group}>
+    <span role="cell" class="group" title=${row.group}>
+      <button class="lock" aria-pressed=${actions.locked} title=${lockTitle} aria-label=${lockTitle} data-testid="mix-lock" @click=${actions.toggleLock}>
+        <vscode-icon name=${actions.locked ? "lock" : "unlock"}></vscode-icon>
+      </button>
+      <span class="name">${row.group}</span>
+    </span>
+    <span role="cell" class="num">${formatCount(row.rows)}</span>
+    <span role="cell" class="num">${formatScaled(row.tokens)}</span>
+    <span role="cell" class="now"><span class="num percent" data-testid="mix-now">${formatPercent(row.shareNow)}</span>
+      <span class="bar" aria-hidden="true"><span style="width: ${row.shareNow * 100}%"></span></span></span>
+    <span role="cell" class="wanted">
+      <input class="typed num" data-testid="mix-share" aria-label="Share wanted of ${row.group}, in percent" .value=${live(`${percent} %`)} @change=${typed} ?disabled=${row.tokens === 0} />
+      <input class="slider" data-testid="mix-slider" type="range" min="0" max="100" step="0.1" style="--fill: ${percent}%" .value=${live(String(percent))}
+        aria-label="Share wanted of ${row.group}" aria-valuetext="${percent} percent of the tokens" ?disabled=${row.tokens === 0}
+        @keydown=${(event: KeyboardEvent) => step(event, row.shareWanted, actions)}
+        @input=${(event: Event) => actions.move(value(event), false)} @change=${(event: Event) => actions.move(value(event), true)} />
+    </span>
+    <span role="cell" class="num">${formatScaled(actions.mix.budgetTokens * row.shareWanted)}</span>
+    <span role="cell" class="num epochs ${over ? "over" : ""}" data-testid="mix-epochs" title=${over ? `More than max_epochs ${actions.maxEpochs}: the budget is cut so that ${row.group} is seen ${actions.maxEpochs} times` : "How often each row is seen"}>
+      ${wished < 10 ? wished.toFixed(1) : Math.round(wished)}${over ? html` <vscode-icon name="warning" aria-label="above max_epochs"></vscode-icon>` : nothing}
+    </span>
+  </div>`;
+}
+
+/** Whole percents by arrow, ten by page: the slider's own tenth is too fine for keys. */
+function step(event: KeyboardEvent, share: number, actions: RowActions): void {
+  const by: Record<string, number> = { ArrowRight: 0.01, ArrowUp: 0.01, ArrowLeft: -0.01, ArrowDown: -0.01, PageUp: 0.1, PageDown: -0.1 };
+  const change = by[event.key];
+  if (change === undefined) return;
+  event.preventDefault();
+  actions.move(event.shiftKey ? share + change / 10 : share + change, true);
+}
