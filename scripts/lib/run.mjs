@@ -87,7 +87,7 @@ export function run(program, args, options = {}) {
     const take = (/** @type {Buffer} */ chunk, /** @type {boolean} */ isOut) => {
       const text = chunk.toString("utf8");
       if (isOut) out += text;
-      tail = (tail + text).slice(-16_000);
+      tail = (tail + text).slice(-64_000);
       if (!quiet) process.stderr.write(text);
       if (onLine) {
         const lines = (pending + text).split("\n");
@@ -100,9 +100,15 @@ export function run(program, args, options = {}) {
     child.on("error", (error) => reject(new Failure(`${program} cannot be started: ${error.message}`, remedy)));
     child.on("close", (code, signal) => {
       if (code === 0) resolve(out);
-      else reject(new Failure(`${[path.basename(program), ...args].join(" ")} ended with ${signal ?? `exit code ${code}`}.`, remedy, quiet ? tail : ""));
+      else reject(new Failure(`${[path.basename(program), ...args].join(" ")} ended with ${signal ?? `exit code ${code}`}.`, remedy, quiet ? readable(tail) : ""));
     });
   });
+}
+
+/** The end of what a program printed, without what it printed for programs. @param {string} text */
+function readable(text) {
+  const lines = text.split("\n").filter((line) => !line.startsWith('{"reason":'));
+  return lines.join("\n").slice(-16_000);
 }
 
 /**

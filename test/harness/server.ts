@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
-import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { ensureVsCodeServer } from "../../scripts/lib/tools.mjs";
 import { Failure, run } from "../../scripts/lib/run.mjs";
@@ -29,20 +29,14 @@ export interface ServerOptions {
 /** Starts VS Code's server on a free loopback port. Throws `Failure` with the end of its log when it does not come up in a minute. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { node, env: base, serverMain } = await ensureVsCodeServer();
-  // What a surrounding VS Code or test runner set would change how the server and the extension behave.
-  const env = Object.fromEntries(Object.entries(base).filter(([key]) => !/^(VSCODE_|ELECTRON_|NODE_OPTIONS|VITEST|NODE_ENV|TEST$)/.test(key)));
+  const env = cleanEnvironment(base);
   rmSync(options.folder, { recursive: true, force: true });
   const dataDir = path.join(options.folder, "data");
   const settingsFile = path.join(options.folder, "user", "Machine", "settings.json");
   mkdirSync(path.dirname(settingsFile), { recursive: true });
   writeFileSync(settingsFile, JSON.stringify(options.settings, null, 2));
   const folders = ["--user-data-dir", path.join(options.folder, "user"), "--server-data-dir", dataDir, "--extensions-dir", path.join(options.folder, "extensions")];
-  if (options.vsix) {
-    await run(node, [serverMain, ...folders, "--accept-server-license-terms", "--install-extension", options.vsix, "--force"], {
-      env,
-      remedy: "Check the VSIX with `npm run package`.",
-    });
-  }
+  if (options.vsix) await install(node, serverMain, env, folders, options.vsix);
   const port = await freePort();
   const log = path.join(options.folder, "server.log");
   const out = openSync(log, "w");
@@ -59,7 +53,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const child = spawn(node, [serverMain, ...flags, ...folders], { env, stdio: ["ignore", out, out], detached: true });
   let ended: string | undefined;
   child.on("error", (error) => (ended = error.message));
-  child.on("exit", (code, signal) => (ended = `${signal ?? `exit code ${code}`}`));
+  child.on("exit", (code, signal) => (ended = signal ?? `exit code ${code}`));
   const kill = (signal: NodeJS.Signals): void => {
     try {
       if (child.pid) process.kill(-child.pid, signal);
@@ -90,6 +84,32 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       kill("SIGKILL");
     },
   };
+}
+
+/** Without what a surrounding VS Code or test runner set: it would change how the server and the extension behave. */
+function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([key]) => !/^(VSCODE_|ELECTRON_|NODE_OPTIONS|VITEST|NODE_ENV|TEST$)/.test(key)));
+}
+
+async function install(node: string, serverMain: string, env: NodeJS.ProcessEnv, folders: string[], vsix: string): Promise<void> {
+  const args = [serverMain, ...folders, "--accept-server-license-terms", "--install-extension", vsix, "--force"];
+  await run(node, args, { env, remedy: "Check the VSIX with `npm run package`." });
+}
+
+/**
+ * Installs a VSIX as VS Code does, into an empty folder.
+ * @returns the folder of the unpacked extension
+ */
+export async function installVsix(vsix: string, folder: string): Promise<string> {
+  const { node, env, serverMain } = await ensureVsCodeServer();
+  rmSync(folder, { recursive: true, force: true });
+  const extensions = path.join(folder, "extensions");
+  mkdirSync(extensions, { recursive: true });
+  const folders = ["--user-data-dir", path.join(folder, "user"), "--server-data-dir", path.join(folder, "data"), "--extensions-dir", extensions];
+  await install(node, serverMain, cleanEnvironment(env), folders, vsix);
+  const unpacked = readdirSync(extensions, { withFileTypes: true }).find((entry) => entry.isDirectory() && !entry.name.startsWith("."));
+  if (!unpacked) throw new Failure(`${vsix} was not installed.`, "Check it with `npm run package`.");
+  return path.join(extensions, unpacked.name);
 }
 
 async function answers(url: string): Promise<boolean> {

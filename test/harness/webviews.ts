@@ -25,7 +25,7 @@ async function describe(frame: Frame): Promise<{ panel: string; title: string; v
     const inner = await frame.frameElement();
     const outer = await frame.parentFrame()?.frameElement();
     const visible = (await inner.isVisible()) && ((await outer?.isVisible()) ?? false);
-    const about = await frame.evaluate(() => ({ panel: document.body?.dataset["panel"] ?? "", title: document.title }));
+    const about = await frame.evaluate(() => ({ panel: document.body.dataset["panel"] ?? "", title: document.title }));
     return { ...about, visible };
   } catch {
     // Frames come and go while a panel loads.
