@@ -70,6 +70,18 @@ export class VsCode {
     return file;
   }
 
+  /** Takes the picture in light and in dark, and leaves the theme as it was. Returns both paths. */
+  async screenshotThemes(name: string): Promise<string[]> {
+    const before = this.theme;
+    const files: string[] = [];
+    for (const theme of ["light", "dark"] as const) {
+      if (theme !== this.theme) await this.setTheme(theme);
+      files.push(await this.screenshot(name));
+    }
+    if (before !== this.theme) await this.setTheme(before);
+    return files;
+  }
+
   /** Runs a command by its palette title, such as `Tillage: Build Dataset`. Throws when the palette does not list it. */
   async runCommand(title: string): Promise<void> {
     await this.pick(`>${title}`, title, "F1");
@@ -127,6 +139,16 @@ export class VsCode {
   /** Reads a file of the open workspace as text. */
   read(file: string): string {
     return readFileSync(path.join(this.workspace, file), "utf8");
+  }
+
+  /** Writes a file of the open workspace, as another program would. */
+  write(file: string, text: string): void {
+    writeFileSync(path.join(this.workspace, file), text);
+  }
+
+  /** The texts of the notifications that are shown. */
+  async notifications(): Promise<string[]> {
+    return (await this.page.locator(".notifications-toasts .notification-list-item-message").allInnerTexts()).map((text) => text.trim());
   }
 
   /** Loads the window again, as "Developer: Reload Window" does. */
