@@ -70,7 +70,8 @@ fn verdicts_agree_with_datatrove() {
             assert_eq!(document["id"], expected["id"]);
             let expected = expected[filter].as_str().unwrap();
             let ours = first_failure(filter, signals).map_or("keep", |threshold| threshold.name);
-            let theirs = REASONS.iter().find(|(name, _)| *name == expected).map_or(expected, |(_, name)| name);
+            let theirs =
+                REASONS.iter().find(|(name, _)| *name == expected).map_or(expected, |(_, name)| name);
             verdict += usize::from((ours == "keep") == (theirs == "keep"));
             reason += usize::from(ours == theirs);
             if ours != theirs {

@@ -7,13 +7,17 @@ use crate::api::Function;
 mod contains;
 mod hash128;
 mod jaccard;
+mod language;
 mod lsh_bands;
 mod lsh_choose;
 mod matches;
 mod minhash;
 mod ngrams;
 mod normalize;
+mod pii;
 mod quality;
+mod redact;
+mod tokens;
 mod version;
 mod words;
 
@@ -23,13 +27,17 @@ pub fn all() -> Vec<Function> {
         contains::function(),
         hash128::function(),
         jaccard::function(),
+        language::function(),
         lsh_bands::function(),
         lsh_choose::function(),
         matches::function(),
         minhash::function(),
         ngrams::function(),
         normalize::function(),
+        pii::function(),
         quality::function(),
+        redact::function(),
+        tokens::function(),
         version::function(),
         words::function(),
         #[cfg(feature = "panic-for-tests")]

@@ -2,9 +2,12 @@
 
 pub mod english;
 pub mod hash;
+pub mod language;
 pub mod minhash;
 pub mod normalize;
+pub mod pii;
 pub mod quality;
 pub mod search;
 pub mod shingle;
+pub mod tokens;
 pub mod words;

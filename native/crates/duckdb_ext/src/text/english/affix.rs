@@ -47,9 +47,8 @@ pub fn suffix(text: &str) -> usize {
     }
     let after_digit = |text: &str| text.bytes().next_back().is_some_and(|byte| byte.is_ascii_digit());
     if is_currency(last) {
-        let code = ["US$", "C$", "A$"].into_iter().find(|code| {
-            text.strip_suffix(code).is_some_and(after_digit)
-        });
+        let code =
+            ["US$", "C$", "A$"].into_iter().find(|code| text.strip_suffix(code).is_some_and(after_digit));
         return code.map_or_else(|| if after_digit(before) { last.len_utf8() } else { 0 }, str::len);
     }
     if let Some(unit) = unit(text) {
@@ -81,7 +80,8 @@ fn full_stop(text: &str, before: &str) -> usize {
     usize::from(degrees || sentence || initials)
 }
 
-const UNITS: &str = "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz \
+const UNITS: &str =
+    "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz \
     m/s km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % км км² км³ м м² м³ дм дм² дм³ см см² см³ \
     мм мм² мм³ нм кг г мг м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тб";
 
@@ -136,9 +136,9 @@ fn infix(text: &str, character: char, previous: Option<char>) -> usize {
     let digit = |character: char| character.is_ascii_digit();
     match character {
         '.' if dots_at_start(text) > 0 => dots_at_start(text),
-        '.' => usize::from(
-            is_before(|c| is_lower(c) || is_quote(c)) && is_after(|c| is_upper(c) || is_quote(c)),
-        ),
+        '.' => {
+            usize::from(is_before(|c| is_lower(c) || is_quote(c)) && is_after(|c| is_upper(c) || is_quote(c)))
+        }
         '+' | '*' | '^' | '-' if is_before(digit) && is_after(|c| c.is_ascii_digit() || c == '-') => 1,
         '-' | '–' | '—' | '~' if word_before => hyphen(text, character, next),
         ',' => usize::from(is_before(char::is_alphabetic) && is_after(char::is_alphabetic)),

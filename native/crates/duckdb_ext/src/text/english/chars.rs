@@ -7,25 +7,88 @@ pub fn is_space(character: char) -> bool {
 
 /// Letters of the lower case or of scripts without case.
 pub fn is_lower(character: char) -> bool {
-    character.is_ascii_lowercase() || (!character.is_ascii() && character.is_alphabetic() && !character.is_uppercase())
+    character.is_ascii_lowercase()
+        || (!character.is_ascii() && character.is_alphabetic() && !character.is_uppercase())
 }
 
 /// Letters of the upper case or of scripts without case.
 pub fn is_upper(character: char) -> bool {
-    character.is_ascii_uppercase() || (!character.is_ascii() && character.is_alphabetic() && !character.is_lowercase())
+    character.is_ascii_uppercase()
+        || (!character.is_ascii() && character.is_alphabetic() && !character.is_lowercase())
 }
 
 /// Punctuation that is split off at both ends of a chunk.
 pub fn is_edge_punctuation(character: char) -> bool {
-    matches!(character,
-        ',' | ':' | ';' | '!' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '_' | '#' | '*' | '&'
-        | '…' | '¿' | '؟' | '¡' | '。' | '？' | '！' | '，' | '、' | '；' | '：' | '～' | '·' | '।' | '،' | '۔' | '؛' | '٪')
+    matches!(
+        character,
+        ',' | ':'
+            | ';'
+            | '!'
+            | '?'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '<'
+            | '>'
+            | '_'
+            | '#'
+            | '*'
+            | '&'
+            | '…'
+            | '¿'
+            | '؟'
+            | '¡'
+            | '。'
+            | '？'
+            | '！'
+            | '，'
+            | '、'
+            | '；'
+            | '：'
+            | '～'
+            | '·'
+            | '।'
+            | '،'
+            | '۔'
+            | '؛'
+            | '٪'
+    )
 }
 
 pub fn is_quote(character: char) -> bool {
-    matches!(character,
-        '\'' | '"' | '`' | '”' | '“' | '‘' | '´' | '’' | '‚' | '„' | '»' | '«' | '「' | '」' | '『' | '』'
-        | '（' | '）' | '〔' | '〕' | '【' | '】' | '《' | '》' | '〈' | '〉' | '⟦' | '⟧')
+    matches!(
+        character,
+        '\'' | '"'
+            | '`'
+            | '”'
+            | '“'
+            | '‘'
+            | '´'
+            | '’'
+            | '‚'
+            | '„'
+            | '»'
+            | '«'
+            | '「'
+            | '」'
+            | '『'
+            | '』'
+            | '（'
+            | '）'
+            | '〔'
+            | '〕'
+            | '【'
+            | '】'
+            | '《'
+            | '》'
+            | '〈'
+            | '〉'
+            | '⟦'
+            | '⟧'
+    )
 }
 
 pub fn is_currency(character: char) -> bool {
@@ -55,10 +118,41 @@ pub fn is_symbol(character: char) -> bool {
         // Not 9, 10, 12 and 32: they are white space and never in a word.
         return character.is_ascii_punctuation() || character.is_ascii_control();
     }
-    matches!(character,
-        '\u{80}'..='\u{9f}' | '«' | '´' | '»' | '–' | '—' | '’' | '“' | '”' | '„' | '…' | '∶' | '━' | '►'
-        | '、' | '〈' | '〉' | '《' | '》' | '「' | '」' | '【' | '】' | '％' | '（' | '）' | '，' | '１' | '：' | '；' | '～')
-        || is_terminal(character)
+    matches!(
+        character,
+        '\u{80}'
+            ..='\u{9f}'
+                | '«'
+                | '´'
+                | '»'
+                | '–'
+                | '—'
+                | '’'
+                | '“'
+                | '”'
+                | '„'
+                | '…'
+                | '∶'
+                | '━'
+                | '►'
+                | '、'
+                | '〈'
+                | '〉'
+                | '《'
+                | '》'
+                | '「'
+                | '」'
+                | '【'
+                | '】'
+                | '％'
+                | '（'
+                | '）'
+                | '，'
+                | '１'
+                | '：'
+                | '；'
+                | '～'
+    ) || is_terminal(character)
 }
 
 /// Characters that end a sentence: Unicode's property Sentence_Terminal with Khmer's signs.

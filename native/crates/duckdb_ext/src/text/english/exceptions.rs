@@ -34,14 +34,15 @@ const WHOLE: &str = "'S 's ‘S ‘s and/or w/o 're 'Cause 'cause 'cos 'Cos 'coz
     Mont. Mr. Mrs. Ms. p.m. Ph.D. Prof. Rep. Rev. Sen. St. vs. v.s. \
     ' \\\") <space> '' C++ — \\t \\n ä. ö. ü.";
 
-const EMOTICONS: &str = ":) :-) :)) :-)) :))) :-))) (: (-: =) (= :] :-] [: [-: [= =] :o) (o: :} :-} 8) 8-) (-8 ;) ;-) \
+const EMOTICONS: &str = "=[ :) :-) :)) :-)) :))) :-))) (: (-: =) (= :] :-] [: [-: [= =] :o) (o: :} :-} 8) 8-) (-8 ;) ;-) \
     (; (-; :( :-( :(( :-(( :((( :-((( ): )-: =( >:( :') :'-) :'( :'-( :/ :-/ =/ =| :| :-| ]= :1 :P :-P :p :-p :O :-O \
     :o :-o :0 :-0 :() >:o :* :-* :3 :-3 =3 :> :-> :X :-X :x :-x :D :-D ;D ;-D =D xD XD xDD XDD 8D 8-D ^_^ ^__^ ^___^ \
     >.< >.> <.< ._. ;_; -_- -__- v.v V.V v_v V_V o_o o_O O_o O_O 0_o o_0 0_0 o.O O.o O.O o.o 0.0 o.0 0.o @_@ <3 <33 \
     <333 </3 (^_^) (-_-) (._.) (>_<) (*_*) (¬_¬) ಠ_ಠ ಠ︵ಠ (ಠ_ಠ) ><(((*>";
 
 /// Exceptions with their words set apart by `|`.
-const SPLIT: &str = "y'|all y|all how|'d|'y How|'d|'y not|'ve not|ve Not|'ve Not|ve can|not Can|not gon|na Gon|na \
+const SPLIT: &str =
+    "y'|all y|all how|'d|'y How|'d|'y not|'ve not|ve Not|'ve Not|ve can|not Can|not gon|na Gon|na \
     got|ta Got|ta let|'s Let|'s c'm|on C'm|on";
 
 /// Words that look like a contraction without its apostrophe and are left alone.
@@ -69,10 +70,31 @@ impl Table {
                 table.add(&[&hour.to_string(), period]);
             }
         }
-        for (chunk, _) in &table.entries {
+        table.curly_apostrophes();
+        for chunk in table.entries.keys() {
             table.lengths[chunk.as_bytes()[0] as usize] |= 1 << chunk.len();
         }
         table
+    }
+
+    /// Every exception also with typographic apostrophes.
+    fn curly_apostrophes(&mut self) {
+        let curly: Vec<Vec<String>> = self
+            .entries
+            .iter()
+            .filter(|(chunk, _)| chunk.contains('\''))
+            .map(|(chunk, parts)| {
+                let mut start = 0;
+                let part = |&length: &u8| {
+                    start += length as usize;
+                    chunk[start - length as usize..start].replace('\'', "’")
+                };
+                parts.iter().map(part).collect()
+            })
+            .collect();
+        for parts in &curly {
+            self.add(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+        }
     }
 
     fn add(&mut self, parts: &[&str]) {
@@ -102,17 +124,26 @@ impl Table {
             for clitics in [&["'ll"][..], &["'ll", "'ve"], &["'d"], &["'d", "'ve"]] {
                 self.add_contraction(word, clitics);
             }
-            if matches!(word, "i" | "you" | "we" | "they") || (QUESTIONS.contains(&word) && !matches!(word, "that" | "this")) {
+            if matches!(word, "i" | "you" | "we" | "they")
+                || (QUESTIONS.contains(&word) && !matches!(word, "that" | "this"))
+            {
                 self.add_contraction(word, &["'ve"]);
             }
-            if matches!(word, "you" | "we" | "they") || (QUESTIONS.contains(&word) && !matches!(word, "that" | "this")) {
+            if matches!(word, "you" | "we" | "they")
+                || (QUESTIONS.contains(&word) && !matches!(word, "that" | "this"))
+            {
                 self.add_contraction(word, &["'re"]);
             }
-            if matches!(word, "he" | "she" | "it") || (QUESTIONS.contains(&word) && !matches!(word, "these" | "those")) {
+            if matches!(word, "he" | "she" | "it")
+                || (QUESTIONS.contains(&word) && !matches!(word, "these" | "those"))
+            {
                 self.add_contraction(word, &["'s"]);
             }
         }
-        for verb in ["ca", "could", "do", "does", "did", "had", "may", "might", "must", "need", "ought", "sha", "should", "wo", "would"] {
+        for verb in [
+            "ca", "could", "do", "does", "did", "had", "may", "might", "must", "need", "ought", "sha",
+            "should", "wo", "would",
+        ] {
             self.add_contraction(verb, &["n't"]);
             self.add_contraction(verb, &["n't", "'ve"]);
         }
@@ -131,7 +162,14 @@ mod tests {
 
     #[test]
     fn exceptions_cover_their_chunk() {
-        for (chunk, parts) in [("don't", &[2, 3][..]), ("They'd've", &[4, 2, 3]), ("cannot", &[3, 3]), ("Dr.", &[3]), ("11pm", &[2, 2])] {
+        for (chunk, parts) in [
+            ("don't", &[2, 3][..]),
+            ("They'd've", &[4, 2, 3]),
+            ("cannot", &[3, 3]),
+            ("Dr.", &[3]),
+            ("11pm", &[2, 2]),
+            ("don’t", &[2, 5]),
+        ] {
             assert_eq!(find(chunk), Some(parts), "{chunk}");
         }
         for chunk in ["its", "well", "", "word", "DON'T", "13pm"] {

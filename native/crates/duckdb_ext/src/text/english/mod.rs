@@ -5,10 +5,9 @@
 //! being words of their own. This is an independent implementation of that tokenizer's published
 //! algorithm: split at white space; peel prefixes and suffixes off each chunk until none is left or
 //! the rest is a known exception ("Dr.", "don't", ":-)"); leave web and mail addresses whole; split
-//! what remains at infixes.
+//! what remains at infixes; put exceptions together again whose parts were peeled off ("word:)").
 //!
-//! Known differences, each rare: the table of symbols is by Unicode block and not by character, and
-//! an exception is not put together again after its parts were split ("word:)" keeps `:` `)` apart).
+//! Known difference, rare: the table of symbols is by Unicode block and not by character.
 
 mod affix;
 mod chars;
@@ -45,6 +44,7 @@ fn split_chunk(
     suffixes: &mut Vec<Range<usize>>,
 ) {
     suffixes.clear();
+    let first = words.len();
     let Range { mut start, mut end } = chunk;
     let mut exception = None;
     while start < end {
@@ -97,6 +97,35 @@ fn split_chunk(
         }
     }
     words.extend(suffixes.drain(..).rev());
+    if words.len() - first > 1 {
+        merge_exceptions(text, first, words);
+    }
+}
+
+/// Most neighbouring words that are put together to an exception.
+const MERGED: usize = 6;
+
+/// Puts neighbouring words of one chunk, from word `first` on, together to exceptions, the longest
+/// from the left.
+fn merge_exceptions(text: &str, first: usize, words: &mut Vec<Range<usize>>) {
+    let mut index = first;
+    while index + 1 < words.len() {
+        let start = words[index].start;
+        let longest = words.len().min(index + MERGED);
+        let merged = (index + 1..longest)
+            .rev()
+            .find_map(|last| exceptions::find(&text[start..words[last].end]).map(|parts| (last, parts)));
+        index += 1;
+        if let Some((last, parts)) = merged {
+            let mut start = start;
+            let ranges = parts.iter().map(|&length| {
+                start += length as usize;
+                start - length as usize..start
+            });
+            words.splice(index - 1..=last, ranges);
+            index += parts.len() - 1;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +153,7 @@ mod tests {
             ("But, soft!\n\n o'er heav'n", "But , soft ! o'er heav'n"),
             ("id Id Id. im wont wo n't", "i d I d Id. i m wo nt wo n't"),
             ("hello : ) world (8)", "hello : ) world ( 8)"),
+            ("word:) and/or-y they’d", "word :) and/or - y they ’d"),
         ] {
             assert_eq!(words(text).join(" "), expected, "{text}");
         }

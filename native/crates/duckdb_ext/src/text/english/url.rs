@@ -71,10 +71,19 @@ mod tests {
 
     #[test]
     fn addresses() {
-        for text in ["www.example.com", "http://a.b.org/x?y=1", "me@mail.example.org", "example.com:8080/", "8.8.8.8", "ftp://u:p@h.net"] {
+        for text in [
+            "www.example.com",
+            "http://a.b.org/x?y=1",
+            "me@mail.example.org",
+            "example.com:8080/",
+            "8.8.8.8",
+            "ftp://u:p@h.net",
+        ] {
             assert!(is_address(text), "{text}");
         }
-        for text in ["word", "1.5", "end.The", "a.b", "http://", "me@host", "example.com:x", ".com", "-x-.com"] {
+        for text in
+            ["word", "1.5", "end.The", "a.b", "http://", "me@host", "example.com:x", ".com", "-x-.com"]
+        {
             assert!(!is_address(text), "{text}");
         }
     }

@@ -100,7 +100,10 @@ fn python_lines(text: &str) -> impl Iterator<Item = &str> {
             return None;
         }
         let is_end = |c: char| {
-            matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+            matches!(
+                c,
+                '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+            )
         };
         let Some(end) = rest.find(is_end) else {
             return Some(std::mem::take(&mut rest));

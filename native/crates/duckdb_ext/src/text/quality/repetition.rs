@@ -85,7 +85,8 @@ impl Scratch {
             self.counts.push((0, 1));
         }
         let Some(most) = self.counts.iter().map(|&(_, count)| count).max() else { return (0, 0) };
-        let first = self.counts.iter().find(|&&(_, count)| count == most).map_or(0, |&(first, _)| first as usize);
+        let first =
+            self.counts.iter().find(|&&(_, count)| count == most).map_or(0, |&(first, _)| first as usize);
         ((self.length(first, n) + n - 1) * most as usize, most)
     }
 

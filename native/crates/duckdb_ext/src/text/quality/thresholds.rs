@@ -41,7 +41,10 @@ impl Threshold {
 
 /// The first rule of a filter that a text fails.
 pub fn first_failure(filter: &str, signals: &Signals) -> Option<&'static Threshold> {
-    THRESHOLDS.iter().filter(|threshold| threshold.filter == filter).find(|threshold| threshold.fails(signals))
+    THRESHOLDS
+        .iter()
+        .filter(|threshold| threshold.filter == filter)
+        .find(|threshold| threshold.fails(signals))
 }
 
 const GOPHER_RULES: &str = "Rae et al. 2021, section A1.1";
