@@ -43,6 +43,7 @@ export interface OpenResult {
 
 /** One condition of a view; all conditions hold together. */
 export type Clause =
+  /** Both ends belong to it; null is open. */
   | { kind: "range"; column: string; min: number | null; max: number | null }
   | { kind: "in"; column: string; values: (string | null)[] }
   | { kind: "search"; text: string; mode: "literal" | "regex"; caseSensitive: boolean }
@@ -141,6 +142,10 @@ export interface MixTable {
   by: string;
   rows: MixRow[];
   budgetTokens: number;
+  /** Tokens that the recipe asks for; more than `budgetTokens` where a group would be seen more than `maxEpochs` times. */
+  wantedTokens?: number;
+  /** The group that cut the budget. */
+  limitedBy?: string;
   /** Whether `tokens` is exact (a tokenizer was given) or counted in words times 1.3. */
   exact: boolean;
   maxEpochs: number;
@@ -156,8 +161,10 @@ export interface GuardResult {
 
 export interface BuildResult {
   recipe: string;
-  /** Folder of the dataset. */
+  /** Absolute path of the dataset's folder. */
   dataset: string;
+  /** `mixed` where the sources' shapes differ: then every row has `text`. */
+  shape?: "text" | "prompt/completion" | "chat" | "mixed";
   hash: string;
   /** False when the same dataset was there already. */
   built: boolean;
@@ -182,8 +189,11 @@ export interface ReceiptRow {
   file: string;
   fileRow: number;
   step: string;
+  /** What the step did with the row. */
+  effect?: "dropped" | "changed" | "flagged";
   reason: string;
   value: string | null;
+  /** The row that it duplicates, or the evaluation prompt that it contains as `file#id`. */
   matchedRowId: string | null;
   /** The row's text, cut to 400 characters. */
   text: string;
@@ -218,12 +228,23 @@ export interface CorpusApi {
   /** The rows that a step dropped or changed. */
   dropped(params: { path: string; text: string; step: number; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]>;
   build(
-    params: { path: string; text?: string; skipSteps?: boolean },
+    params: {
+      path: string;
+      text?: string;
+      /** Leaves out the steps and the mix: all good rows of the sources, once. */
+      skipSteps?: boolean;
+      /** Further evaluations for the guard, beside those of the recipe's decontaminate steps: files or globs, relative to the recipe. */
+      evals?: string[];
+      /** Holds `.tillage`; found from the recipe's folder when absent. */
+      root?: string;
+    },
     signal?: AbortSignal,
     progress?: (p: BuildProgress) => void,
   ): Promise<BuildResult>;
   /** A built dataset's receipts; all of a row's when `rowId` is given. */
   receipts(params: { dataset: string; rowId?: string; step?: string; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]>;
+  /** The guards of a built dataset. `evals`: absolute paths; `context` and `tokenizer` (a tokenizer.json or its folder): for rows that are too long. */
+  guards(params: { dataset: string; evals?: string[]; context?: number; tokenizer?: string }, signal?: AbortSignal): Promise<GuardResult[]>;
   /** Rows of a built dataset by id. */
   rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<{ rowId: string; source: string; values: Record<string, Cell> }[]>;
 }
@@ -235,5 +256,5 @@ export interface RpcFailure {
 
 /** Names of the API's methods, for registering handlers and building clients. */
 export const corpusMethods = [
-  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows",
+  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows", "guards",
 ] as const satisfies readonly (keyof CorpusApi)[];

@@ -1,2 +1,3 @@
 export { parseEvalPrompts, type EvalPrompt } from "./eval-prompts";
 export { detectShape, shapeColumns, type BuildShape, type ShapeColumns } from "./shape";
+export * from "./guards";

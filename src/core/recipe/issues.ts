@@ -29,7 +29,7 @@ function sentence(issue: Issue, path: Path): string {
   const subject = where(path);
   switch (issue.code) {
     case "invalid_type": {
-      if (issue.input === undefined && /received undefined/.test(issue.message)) return `${subject} is missing.`;
+      if (/received undefined/.test(issue.message)) return `${subject} is missing.`;
       if (!issue.message.startsWith("Invalid input")) return `${subject} ${issue.message}.`;
       return `${subject} should be ${typeNames[issue.expected] ?? issue.expected}.`;
     }
@@ -41,6 +41,7 @@ function sentence(issue: Issue, path: Path): string {
     case "too_big":
       return `${subject} should be at most ${String(issue.maximum)}.`;
     case "invalid_union":
+      if (issue.errors.length > 0 && issue.errors.every((branch) => /received undefined/.test(branch[0]?.message ?? ""))) return `${subject} is missing.`;
       return issue.message === "Invalid input" ? `${subject} should be one value or a list of them.` : `${subject} ${issue.message}.`;
     default:
       return `${subject} ${issue.message}.`;

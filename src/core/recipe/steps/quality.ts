@@ -5,7 +5,11 @@ import { defineStep } from "./definition";
 
 const presets = ["gopher", "fineweb"] as const;
 
-const thresholdSchema = z.partialRecord(z.enum(qualityRuleNames as [string, ...string[]]), z.union([z.number(), z.literal("off")], { error: "should be a number, or off" }));
+const threshold = z.union([z.number(), z.literal("off")], { error: "should be a number, or off" }).optional();
+const thresholds = Object.fromEntries(qualityRuleNames.map((name) => [name, threshold])) as Record<string, typeof threshold>;
+
+/** Thresholds that differ from the preset's, by the rule's name. */
+type Overrides = Record<string, number | "off">;
 
 function thresholdFields(): Record<string, FieldDoc> {
   const fields: Record<string, FieldDoc> = {};
@@ -21,19 +25,20 @@ function thresholdFields(): Record<string, FieldDoc> {
 export const quality = defineStep({
   key: "quality",
   schema: z
-    .strictObject({ preset: z.enum(presets).default("gopher"), thresholds: thresholdSchema.default({}) })
-    .superRefine((config, context) => {
-      const known = new Set(qualityRules(config.preset).map((rule) => rule.name));
-      for (const name of Object.keys(config.thresholds)) {
-        if (!known.has(name)) context.addIssue({ code: "custom", path: ["thresholds", name], message: `is no rule of the preset ${config.preset}` });
+    .strictObject({ preset: z.enum(presets).default("gopher"), ...thresholds })
+    .superRefine(({ preset, ...overrides }, context) => {
+      const known = new Set(qualityRules(preset).map((rule) => rule.name));
+      for (const name of Object.keys(overrides)) {
+        if (!known.has(name)) context.addIssue({ code: "custom", path: [name], message: `is no rule of the preset ${preset}` });
       }
-    }),
+    })
+    .transform(({ preset, ...overrides }) => ({ preset, thresholds: overrides as Overrides })),
   field: {
-    doc: "**quality**: drops rows that fail a rule of the preset; the first rule that fails is the receipt's reason. `gopher` is the quality and repetition rules of Rae et al. 2021 (tables A1 and A2); `fineweb` those of Penedo et al. 2024.\n\n```yaml\n- quality: { preset: gopher, thresholds: { min_words: 20 } }\n```\n\nThe rules were made for web documents: for short question–answer pairs use `only: [texts]` below the step.",
+    doc: "**quality**: drops rows that fail a rule of the preset; the first rule that fails is the receipt's reason. `gopher` is the quality and repetition rules of Rae et al. 2021 (tables A1 and A2); `fineweb` those of Penedo et al. 2024.\n\n```yaml\n- quality: { preset: gopher, min_words: 20 }\n```\n\nThe rules were made for web documents: for short question–answer pairs use `only: [texts]` below the step.",
     snippet: "{ preset: ${1|gopher,fineweb|} }",
     fields: {
       preset: { doc: "`gopher` (default) or `fineweb`.", values: presets },
-      thresholds: { doc: "Other thresholds by the rule's name, or `off`.", snippet: "{ ${1:rule}: ${2:0} }", fields: thresholdFields() },
+      ...thresholdFields(),
     },
   },
   snippets: [{ label: "quality", insert: "quality: { preset: ${1|gopher,fineweb|} }", detail: "Drop rows that fail the quality rules" }],

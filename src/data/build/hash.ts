@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { existsSync, statSync } from "node:fs";
+import path from "node:path";
+import type { Recipe } from "../../core/recipe";
+import { Database, type Session } from "../duckdb/session";
+import { expandFiles, sourceFiles } from "../sources/load";
+import { scanFile } from "../sources/scan";
+
+/** Version of the dataset's layout and of what the steps mean; a new one makes new datasets of old recipes. */
+export const datasetVersion = 1;
+
+export interface Versions {
+  dataset: number;
+  duckdb: string;
+  extension: string;
+}
+
+/** Everything that a dataset follows from, hashed. */
+export interface Inputs {
+  /** 12 hex digits. */
+  hash: string;
+  versions: Versions;
+  /** Absolute path of the tokenizer that the recipe names, where there is one. */
+  tokenizer?: string;
+}
+
+/** The tokenizer of a recipe when its file is there already. */
+export function findTokenizer(recipe: Recipe, recipePath: string): string | undefined {
+  if (recipe.mix.tokenizer === undefined) return undefined;
+  const given = path.resolve(path.dirname(recipePath), recipe.mix.tokenizer);
+  const file = existsSync(given) && statSync(given).isDirectory() ? path.join(given, "tokenizer.json") : given;
+  return existsSync(file) ? file : undefined;
+}
+
+async function versionsOf(session: Session): Promise<Versions> {
+  const { duckdb, extension } = await session.one<{ duckdb: string; extension: string }>("SELECT version() AS duckdb, till_version() AS extension");
+  return { dataset: datasetVersion, duckdb, extension };
+}
+
+/** The hash of a recipe's text, the bytes of all files that it reads, and the versions of what reads them. */
+export async function hashInputs(text: string, recipe: Recipe, recipePath: string, flags: readonly string[], extensionPath?: string, signal?: AbortSignal): Promise<Inputs> {
+  const database = await Database.open(extensionPath);
+  try {
+    return await database.session(signal, async (session) => {
+      const versions = await versionsOf(session);
+      const hash = createHash("sha256").update(JSON.stringify([text, flags, versions]));
+      for (const source of recipe.sources) {
+        for (const file of await sourceFiles(session, source, recipePath)) hash.update(`${source.name}\0${path.basename(file)}\0${(await scanFile(file, signal)).sha256}\n`);
+      }
+      for (const step of recipe.steps) {
+        if (step.key !== "decontaminate") continue;
+        for (const file of await expandFiles(session, step.config.against, path.dirname(recipePath))) hash.update(`against\0${(await scanFile(file, signal)).sha256}\n`);
+      }
+      const tokenizer = findTokenizer(recipe, recipePath);
+      if (tokenizer !== undefined) hash.update(`tokenizer\0${(await scanFile(tokenizer, signal)).sha256}\n`);
+      return { hash: hash.digest("hex").slice(0, 12), versions, tokenizer };
+    });
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import type { BuildResult } from "../../protocol/corpus";
+import { TillageError } from "../../protocol/errors";
+
+const badSchema = z.object({ file: z.string(), line: z.number(), reason: z.string() });
+const manifestSchema = z.object({
+  version: z.literal(1),
+  hash: z.string(),
+  /** Paths are relative to the folder that holds `.tillage`. */
+  recipe: z.object({ name: z.string(), path: z.string(), text: z.string() }),
+  versions: z.object({ dataset: z.number(), duckdb: z.string(), extension: z.string() }),
+  seed: z.number(),
+  skipSteps: z.boolean(),
+  shape: z.enum(["text", "prompt/completion", "chat", "mixed"]),
+  files: z.array(z.object({ source: z.string(), path: z.string(), sha256: z.string() })),
+  /** Evaluations that the rows were compared with. */
+  evals: z.array(z.object({ path: z.string(), sha256: z.string() })),
+  ngram: z.number(),
+  sources: z.array(z.object({ name: z.string(), rows: z.number(), badRows: z.number(), bad: z.array(badSchema), tokens: z.number() })),
+  steps: z.array(z.object({ index: z.number(), step: z.string(), in: z.number(), out: z.number(), changed: z.number(), reasons: z.array(z.object({ reason: z.string(), rows: z.number() })) })),
+  mix: z.object({
+    by: z.string(),
+    rows: z.array(z.object({ group: z.string(), rows: z.number(), tokens: z.number(), shareNow: z.number(), shareWanted: z.number(), epochs: z.number() })),
+    budgetTokens: z.number(),
+    wantedTokens: z.number().optional(),
+    limitedBy: z.string().optional(),
+    exact: z.boolean(),
+    maxEpochs: z.number(),
+  }),
+  split: z.array(z.object({ name: z.string(), rows: z.number(), tokens: z.number(), files: z.array(z.string()) })),
+  guards: z.array(z.object({ guard: z.string(), ok: z.boolean(), message: z.string(), rows: z.array(z.object({ rowId: z.string(), detail: z.string() })) })),
+});
+
+/** `manifest.json` of a dataset: what it was made from, and how. */
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** Reads a dataset's manifest. */
+export function readManifest(dataset: string): Manifest {
+  const file = path.join(dataset, "manifest.json");
+  const remedy = "Build the recipe again.";
+  if (!existsSync(file)) throw TillageError.user("no_dataset", `${dataset} is no built dataset: it has no manifest.json.`, remedy, { file });
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw TillageError.user("broken_manifest", `The dataset's manifest is not valid JSON: ${error instanceof Error ? error.message : String(error)}`, remedy, { file });
+  }
+  const checked = manifestSchema.safeParse(value);
+  if (checked.success) return checked.data;
+  throw TillageError.user("broken_manifest", `The dataset's manifest is not as expected at '${checked.error.issues[0]?.path.join(".") ?? ""}'.`, remedy, { file });
+}
+
+/** The folder of the recipe that a dataset was built from; receipts' files are relative to it. */
+export function recipeFolder(dataset: string, manifest: Manifest): string {
+  return path.dirname(path.resolve(dataset, "..", "..", "..", manifest.recipe.path));
+}
+
+/** What `build` answers, from the manifest. */
+export function buildResult(dataset: string, manifest: Manifest, built: boolean, seconds: number): BuildResult {
+  const { recipe, hash, sources, steps, mix, split, guards, shape } = manifest;
+  const files = split.map((side) => ({ ...side, files: side.files.map((file) => path.join(dataset, file)) }));
+  return { recipe: recipe.name, dataset, hash, shape, built, sources, steps, mix, split: files, guards, seconds };
+}

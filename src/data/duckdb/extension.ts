@@ -1,0 +1,29 @@
+import { existsSync, statSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { TillageError } from "../../protocol/errors";
+
+const name = "tillage.duckdb_extension";
+
+/** The folder of this file, in the bundle (CommonJS) as well as in tests (ES modules). */
+function here(): string {
+  return typeof __dirname === "string" ? __dirname : path.dirname(fileURLToPath(import.meta.url));
+}
+
+/**
+ * Where the DuckDB extension is: the file or folder that was given; else `native/` beside the bundle; else `dist/native/`
+ * of a folder above (a development tree).
+ */
+export function findExtension(given?: string): string {
+  const candidates: string[] = [];
+  if (given !== undefined) {
+    if (existsSync(given) && statSync(given).isDirectory()) candidates.push(path.join(given, name), path.join(given, "native", name), path.join(given, "dist", "native", name));
+    else candidates.push(given);
+  } else {
+    candidates.push(path.join(here(), "native", name));
+    for (let folder = here(); path.dirname(folder) !== folder; folder = path.dirname(folder)) candidates.push(path.join(folder, "dist", "native", name));
+  }
+  const found = candidates.find((candidate) => existsSync(candidate));
+  if (found !== undefined) return found;
+  throw TillageError.environment("extension_missing", `Tillage's DuckDB extension (${name}) was not found.`, "Build it with 'npm run build', or install the package for this platform.", { file: candidates[0] });
+}

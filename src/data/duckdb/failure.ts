@@ -1,0 +1,30 @@
+import { TillageError } from "../../protocol/errors";
+
+/** The one error of a call that was cancelled. */
+export function cancelled(): TillageError {
+  return TillageError.user("cancelled", "Cancelled.", "Start it again when you want it.");
+}
+
+export function isCancelled(error: unknown): boolean {
+  return error instanceof TillageError && error.problem.code === "cancelled";
+}
+
+/** Throws when the call was cancelled; for loops in JavaScript, which DuckDB's interrupt does not reach. */
+export function throwIfCancelled(signal?: AbortSignal): void {
+  if (signal?.aborted) throw cancelled();
+}
+
+const environment: readonly { pattern: RegExp; code: string; message: string; remedy: string }[] = [
+  { pattern: /out of memory/i, code: "out_of_memory", message: "DuckDB ran out of memory.", remedy: "Close other programs, or work on fewer rows." },
+  { pattern: /no space left|disk.*full|could not write/i, code: "disk_full", message: "There is no room left on the disk.", remedy: "Free some space and start again; nothing half-written is kept." },
+];
+
+/** What DuckDB threw, as an error of ours: interrupted is cancelled, the machine's limits are the environment's, the rest is a defect. */
+export function fromDuckDB(error: unknown): TillageError {
+  if (error instanceof TillageError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (/^INTERRUPT Error|Interrupted!/.test(message)) return cancelled();
+  const known = environment.find((entry) => entry.pattern.test(message));
+  if (known) return TillageError.environment(known.code, `${known.message} (${message.split("\n")[0] ?? ""})`, known.remedy);
+  return TillageError.internal("duckdb", `DuckDB refused a query: ${message}`, { cause: error });
+}

@@ -1,0 +1,132 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { BuildShape } from "../../core/dataset";
+import { tokensPerWord } from "../../core/mix";
+import type { Recipe, SourceSpec } from "../../core/recipe";
+import type { BadRow } from "../../protocol/corpus";
+import { TillageError } from "../../protocol/errors";
+import type { Session } from "../duckdb/session";
+import { ident, literal } from "../duckdb/sql";
+import { normalSql } from "./normalize";
+import { maxListedBad, parquetFault, readFile } from "./read";
+import { scanFile } from "./scan";
+import { resolveShape } from "./shape";
+
+/** Columns of every row, in front of the sources' own. */
+export const baseColumns = ["_n", "_row_id", "_source", "_file", "_file_row", "_shape", "text", "prompt", "completion", "messages"] as const;
+
+export interface LoadedSource {
+  name: string;
+  shape: BuildShape;
+  rows: number;
+  bad: BadRow[];
+  badRows: number;
+  files: { file: string; sha256: string }[];
+  /** Names of the file's columns that the shape's were read from. */
+  aliases: { column: string; as: string }[];
+}
+
+export interface LoadedRows {
+  sources: LoadedSource[];
+  /** The sources' own columns beside the shape's. */
+  extras: string[];
+}
+
+/** The files of a list of paths and globs, sorted; relative to the folder, returned absolute. */
+export async function expandFiles(session: Session, patterns: readonly string[], folder: string): Promise<string[]> {
+  const files = new Set<string>();
+  for (const pattern of patterns) {
+    const absolute = path.resolve(folder, pattern);
+    if (existsSync(absolute)) files.add(absolute);
+    else for (const row of await session.rows<{ file: string }>("SELECT file FROM glob(?) ORDER BY file", [absolute])) files.add(path.resolve(row.file));
+  }
+  return [...files];
+}
+
+/** A path as recipes and receipts write it: relative to the folder, with forward slashes. */
+export function relativePath(folder: string, file: string): string {
+  return path.relative(folder, file).split(path.sep).join("/");
+}
+
+/** The files of a source; none is an error at the source's line. */
+export async function sourceFiles(session: Session, source: SourceSpec, recipe: string): Promise<string[]> {
+  const files = await expandFiles(session, source.files, path.dirname(recipe));
+  if (files.length > 0) return files;
+  throw TillageError.user("no_files", `The source '${source.name}' has no files: nothing matches ${source.files.join(", ")}.`, "Paths are relative to the recipe's folder.", { file: recipe, line: source.line });
+}
+
+/** Reads all sources of a recipe into the table `rows` (see `baseColumns`), with stable row ids. */
+export async function loadSources(session: Session, recipe: Recipe, recipePath: string, step: (done: number, of: number, what: string) => void): Promise<LoadedRows> {
+  const folder = path.dirname(recipePath);
+  const sources: LoadedSource[] = [];
+  const parts: string[] = [];
+  const extras = new Set<string>();
+  for (const [si, source] of recipe.sources.entries()) {
+    const files = await sourceFiles(session, source, recipePath);
+    const loaded: LoadedSource = { name: source.name, shape: source.as ?? "text", rows: 0, bad: [], badRows: 0, files: [], aliases: [] };
+    for (const [fi, file] of files.entries()) {
+      step(si, recipe.sources.length, `reading ${relativePath(folder, file)}`);
+      const raw = await readFile(session, file, `raw_${si}_${fi}`);
+      const shape = resolveShape(file, raw, source.as, source.map);
+      if (fi > 0 && shape.shape !== loaded.shape) throw TillageError.user("mixed_shapes", `${file} is ${shape.shape}, the files of '${source.name}' before it are ${loaded.shape}.`, "Make two sources of them.", { file: recipePath, line: source.line });
+      loaded.shape = shape.shape;
+      const sql = normalSql(raw, shape);
+      const others = raw.columns.map((column) => column.name).filter((name) => !sql.used.has(name));
+      const kept = others.map((name) => ({ name, as: reserved(name) ? `file_${name.replace(/^_+/, "")}` : name }));
+      kept.forEach((column) => extras.add(column.as));
+      for (const [column, as] of sql.used) if (as !== "" && as !== column && !loaded.aliases.some((alias) => alias.column === column)) loaded.aliases.push({ column, as });
+      const part = `part_${si}_${fi}`;
+      const select = kept.map((column) => `, ${ident(column.name)} AS ${ident(column.as)}`).join("");
+      try {
+        await session.run(
+          `CREATE TABLE ${part} AS SELECT ${si} AS _si, ${fi} AS _fi, _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${sql.text} AS text, ${sql.prompt} AS prompt, ${sql.completion} AS completion, ${sql.messages} AS messages${select} FROM ${ident(raw.table)}`,
+        );
+      } catch (error) {
+        throw parquetFault(error, file);
+      }
+      await session.run(`DROP ${file.toLowerCase().endsWith(".parquet") ? "VIEW" : "TABLE"} ${ident(raw.table)}`);
+      await collectFaults(session, part, file, loaded, raw.bad, raw.badRows);
+      loaded.files.push({ file, sha256: (await scanFile(file, session.signal)).sha256 });
+      parts.push(part);
+    }
+    if (loaded.rows === 0) {
+      const first = loaded.bad[0];
+      throw TillageError.user("no_rows", `The source '${source.name}' has no good row.${first ? ` The first bad one: ${first.reason}.` : ""}`, "Mend the file, or take the source out.", { file: first?.file ?? loaded.files[0]?.file, line: first?.line });
+    }
+    sources.push(loaded);
+  }
+  step(recipe.sources.length, recipe.sources.length, "numbering rows");
+  await numberRows(session, parts, [...extras]);
+  return { sources, extras: [...extras] };
+}
+
+function reserved(name: string): boolean {
+  return name.startsWith("_") || (baseColumns as readonly string[]).includes(name);
+}
+
+async function collectFaults(session: Session, part: string, file: string, source: LoadedSource, bad: readonly BadRow[], badRows: number): Promise<void> {
+  const counts = await session.one<{ good: number; faults: number }>(`SELECT count(*) FILTER (_fault IS NULL) AS good, count(*) FILTER (_fault IS NOT NULL) AS faults FROM ${part}`);
+  const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, _fault AS reason FROM ${part} WHERE _fault IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
+  source.rows += counts.good;
+  source.badRows += badRows + counts.faults;
+  const all = [...bad, ...faults.map((fault): BadRow => ({ file, ...fault }))].sort((a, b) => a.line - b.line);
+  source.bad.push(...all.slice(0, Math.max(0, maxListedBad - source.bad.length)));
+}
+
+/** A row's id is a 128-bit hash of its source's name and its content, with an ordinal where several rows are equal. MD5 serves as a hash here, not as a safeguard. */
+async function numberRows(session: Session, parts: readonly string[], extras: readonly string[]): Promise<void> {
+  const union = parts.map((part) => `SELECT * EXCLUDE (_fault) FROM ${part} WHERE _fault IS NULL`).join(" UNION ALL BY NAME ");
+  const content = "CASE _shape WHEN 'text' THEN text WHEN 'chat' THEN messages ELSE to_json([prompt, completion])::VARCHAR END";
+  await session.run(`CREATE TABLE hashed AS SELECT *, md5(_source || chr(31) || ${content}) AS _hash FROM (${union})`);
+  const columns = extras.map((name) => `, ${ident(name)}`).join("");
+  await session.run(
+    `CREATE TABLE rows AS SELECT row_number() OVER (ORDER BY _si, _fi, _file_row) - 1 AS _n, CASE WHEN _ordinal = 0 THEN _hash ELSE md5(_hash || ':' || _ordinal) END AS _row_id, _source, _file, _file_row, _shape, text, prompt, completion, messages${columns} ` +
+      `FROM (SELECT *, row_number() OVER (PARTITION BY _hash ORDER BY _si, _fi, _file_row) - 1 AS _ordinal FROM hashed) ORDER BY _n`,
+  );
+  await session.run(`DROP TABLE hashed; ${parts.map((part) => `DROP TABLE ${part}`).join("; ")}`);
+}
+
+/** A row's tokens as SQL over `text`: exact with a tokenizer, else 1.3 a word. */
+export function tokensSql(tokenizer: string | undefined, text = "text"): string {
+  return tokenizer === undefined ? `round(till_words(${text}) * ${tokensPerWord})::BIGINT` : `till_tokens(${text}, ${literal(tokenizer)})::BIGINT`;
+}

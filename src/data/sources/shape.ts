@@ -1,0 +1,35 @@
+import { detectShape, shapeColumns, type BuildShape, type ShapeColumns } from "../../core/dataset";
+import { nearest } from "../../core/recipe";
+import { TillageError } from "../../protocol/errors";
+import type { RawTable } from "./read";
+
+/** Parquet and CSV columns that hold texts; JSON's are checked row by row. */
+const textTypes = new Set(["VARCHAR", "JSON"]);
+
+/** The shape of a file's rows as the recipe says or as its columns speak; a missing column is an error with the nearest that there is. */
+export function resolveShape(file: string, raw: RawTable, declared: BuildShape | undefined, map: Readonly<Record<string, string>>): ShapeColumns {
+  const names = raw.columns.map((column) => column.name);
+  const asked = declared ?? (map.prompt !== undefined || map.completion !== undefined ? "prompt/completion" : map.messages !== undefined ? "chat" : map.text !== undefined ? "text" : detectShape(names));
+  if (asked !== "text" && asked !== "prompt/completion" && asked !== "chat") {
+    throw TillageError.user("unknown_shape", `The shape of ${file} is not clear from its columns: ${names.join(", ")}.`, "Say in the source what it is, such as 'as: text' with 'map: { text: body }'.", { file });
+  }
+  const resolved = shapeColumns(asked, names, map);
+  if ("missing" in resolved) {
+    const near = nearest(resolved.missing, names);
+    throw TillageError.user(
+      "missing_column",
+      `${file} has no column '${resolved.missing}', which the shape ${asked} needs.${near ? ` Did you mean '${near}'?` : ""} Its columns are ${names.join(", ")}.`,
+      "Name the column in the source's 'map', such as 'map: { prompt: question }'.",
+      { file },
+    );
+  }
+  const columns = resolved.columns;
+  const texts = columns.shape === "text" ? [columns.text] : columns.shape === "chat" ? [] : [columns.prompt, columns.completion];
+  for (const name of raw.json ? [] : texts) {
+    const type = raw.columns.find((column) => column.name === name)?.type ?? "";
+    if (!textTypes.has(type) && !file.toLowerCase().match(/\.[ct]sv$/)) {
+      throw TillageError.user("wrong_type", `The column '${name}' of ${file} is ${type}, not text.`, "Map another column, or convert it.", { file });
+    }
+  }
+  return columns;
+}
