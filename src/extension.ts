@@ -1,9 +1,12 @@
 import * as vscode from "vscode";
+import { register as registerTraining } from "./features/training";
+import { register as registerRecipe } from "./features/recipe";
+import { register as registerTokens } from "./features/tokens";
 import { createServices } from "./vscode/create-services";
 import type { Feature } from "./vscode/services";
 
 /** Every feature of the extension; each registers its own commands, views and editors. */
-const features: Feature[] = [];
+const features: Feature[] = [registerTraining, registerRecipe, registerTokens];
 
 /** Composition root: builds the parts, registers the features. Nothing heavy happens here. */
 export function activate(context: vscode.ExtensionContext): void {

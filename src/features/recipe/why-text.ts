@@ -66,7 +66,7 @@ function stepNumber(story: RowStory, receipt: ReceiptRow): number {
 }
 
 function effectOf(receipt: ReceiptRow): string {
-  return receipt.effect;
+  return receipt.effect ?? "dropped";
 }
 
 function textOf(values: Record<string, Cell> | undefined): string {

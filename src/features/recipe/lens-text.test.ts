@@ -1,0 +1,32 @@
+import { describe, expect, it } from "vitest";
+import type { RecipeCounts, StepCount } from "../../protocol/corpus";
+import { hasReceipts, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
+
+const step = (rowsIn: number, out: number, changed = 0): StepCount => ({ index: 0, step: "dedup near", in: rowsIn, out, changed, reasons: [] });
+const source = (rows: number): RecipeCounts["sources"][number] => ({ name: "texts", rows, badRows: 0, bad: [], tokens: 1_240_000 });
+
+describe("counts above the steps", () => {
+  it("say what came, what stayed, and the difference", () => {
+    expect(stepLens(step(7473, 7101), false)).toBe("in 7,473 · out 7,101 · −372");
+    expect(stepLens(step(20, 20, 3), false)).toBe("in 20 · out 20 · ±0 · 3 changed");
+  });
+
+  it("say that they belong to an older text", () => {
+    expect(stepLens(step(2, 1), true)).toBe("$(sync~spin) in 2 · out 1 · −1");
+  });
+
+  it("offer rows only where there are some", () => {
+    expect([step(2, 1), step(2, 2, 1), step(2, 2)].map(hasReceipts)).toEqual([true, true, false]);
+  });
+
+  it("list the reasons", () => {
+    expect(reasonList({ ...step(9, 4), reasons: [{ reason: "too short", rows: 4 }, { reason: "symbols", rows: 1 }] })).toBe("4  too short\n1  symbols");
+    expect(reasonList(step(2, 2))).toBe("No row was dropped or changed by this step.");
+  });
+
+  it("sum up sources and the whole recipe", () => {
+    expect(sourceLens(source(1))).toBe("1 row · 1.24 M tokens");
+    expect(totalLens({ sources: [source(5000), source(2473)], steps: [step(7473, 7101), step(7101, 6902)], diagnostics: [] })).toBe("7,473 → 6,902 rows");
+    expect(totalLens({ sources: [source(5)], steps: [], diagnostics: [] })).toBe("5 rows");
+  });
+});

@@ -1,0 +1,60 @@
+import * as vscode from "vscode";
+import { z } from "zod";
+import type { Row } from "../../protocol/native.gen";
+import { Owner } from "../../vscode/disposable";
+import type { Feature, Services } from "../../vscode/services";
+import { showProblem } from "../../vscode/show-problem";
+import { TokensPanel } from "./tokens-panel";
+import type { TokensSubject } from "./tokens-panel";
+
+const rowSchema = z.union([
+  z.object({ prompt: z.string(), completion: z.string() }),
+  z.object({ messages: z.array(z.object({ role: z.string(), content: z.string() })) }),
+  z.object({ text: z.string() }),
+]);
+const argumentSchema = z.union([
+  z.object({ path: z.string().min(1), row: z.number().int().nonnegative(), model: z.string().optional() }),
+  z.object({ row: rowSchema, model: z.string().optional() }),
+  z.object({ text: z.string(), model: z.string().optional() }),
+]);
+
+/** `Tillage: Show tokens`: one row exactly as the model will see it. */
+class TokensFeature extends Owner {
+  private panel: TokensPanel | undefined;
+
+  constructor(private readonly services: Services) {
+    super();
+    this.register(vscode.commands.registerCommand("tillage.tokens.show", (argument: unknown) => this.open(argument)));
+  }
+
+  private async open(argument: unknown): Promise<void> {
+    try {
+      const given = argumentSchema.safeParse(argument);
+      const subject = given.success ? subjectOf(given.data) : subjectOfEditor();
+      const model = given.data?.model;
+      if (this.panel) await this.panel.show(subject, model);
+      else this.panel = this.register(new TokensPanel(this.services, subject, model, () => (this.panel = undefined)));
+    } catch (error) {
+      await showProblem(error);
+    }
+  }
+}
+
+function subjectOf(given: z.infer<typeof argumentSchema>): TokensSubject {
+  if ("path" in given) return { path: given.path, row: given.row };
+  if ("text" in given) return { given: { text: given.text } };
+  return { given: given.row };
+}
+
+/** Without an argument: the selection, the row of the file that is open as text, or a text to type. */
+function subjectOfEditor(): TokensSubject {
+  const editor = vscode.window.activeTextEditor;
+  if (!editor) return { given: NOTHING };
+  if (!editor.selection.isEmpty) return { given: { text: editor.document.getText(editor.selection) } };
+  if (/\.(jsonl|ndjson)$/.test(editor.document.uri.path)) return { path: editor.document.uri.fsPath, row: editor.selection.active.line };
+  return { given: NOTHING };
+}
+
+const NOTHING: Row = { text: "" };
+
+export const register: Feature = (services) => new TokensFeature(services);

@@ -1,0 +1,33 @@
+import { describe, expect, it } from "vitest";
+import { markValue, wordDiff } from "./word-diff";
+
+describe("near duplicates side by side", () => {
+  it("marks the words that only one text has, and loses nothing", () => {
+    const left = "The kiln is fired at 1,060 degrees.";
+    const right = "The kiln is then fired at 1,080 degrees.";
+    const diff = wordDiff(left, right);
+    expect(diff.left.map((part) => part.text).join("")).toBe(left);
+    expect(diff.right.map((part) => part.text).join("")).toBe(right);
+    expect(diff.left.filter((part) => part.kind === "only").map((part) => part.text.trim())).toEqual(["060"]);
+    expect(diff.right.filter((part) => part.kind === "only").map((part) => part.text.trim())).toEqual(["then", "080"]);
+    expect(diff.shared).toBeGreaterThan(0.8);
+  });
+
+  it("takes equal texts and empty ones", () => {
+    expect(wordDiff("a b", "a b")).toEqual({ left: [{ text: "a b", kind: "same" }], right: [{ text: "a b", kind: "same" }], shared: 1 });
+    expect(wordDiff("", "a")).toEqual({ left: [], right: [{ text: "a", kind: "only" }], shared: 0 });
+  });
+});
+
+describe("a receipt's value in its text", () => {
+  it("is marked wherever it stands", () => {
+    expect(markValue("Write to a.b@c.de or 0170 123.", "a.b@c.de, 0170 123")).toEqual([
+      { text: "Write to ", kind: "same" }, { text: "a.b@c.de", kind: "only" }, { text: " or ", kind: "same" }, { text: "0170 123", kind: "only" }, { text: ".", kind: "same" },
+    ]);
+  });
+
+  it("leaves a text alone that does not have it", () => {
+    expect(markValue("kiln", "0.12")).toEqual([{ text: "kiln", kind: "same" }]);
+    expect(markValue("kiln", null)).toEqual([{ text: "kiln", kind: "same" }]);
+  });
+});

@@ -1,0 +1,141 @@
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import "@vscode-elements/elements/dist/vscode-icon/index.js";
+import "@vscode-elements/elements/dist/vscode-option/index.js";
+import "@vscode-elements/elements/dist/vscode-progress-bar/index.js";
+import "@vscode-elements/elements/dist/vscode-single-select/index.js";
+import "@vscode-elements/elements/dist/vscode-textfield/index.js";
+import { html, LitElement, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { customElement, state } from "lit/decorators.js";
+import { toProblem } from "../../src/protocol/errors";
+import type { Row, Token, TokensResult } from "../../src/protocol/native.gen";
+import type { TokensApi, TokensState, TokensUpdate } from "../../src/protocol/tokens-panel";
+import { formatCount, formatPercent, plural } from "../shared/format";
+import { emptyView, problemStyles, problemView } from "../shared/problem-view";
+import { HostConnection } from "../shared/rpc";
+import { theme } from "../shared/theme";
+import { settingsView } from "./settings";
+import { styles } from "./styles";
+import { countTokens, describeToken, pieces } from "./token-text";
+
+/** Typing pauses this long before the text is tokenised. */
+const TYPING_MS = 300;
+/** More chips than this make a page slow; the rest is asked for. */
+const FIRST_CHIPS = 3000;
+
+@customElement("tillage-tokens")
+export class TillageTokens extends LitElement {
+  static override styles = [theme, problemStyles, styles];
+
+  @state() private host: TokensState | undefined;
+  @state() private active = 0;
+  @state() private chips = FIRST_CHIPS;
+  private typing: ReturnType<typeof setTimeout> | undefined;
+  private readonly connection = new HostConnection<TokensState, TokensUpdate, TokensApi>(
+    (snapshot) => (this.host = snapshot),
+    (update) => {
+      if (this.host) this.host = { ...this.host, ...update };
+      if (update.result !== undefined) this.active = 0;
+    },
+    (error) => this.fail(error),
+  );
+
+  private fail(error: unknown): void {
+    const problem = toProblem(error);
+    if (this.host && problem.code !== "cancelled") this.host = { ...this.host, problem, loading: false };
+  }
+
+  private readonly call = (work: Promise<unknown>): void => {
+    work.catch((error: unknown) => this.fail(error));
+  };
+
+  override render(): TemplateResult {
+    const host = this.host;
+    if (!host) return html`<vscode-progress-bar indeterminate></vscode-progress-bar>`;
+    const calls = this.connection.calls;
+    if (!host.model && !host.loading) {
+      return emptyView("No model to tokenise with", "A model is a folder with a tokenizer.json: a run's result under .tillage/runs, or one of your own.", { label: "Choose a model folder", run: () => this.call(calls.browseModel(null)) });
+    }
+    return html`
+      <div class="busy">${host.loading ? html`<vscode-progress-bar indeterminate></vscode-progress-bar>` : nothing}</div>
+      ${settingsView(host, calls, this.call)}
+      ${this.origin(host)}
+      ${this.inputs(host.row)}
+      ${host.problem ? problemView(host.problem, { label: "Try again", run: () => this.call(calls.retry(null)) }) : nothing}
+      ${host.result ? this.tokens(host, host.result) : host.loading || host.problem ? nothing : emptyView("Nothing to tokenise", "Type a text above, or choose Show Tokens on a row of a corpus.")}`;
+  }
+
+  private origin(host: TokensState): TemplateResult | typeof nothing {
+    const origin = host.origin;
+    if (!origin) return nothing;
+    const go = (row: number): void => this.call(this.connection.calls.goTo({ row }));
+    return html`<div class="origin" data-testid="tokens-origin">
+      <vscode-button secondary icon="chevron-left" title="Row before" data-testid="tokens-previous" ?disabled=${origin.row === 0} @click=${() => go(origin.row - 1)}></vscode-button>
+      <vscode-button secondary icon="chevron-right" title="Next row" data-testid="tokens-next" ?disabled=${origin.row + 1 >= origin.rows} @click=${() => go(origin.row + 1)}></vscode-button>
+      <span>row ${formatCount(origin.row + 1)} of ${formatCount(origin.rows)} · <button class="link" @click=${() => this.call(this.connection.calls.openSource(null))}>${origin.path.split(/[\\/]/).at(-1)}</button></span>
+    </div>`;
+  }
+
+  private inputs(row: Row): TemplateResult {
+    const area = (label: string, value: string, change: (text: string) => Row): TemplateResult => html`<label>${label}
+      <textarea spellcheck="false" data-testid="tokens-input-${label}" .value=${value} @input=${(event: Event) => this.typed(change((event.target as HTMLTextAreaElement).value))}></textarea></label>`;
+    if ("text" in row) return html`<div class="inputs">${area("text", row.text, (text) => ({ text }))}</div>`;
+    if ("prompt" in row) return html`<div class="inputs">${area("prompt", row.prompt, (prompt) => ({ ...row, prompt }))}${area("completion", row.completion, (completion) => ({ ...row, completion }))}</div>`;
+    const { messages } = row;
+    return html`<div class="inputs">${messages.map((message, i) => area(message.role, message.content, (content) => ({ messages: messages.map((other, j) => (i === j ? { ...other, content } : other)) })))}</div>`;
+  }
+
+  private typed(row: Row): void {
+    if (this.host) this.host.row = row;
+    clearTimeout(this.typing);
+    this.typing = setTimeout(() => this.call(this.connection.calls.setRow({ row })), TYPING_MS);
+  }
+
+  private tokens(host: TokensState, result: TokensResult): TemplateResult {
+    const { context } = host.settings;
+    const counts = countTokens(result.tokens, context);
+    const shown = result.tokens.slice(0, this.chips);
+    const characters = Array.from(result.text).length;
+    const active = result.tokens[this.active];
+    return html`
+      <div class="counts" data-testid="tokens-counts">
+        <span><b>${formatCount(counts.all)}</b> tokens</span>
+        <span><b>${formatCount(counts.trained)}</b> trained on (${formatPercent(counts.all > 0 ? counts.trained / counts.all : 0)})</span>
+        <span><b>${formatCount(counts.masked)}</b> masked</span>
+        <span><b>${formatCount(counts.special)}</b> special</span>
+        <span><b>${formatCount(counts.cut)}</b> cut by the context of ${formatCount(context)}</span>
+        <span class="muted">${(characters / Math.max(1, result.tokens.length)).toFixed(1)} characters a token</span>
+      </div>
+      ${counts.trained === 0 && counts.all > 0 ? html`<div role="status" data-testid="tokens-all-masked"><vscode-icon name="warning"></vscode-icon> Every token is masked: a run learns nothing from this row.</div>` : nothing}
+      <div class="legend" aria-hidden="true">
+        <span><span class="token trained sample">abc</span> trained on</span>
+        <span><span class="token masked sample">abc</span> masked</span>
+        <span><span class="token special masked sample">&lt;s&gt;</span> special</span>
+        <span><span class="token cut sample">abc</span> cut</span>
+      </div>
+      <div class="tokens" role="listbox" tabindex="0" aria-label="Tokens" aria-activedescendant="t${this.active}" data-testid="tokens-list" @keydown=${(event: KeyboardEvent) => this.onKey(event, result.tokens.length)}>
+        ${shown.map((token, index) => this.chip(token, index, context))}
+      </div>
+      ${result.tokens.length > this.chips ? html`<vscode-button secondary @click=${() => (this.chips = Number.POSITIVE_INFINITY)}>Show all ${formatCount(result.tokens.length)} tokens</vscode-button>` : nothing}
+      <details><summary>Text with the template</summary><pre data-testid="tokens-template-text">${result.text}</pre></details>
+      <div class="about mono" data-testid="tokens-about" aria-live="polite">${active ? describeToken(active, this.active, context) : nothing}</div>`;
+  }
+
+  private chip(token: Token, index: number, context: number): TemplateResult {
+    const cut = index >= context;
+    const kind = cut ? "cut" : token.trained ? "trained" : "masked";
+    const classes = `token ${kind}${token.special ? " special" : ""}${index % 2 ? " odd" : ""}${index === this.active ? " active" : ""}`;
+    const text = pieces(token.text);
+    const edge = index === context ? html`<div class="edge" data-testid="tokens-cut">the context ends here: ${plural(this.host?.result ? this.host.result.tokens.length - context : 0, "token")} cut</div>` : nothing;
+    return html`${edge}<span id="t${index}" class=${classes} role="option" aria-selected=${index === this.active} data-testid="token" data-kind=${kind} data-id=${token.id} title=${describeToken(token, index, context)} @mouseenter=${() => (this.active = index)}>${text.map((piece) => html`${piece.symbol ? html`<span class="symbol">${piece.text}</span>` : piece.text}${piece.breaks ? html`<br>` : nothing}`)}</span>`;
+  }
+
+  private onKey(event: KeyboardEvent, count: number): void {
+    const by: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 10, ArrowUp: -10, Home: -count, End: count };
+    const change = by[event.key];
+    if (change === undefined) return;
+    event.preventDefault();
+    this.active = Math.max(0, Math.min(count - 1, this.active + change));
+    this.renderRoot.querySelector(`#t${this.active}`)?.scrollIntoView({ block: "nearest" });
+  }
+}
