@@ -1,3 +1,4 @@
+// @ts-check
 // Builds the engine and the DuckDB extension into dist/native.
 // usage: npm run build:native
 import { checkNode, ensureNative } from "./lib/setup.mjs";

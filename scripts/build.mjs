@@ -1,3 +1,4 @@
+// @ts-check
 // Builds everything that the extension and the command line need, as far as it is stale.
 // usage: npm run build
 import { checkProtocol, ensureBuilt } from "./lib/setup.mjs";

@@ -1,3 +1,4 @@
+// @ts-check
 // Makes the package for this platform: tillage-<platform>-<version>.vsix, with engine, DuckDB and its extension inside.
 // usage: npm run package
 import { readFileSync, rmSync, statSync } from "node:fs";

@@ -1,3 +1,4 @@
+// @ts-check
 // The suites of test/integration in the desktop VS Code, downloaded by @vscode/test-electron; `npm test` runs the same suites in
 // VS Code's server.
 // usage: npm run test:electron
@@ -16,7 +17,9 @@ await entry(import.meta, async () => {
   await ensureBuilt();
   const { node, env, folder } = await ensureTestElectron();
   const { importTs } = await import("./lib/run-ts.mjs");
+  /** @type {typeof import("../test/harness/server.js")} */
   const { installVsix } = await importTs("test/harness/server.ts");
+  /** @type {typeof import("../test/harness/in-host.js")} */
   const { bundleSuites, readOutcomes } = await importTs("test/harness/in-host.ts");
   const extension = await installVsix(await makePackage(), path.join(cache, "run", "unpacked"));
   const suites = await bundleSuites();

@@ -1,3 +1,4 @@
+// @ts-check
 // Every check of the project in one command; the last line says how many passed and failed over all tiers.
 // usage: npm test [-- --only lint,protocol,rust,unit,package,host,e2e]
 import path from "node:path";
@@ -46,7 +47,9 @@ async function insideVsCode() {
   await ensureBrowser();
   await ensureVsCodeServer();
   const { importTs } = await import("./lib/run-ts.mjs");
+  /** @type {typeof import("../test/harness/server.js")} */
   const { installVsix } = await importTs("test/harness/server.ts");
+  /** @type {typeof import("../test/harness/in-host.js")} */
   const { runInHost } = await importTs("test/harness/in-host.ts");
   const developmentPath = await installVsix(await packaged(), path.join(cache, "run", "unpacked"));
   /** @type {{ name: string, ok: boolean, error?: string }[]} */

@@ -1,9 +1,13 @@
+// @ts-check
 // Runs a TypeScript entry point on Node 20: bundled by esbuild into .cache/ts, packages left outside.
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { cache, root } from "./run.mjs";
 
-/** @param {string} file relative to the root @returns {Promise<Record<string, unknown>>} the module */
+/**
+ * @template T the type of the module, `typeof import("...")`
+ * @param {string} file relative to the root @returns {Promise<T>}
+ */
 export async function importTs(file) {
   const { build } = await import("esbuild");
   const outfile = path.join(cache, "ts", `${file.replaceAll(/[\\/]/g, "-").replace(/\.ts$/, "")}.mjs`);

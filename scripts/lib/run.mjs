@@ -1,3 +1,4 @@
+// @ts-check
 // What every script here needs before anything is installed: the root, running a program, saying what is going on. Only Node's own modules.
 import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
@@ -26,7 +27,10 @@ export class Failure extends Error {
 }
 
 /** Where progress lines go; `setReporter(() => {})` makes everything here silent. */
-let report = (/** @type {string} */ line) => void process.stderr.write(`${line}\n`);
+/** @type {(line: string) => void} */
+let report = (line) => {
+  process.stderr.write(`${line}\n`);
+};
 /** @param {(line: string) => void} to */
 export function setReporter(to) {
   report = to;

@@ -1,3 +1,4 @@
+// @ts-check
 // Makes a clone ready to run: dependencies, the engine, the DuckDB extension, the bundles. Does only what is stale and says what it
 // does. Imports nothing but Node's own modules, for it runs before anything is installed.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";

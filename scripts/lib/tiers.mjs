@@ -1,3 +1,4 @@
+// @ts-check
 // The tiers of `npm test`: each runs one kind of check and counts what came out.
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";

@@ -1,3 +1,4 @@
+// @ts-check
 // Tools that are too heavy for the project's own dependencies, installed on demand into .cache: Node 24, VS Code's server, vsce,
 // test-electron, and a browser. Nothing is written outside the clone except Debian packages, and those only when run as root.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

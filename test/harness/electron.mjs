@@ -1,3 +1,4 @@
+// @ts-check
 // Runs bundled suites in the desktop VS Code that @vscode/test-electron downloads. Started by scripts/test-electron.mjs under Node 24.
 // usage: node electron.mjs TEST-ELECTRON-FOLDER EXTENSION SUITES WORKSPACE
 import { createRequire } from "node:module";

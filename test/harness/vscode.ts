@@ -181,15 +181,23 @@ export class VsCode {
         if (attempt === 3) throw error;
       }
     }
-    await input.fill(text);
     const rows = this.page.locator(".quick-input-list .monaco-list-row");
-    const row = rows.filter({ has: this.page.locator(`.label-name`, { hasText: exactly(label) }) }).first();
-    try {
-      await row.waitFor({ timeout: 10_000 });
-    } catch {
-      const seen = await rows.allInnerTexts();
-      await this.page.keyboard.press("Escape");
-      throw new Error(`VS Code lists no "${label}" for "${text}". It lists: ${seen.slice(0, 8).map((item) => item.replaceAll("\n", " ")).join(" | ") || "nothing"}`);
+    const row = rows.filter({ has: this.page.locator(".label-name", { hasText: exactly(label) }) }).first();
+    // Just after the start the extension host has not said yet what it contributes, and files are still being indexed: ask again.
+    for (const until = Date.now() + 20_000; ; ) {
+      await input.fill(text);
+      try {
+        await row.waitFor({ timeout: 2_500 });
+        break;
+      } catch {
+        if (Date.now() < until) {
+          await input.fill(text.slice(0, 1));
+          continue;
+        }
+        const seen = await rows.allInnerTexts();
+        await this.page.keyboard.press("Escape");
+        throw new Error(`VS Code lists no "${label}" for "${text}". It lists: ${seen.slice(0, 8).map((item) => item.replaceAll("\n", " ")).join(" | ") || "nothing"}`);
+      }
     }
     await row.click();
     await input.waitFor({ state: "hidden", timeout: 10_000 }).catch(() => {
