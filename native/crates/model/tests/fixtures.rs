@@ -15,7 +15,10 @@ fn roots() -> Vec<PathBuf> {
 
 fn fixtures() -> Vec<PathBuf> {
     let folders = roots().into_iter().flat_map(|root| std::fs::read_dir(root).expect("a readable folder"));
-    let mut all: Vec<PathBuf> = folders.map(|e| e.expect("an entry").path()).filter(|p| p.join("golden.safetensors").is_file()).collect();
+    let mut all: Vec<PathBuf> = folders
+        .map(|e| e.expect("an entry").path())
+        .filter(|p| p.join("golden.safetensors").is_file())
+        .collect();
     all.retain(|p| p.join("config.json").is_file());
     all.sort();
     all
@@ -31,8 +34,13 @@ fn model_type(folder: &Path) -> String {
 fn supported_families_agree_with_the_reference() {
     let mut compared = 0;
     for folder in fixtures().into_iter().filter(|f| family::supported().contains(&model_type(f).as_str())) {
-        let report = run(&Options { model: folder.clone(), golden: folder.join("golden.safetensors"), adapter: None, tolerance: 1.0 })
-            .unwrap_or_else(|e| panic!("{}: {e:?}", folder.display()));
+        let report = run(&Options {
+            model: folder.clone(),
+            golden: folder.join("golden.safetensors"),
+            adapter: None,
+            tolerance: 1.0,
+        })
+        .unwrap_or_else(|e| panic!("{}: {e:?}", folder.display()));
         assert!(report.ok(), "{}: {:?}\n{:#}", folder.display(), report.failed(), report.to_json());
         assert!(report.skipped().is_empty(), "{}: not compared: {:?}", folder.display(), report.skipped());
         assert!(report.checks() > 100, "{}: only {} comparisons", folder.display(), report.checks());
@@ -61,4 +69,35 @@ fn both_spellings_of_a_config_mean_the_same() {
         assert_eq!(ModelConfig::from_json(&old).expect("config.v4.json"), new);
         assert_eq!(ModelConfig::from_json(&new.to_hf_json().to_string()).expect("our own"), new);
     }
+}
+
+#[test]
+fn a_changed_weight_is_noticed() {
+    use tillage_model::store::{read_file, write_file};
+    let original = roots()[0].join("llama");
+    let copy = tempfile::tempdir().expect("a folder");
+    for name in ["config.json", "golden.safetensors", "golden.json"] {
+        std::fs::copy(original.join(name), copy.path().join(name)).expect("copied");
+    }
+    let mut weights = read_file(&original.join("model.safetensors")).expect("weights");
+    let changed = weights.get_mut("model.layers.0.mlp.up_proj.weight").expect("a weight");
+    changed.1.iter_mut().for_each(|w| *w *= 1.001);
+    let path = copy.path().join("model.safetensors");
+    write_file(&path, weights.iter().map(|(n, (s, v))| (n.as_str(), s.as_slice(), v.as_slice())))
+        .expect("written");
+    let options = Options {
+        model: copy.path().into(),
+        golden: copy.path().join("golden.safetensors"),
+        adapter: None,
+        tolerance: 1.0,
+    };
+    let report = run(&options).expect("a report");
+    assert!(!report.ok() && report.failed().iter().any(|f| f == "logits"), "{:?}", report.failed());
+    // The adapters were not copied, which is said rather than passed over.
+    assert!(report.skipped().contains_key("lora.*"));
+    assert!(run(&Options { tolerance: 1e4, ..options })
+        .expect("a report")
+        .failed()
+        .iter()
+        .all(|f| f.contains("greedy")));
 }

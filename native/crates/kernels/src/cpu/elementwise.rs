@@ -103,6 +103,7 @@ pub fn scale_rows(y: &mut [f32], factors: &[f32]) {
 pub fn dropout(y: &mut [f32], x: &[f32], probability: f32, key: u64) {
     assert!(y.len() == x.len());
     let keep = 1.0 / (1.0 - probability);
+    let key = mix(key);
     let threshold = (f64::from(probability) * 4_294_967_296.0) as u64;
     let y = Disjoint::new(y);
     par::ranges(x.len(), GRAIN, |range| {

@@ -45,12 +45,24 @@ pub(super) fn losses(group: &str, loss: &crate::StepLoss, json: &serde_json::Val
     }
     for (i, reference) in json["per_example_loss"].as_array().into_iter().flatten().enumerate() {
         let (sum, tokens) = loss.per_example[i];
-        report.number(group, &format!("example {i}"), sum / tokens as f64, reference.as_f64().unwrap_or(f64::NAN), LOSS, 0.0);
+        report.number(
+            group,
+            &format!("example {i}"),
+            sum / tokens as f64,
+            reference.as_f64().unwrap_or(f64::NAN),
+            LOSS,
+            0.0,
+        );
     }
 }
 
 /// Compares norm and largest value of every gradient with `grad_stats`.
-pub(super) fn stats(group: &str, json: &serde_json::Value, grads: &[(String, Vec<f32>)], report: &mut Report) {
+pub(super) fn stats(
+    group: &str,
+    json: &serde_json::Value,
+    grads: &[(String, Vec<f32>)],
+    report: &mut Report,
+) {
     for (name, reference) in json.as_object().into_iter().flatten() {
         let Some((_, grad)) = grads.iter().find(|(n, _)| n == name) else {
             report.number(group, name, f64::NAN, 0.0, 0.0, 0.0);
@@ -64,7 +76,12 @@ pub(super) fn stats(group: &str, json: &serde_json::Value, grads: &[(String, Vec
     }
 }
 
-fn gradients(golden: &mut Golden, model: &mut Model, batch: &Packed, report: &mut Report) -> Result<(), EngineError> {
+fn gradients(
+    golden: &mut Golden,
+    model: &mut Model,
+    batch: &Packed,
+    report: &mut Report,
+) -> Result<(), EngineError> {
     model.set_trainable(Trainable::Full);
     let loss = model.forward_backward(batch)?;
     losses("loss", &loss, &golden.json.clone(), report);
@@ -74,7 +91,8 @@ fn gradients(golden: &mut Golden, model: &mut Model, batch: &Packed, report: &mu
             report.number("per_example_loss", &i.to_string(), *ours, f64::from(reference), LOSS, 0.0);
         }
     }
-    let grads: Vec<(String, Vec<f32>)> = model.parameters_mut().into_iter().map(|p| (p.name.to_owned(), p.grad.to_vec())).collect();
+    let grads: Vec<(String, Vec<f32>)> =
+        model.parameters_mut().into_iter().map(|p| (p.name.to_owned(), p.grad.to_vec())).collect();
     model.set_trainable(Trainable::Nothing);
     let ours = |name: &str| grads.iter().find(|(n, _)| n == name).map_or(&[][..], |(_, g)| g);
     for name in golden.names("grad.") {
@@ -86,7 +104,8 @@ fn gradients(golden: &mut Golden, model: &mut Model, batch: &Packed, report: &mu
         let (shape, reference) = golden.floats(&format!("grad_rows.{name}")).unwrap_or_default();
         let width = shape.last().copied().unwrap_or(1);
         let whole = ours(&name);
-        let picked: Vec<f32> = rows.iter().filter_map(|&r| whole.chunks(width).nth(r as usize)).flatten().copied().collect();
+        let picked: Vec<f32> =
+            rows.iter().filter_map(|&r| whole.chunks(width).nth(r as usize)).flatten().copied().collect();
         report.tensor("grads", &format!("{name} (rows)"), &picked, &reference, GRADIENT, GRADIENT);
     }
     stats("grad_norms", &golden.json["grad_stats"].clone(), &grads, report);
@@ -148,7 +167,8 @@ fn packed(golden: &mut Golden, model: &Model, report: &mut Report) {
         report.logits("packed_logits", &every4, &reference);
     }
     if let Some((_, reference)) = golden.floats("pack.next_token_logp") {
-        let logp = |(row, &label): (&[f32], &i64)| if label < 0 { 0.0 } else { log_softmax_at(row, label as usize) };
+        let logp =
+            |(row, &label): (&[f32], &i64)| if label < 0 { 0.0 } else { log_softmax_at(row, label as usize) };
         let ours: Vec<f32> = logits.chunks(vocab).zip(&pack.labels).map(logp).collect();
         report.logits("packed_logp", &ours, &reference);
     }

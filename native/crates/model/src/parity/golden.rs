@@ -34,7 +34,9 @@ impl Golden {
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
             let data = match view.dtype() {
-                Dtype::I64 => Data::Int(view.data().as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect()),
+                Dtype::I64 => {
+                    Data::Int(view.data().as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
+                }
                 other => Data::Float(store::to_f32(&name, other, view.data(), path)?),
             };
             tensors.insert(name, (view.shape().to_vec(), data));
@@ -89,7 +91,9 @@ impl Golden {
         let (_, labels) = self.ints("labels")?;
         let width = *shape.get(1)?;
         let lengths = mask.chunks(width).map(|row| row.iter().filter(|&&m| m != 0).count());
-        Some(pack(ids.chunks(width).zip(labels.chunks(width)).zip(lengths).map(|((i, l), n)| (&i[..n], &l[..n]))))
+        Some(pack(
+            ids.chunks(width).zip(labels.chunks(width)).zip(lengths).map(|((i, l), n)| (&i[..n], &l[..n])),
+        ))
     }
 }
 

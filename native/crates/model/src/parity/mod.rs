@@ -44,7 +44,8 @@ pub fn run(options: &Options) -> Result<Report, EngineError> {
         trajectory::check(&mut golden, options, &mut report)?;
     } else {
         base::check(&mut golden, &mut model, &mut report)?;
-        for (prefix, folder) in [("lora", "adapter"), ("rslora", "adapter_rslora"), ("dora", "adapter_dora")] {
+        for (prefix, folder) in [("lora", "adapter"), ("rslora", "adapter_rslora"), ("dora", "adapter_dora")]
+        {
             if !golden.has_prefix(&format!("{prefix}.")) {
                 continue;
             }
@@ -84,8 +85,12 @@ fn json_beside(path: &Path) -> Result<Value, EngineError> {
     }
     let text = std::fs::read_to_string(&path).map_err(|e| EngineError::io(&e, &path))?;
     serde_json::from_str(&text).map_err(|e| {
-        EngineError::user("bad_golden", format!("The reference's JSON cannot be read: {e}."), "Make the reference again.")
-            .with_file(&path)
-            .with_line(e.line() as u64)
+        EngineError::user(
+            "bad_golden",
+            format!("The reference's JSON cannot be read: {e}."),
+            "Make the reference again.",
+        )
+        .with_file(&path)
+        .with_line(e.line() as u64)
     })
 }

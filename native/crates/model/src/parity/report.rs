@@ -103,7 +103,15 @@ impl Report {
     }
 
     /// A gradient or a weight: relative L2 and the largest difference against the largest reference value.
-    pub(super) fn tensor(&mut self, group: &str, name: &str, ours: &[f32], reference: &[f32], l2: f64, max_rel: f64) {
+    pub(super) fn tensor(
+        &mut self,
+        group: &str,
+        name: &str,
+        ours: &[f32],
+        reference: &[f32],
+        l2: f64,
+        max_rel: f64,
+    ) {
         let d = Distance::between(ours, reference);
         let (l2, max_rel) = (l2 * self.factor, max_rel * self.factor);
         let value = json!({"rel_l2": d.relative_l2, "max_abs": d.max_abs, "max_rel": d.max_rel});
@@ -111,25 +119,52 @@ impl Report {
     }
 
     /// A weight whose largest difference is bounded absolutely.
-    pub(super) fn weight(&mut self, group: &str, name: &str, ours: &[f32], reference: &[f32], l2: f64, max_abs: f64) {
+    pub(super) fn weight(
+        &mut self,
+        group: &str,
+        name: &str,
+        ours: &[f32],
+        reference: &[f32],
+        l2: f64,
+        max_abs: f64,
+    ) {
         let d = Distance::between(ours, reference);
         let value = json!({"rel_l2": d.relative_l2, "max_abs": d.max_abs});
         self.add(group, name, value, d.relative_l2 <= l2 * self.factor && d.max_abs <= max_abs * self.factor);
     }
 
     /// One number, with an absolute or relative tolerance.
-    pub(super) fn number(&mut self, group: &str, name: &str, ours: f64, reference: f64, absolute: f64, relative: f64) {
+    pub(super) fn number(
+        &mut self,
+        group: &str,
+        name: &str,
+        ours: f64,
+        reference: f64,
+        absolute: f64,
+        relative: f64,
+    ) {
         let difference = (ours - reference).abs();
         let tolerance = (absolute + relative * reference.abs()) * self.factor;
-        let value = json!({"ours": ours, "reference": reference, "difference": difference, "tolerance": tolerance});
+        let value =
+            json!({"ours": ours, "reference": reference, "difference": difference, "tolerance": tolerance});
         self.add(group, name, value, difference <= tolerance);
     }
 
     /// Something that must be the same.
-    pub(super) fn exact<T: PartialEq + serde::Serialize>(&mut self, group: &str, name: &str, ours: &[T], reference: &[T]) {
+    pub(super) fn exact<T: PartialEq + serde::Serialize>(
+        &mut self,
+        group: &str,
+        name: &str,
+        ours: &[T],
+        reference: &[T],
+    ) {
         let same = ours == reference;
         let first = ours.iter().zip(reference).position(|(a, b)| a != b);
-        let value = if same { json!({"length": ours.len()}) } else { json!({"ours": ours, "reference": reference, "first_difference": first}) };
+        let value = if same {
+            json!({"length": ours.len()})
+        } else {
+            json!({"ours": ours, "reference": reference, "first_difference": first})
+        };
         self.add(group, name, value, same);
     }
 }

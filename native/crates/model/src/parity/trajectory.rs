@@ -43,7 +43,15 @@ pub(super) fn check(golden: &mut Golden, options: &Options, report: &mut Report)
         } else {
             model.set_trainable(Trainable::Full);
         }
-        train(&format!("trajectory_{kind}"), &mut model, &batches, &golden.json["hyper"].clone(), &run, &tolerance, report)?;
+        train(
+            &format!("trajectory_{kind}"),
+            &mut model,
+            &batches,
+            &golden.json["hyper"].clone(),
+            &run,
+            &tolerance,
+            report,
+        )?;
         finals(kind, &mut model, golden, &run, &tolerance, report);
     }
     Ok(())
@@ -69,14 +77,29 @@ fn train(
 ) -> Result<(), EngineError> {
     let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
     let sizes: Vec<usize> = model.parameters_mut().iter().map(|p| p.value.len()).collect();
-    let mut moments: Vec<(Vec<f32>, Vec<f32>)> = sizes.iter().map(|&n| (vec![0.0; n], vec![0.0; n])).collect();
+    let mut moments: Vec<(Vec<f32>, Vec<f32>)> =
+        sizes.iter().map(|&n| (vec![0.0; n], vec![0.0; n])).collect();
     for (i, step) in run["history"].as_array().into_iter().flatten().enumerate() {
         model.zero_grad();
         let loss = model.forward_backward(&batches[i % batches.len()])?;
         let mut parameters = model.parameters_mut();
         let norm = grad_norm(parameters.iter().map(|p| &*p.grad));
-        report.number(group, &format!("step {i} loss"), loss.mean(), number(&step["loss"]), tolerance.loss, 0.0);
-        report.number(group, &format!("step {i} gradient norm"), norm, number(&step["grad_norm"]), 0.0, tolerance.norm);
+        report.number(
+            group,
+            &format!("step {i} loss"),
+            loss.mean(),
+            number(&step["loss"]),
+            tolerance.loss,
+            0.0,
+        );
+        report.number(
+            group,
+            &format!("step {i} gradient norm"),
+            norm,
+            number(&step["grad_norm"]),
+            0.0,
+            tolerance.norm,
+        );
         let settings = AdamWStep {
             lr: number(&step["lr"]),
             beta1: number(&hyper["betas"][0]),
@@ -96,19 +119,45 @@ fn train(
     Ok(())
 }
 
-fn finals(kind: &str, model: &mut Model, golden: &mut Golden, run: &Value, tolerance: &Tolerance, report: &mut Report) {
+fn finals(
+    kind: &str,
+    model: &mut Model,
+    golden: &mut Golden,
+    run: &Value,
+    tolerance: &Tolerance,
+    report: &mut Report,
+) {
     let group = format!("trajectory_{kind}");
     let parameters = model.parameters_mut();
-    let ours = |name: &str| parameters.iter().find(|p| p.name == name).map_or((&[][..], 1), |p| (&*p.value, p.shape[p.shape.len() - 1]));
+    let ours = |name: &str| {
+        parameters
+            .iter()
+            .find(|p| p.name == name)
+            .map_or((&[][..], 1), |p| (&*p.value, p.shape[p.shape.len() - 1]))
+    };
     for name in golden.names(&format!("{kind}.final.")) {
         let (_, reference) = golden.floats(&format!("{kind}.final.{name}")).unwrap_or_default();
-        report.weight(&group, &format!("final {name}"), ours(&name).0, &reference, tolerance.l2, tolerance.max_abs);
+        report.weight(
+            &group,
+            &format!("final {name}"),
+            ours(&name).0,
+            &reference,
+            tolerance.l2,
+            tolerance.max_abs,
+        );
     }
     for name in golden.names(&format!("{kind}.final_rows16.")) {
         let (_, reference) = golden.floats(&format!("{kind}.final_rows16.{name}")).unwrap_or_default();
         let (value, width) = ours(&name);
         let every16: Vec<f32> = value.chunks(width).step_by(16).flatten().copied().collect();
-        report.weight(&group, &format!("final {name} (every 16th row)"), &every16, &reference, tolerance.l2, tolerance.max_abs);
+        report.weight(
+            &group,
+            &format!("final {name} (every 16th row)"),
+            &every16,
+            &reference,
+            tolerance.l2,
+            tolerance.max_abs,
+        );
     }
     for (name, stats) in run["final_stats"].as_object().into_iter().flatten() {
         let norm = ours(name).0.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();

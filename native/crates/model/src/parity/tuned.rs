@@ -8,7 +8,13 @@ use std::path::Path;
 use tillage_protocol::EngineError;
 
 /// Compares everything whose name begins with `prefix`, with the adapter in `folder` on `model`.
-pub(super) fn check(prefix: &str, folder: &Path, golden: &mut Golden, mut model: Model, report: &mut Report) -> Result<(), EngineError> {
+pub(super) fn check(
+    prefix: &str,
+    folder: &Path,
+    golden: &mut Golden,
+    mut model: Model,
+    report: &mut Report,
+) -> Result<(), EngineError> {
     model.load_adapter(folder)?;
     let Some(batch) = golden.batch() else {
         report.skip(&format!("{prefix}.*"), "the reference has no input_ids, attention_mask and labels");
@@ -18,7 +24,11 @@ pub(super) fn check(prefix: &str, folder: &Path, golden: &mut Golden, mut model:
     if let Some((shape, reference)) = golden.floats(&format!("{prefix}.logits")) {
         let all: Vec<usize> = (0..row.tokens.len()).collect();
         let vocab = shape.last().copied().unwrap_or(1);
-        report.logits(&format!("{prefix}_logits"), &model.logits(&row, &all), &reference[..row.tokens.len() * vocab]);
+        report.logits(
+            &format!("{prefix}_logits"),
+            &model.logits(&row, &all),
+            &reference[..row.tokens.len() * vocab],
+        );
     }
     gradients(prefix, &batch, golden, &mut model, report)?;
     // Generation and merging were recorded for one adapter only.
@@ -40,7 +50,13 @@ fn first_example(batch: &Packed) -> Packed {
     Packed::texts([&batch.tokens[..batch.starts[1]]])
 }
 
-fn gradients(prefix: &str, batch: &Packed, golden: &mut Golden, model: &mut Model, report: &mut Report) -> Result<(), EngineError> {
+fn gradients(
+    prefix: &str,
+    batch: &Packed,
+    golden: &mut Golden,
+    model: &mut Model,
+    report: &mut Report,
+) -> Result<(), EngineError> {
     model.set_trainable(Trainable::Adapter);
     let loss = model.forward_backward(batch)?;
     let json = golden.json[prefix].clone();

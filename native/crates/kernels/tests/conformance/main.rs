@@ -1,0 +1,8 @@
+//! Every operation of a backend against the plain reference in f64, and the reference's gradients against finite
+//! differences in f64. A new backend is one more caller of the same checks.
+
+mod attention;
+mod layers;
+mod loss_and_optimizer;
+mod products;
+mod support;

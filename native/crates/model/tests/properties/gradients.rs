@@ -1,0 +1,129 @@
+use crate::support::{adapted, batch, gradients, lora, model};
+use tillage_model::{Model, Packed, Trainable};
+
+/// Moves each trained tensor along its gradient and compares the change of the loss with the gradient's norm.
+fn check_directions(model: &mut Model, batch: &Packed) -> usize {
+    let grads = gradients(model, &[batch]);
+    let mut nonzero = 0;
+    for (which, (name, grad)) in grads.iter().enumerate() {
+        let norm = grad.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
+        if norm == 0.0 {
+            continue;
+        }
+        nonzero += 1;
+        let mut loss_at = |step: f64| {
+            let shift = |model: &mut Model, by: f64| {
+                let p = model.parameters_mut().remove(which);
+                p.value.iter_mut().zip(grad).for_each(|(v, g)| *v += (by * f64::from(*g) / norm) as f32);
+            };
+            shift(model, step);
+            let loss = model.forward_backward(batch).expect("a valid batch");
+            shift(model, -step);
+            loss.sum / f64::from(batch.normalizer.unwrap_or(loss.tokens as f32))
+        };
+        let h = 4e-3;
+        // Fourth-order central difference: the loss is known to some 1e-7.
+        let slope = (8.0 * (loss_at(h) - loss_at(-h)) - (loss_at(2.0 * h) - loss_at(-2.0 * h))) / (12.0 * h);
+        assert!((slope - norm).abs() <= 2e-3 * norm + 2e-4, "{name}: slope {slope}, gradient {norm}");
+    }
+    nonzero
+}
+
+#[test]
+fn full_gradients_are_derivatives() {
+    let mut model = model();
+    model.set_trainable(Trainable::Full);
+    let all = model.parameters_mut().len();
+    assert_eq!(check_directions(&mut model, &batch()), all, "every tensor of the model has a gradient");
+}
+
+#[test]
+fn weighted_gradients_are_derivatives() {
+    let mut model = model();
+    model.set_trainable(Trainable::Full);
+    let weighted = Packed { weights: Some(vec![0.5, 1.0, -2.0]), normalizer: Some(3.0), ..batch() };
+    check_directions(&mut model, &weighted);
+    let loss = model.loss_only(&weighted).expect("a valid batch");
+    let expected: f64 = loss.per_example.iter().zip([0.5, 1.0, -2.0]).map(|((sum, _), w)| sum * w).sum();
+    assert!((loss.sum - expected).abs() < 1e-9);
+}
+
+#[test]
+fn adapter_gradients_are_derivatives() {
+    for targets in [
+        &["all-linear"][..],
+        &["q_proj", "v_proj"],
+        &["layers.1.mlp.down_proj"],
+        &["layers.2.self_attn.o_proj"],
+        &["gate_proj"],
+    ] {
+        let mut model = adapted(&lora(targets));
+        let tensors = model.parameters_mut().len();
+        assert_eq!(check_directions(&mut model, &batch()), tensors, "{targets:?}");
+    }
+}
+
+#[test]
+fn dropout_gradients_are_derivatives_of_the_masked_loss() {
+    let mut config = lora(&["all-linear"]);
+    config.dropout = 0.25;
+    let mut model = adapted(&config);
+    model.set_dropout_key(5);
+    check_directions(&mut model, &batch());
+    let loss = |model: &mut Model| model.forward_backward(&batch()).expect("a valid batch").sum;
+    let first = loss(&mut model);
+    assert_eq!(first, loss(&mut model), "the same key gives the same masks");
+    model.set_dropout_key(6);
+    assert_ne!(first, loss(&mut model), "another key gives other masks");
+    let model = adapted(&config);
+    let plain = adapted(&lora(&["all-linear"])).loss_only(&batch()).expect("a valid batch");
+    assert_eq!(model.loss_only(&batch()).expect("a valid batch"), plain, "scoring has no dropout");
+}
+
+#[test]
+fn a_backward_pass_that_stops_early_gives_the_same_gradients() {
+    // With B = 0 the adapters elsewhere change nothing, so the gradients of the common ones must be the same.
+    let run = |targets: &[&str]| {
+        let mut model = model();
+        model.attach_lora(&lora(targets), 9).expect("a valid adapter");
+        model.set_trainable(Trainable::Adapter);
+        gradients(&mut model, &[&batch()])
+    };
+    let all = run(&["all-linear"]);
+    for target in [
+        "layers.2.mlp.down_proj",
+        "layers.1.self_attn.k_proj",
+        "layers.1.mlp.up_proj",
+        "layers.2.self_attn.o_proj",
+    ] {
+        let few = run(&[target]);
+        assert_eq!(few.len(), 2);
+        for (name, grad) in &few {
+            let same = all.iter().find(|(n, _)| n == name).expect("the tensor is in both");
+            assert_eq!(*grad, same.1, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_without_labels_changes_nothing() {
+    let mut model = model();
+    model.set_trainable(Trainable::Full);
+    let mut silent = batch();
+    silent.labels.fill(tillage_model::IGNORE);
+    let loss = model.forward_backward(&silent).expect("a valid batch");
+    assert_eq!((loss.sum, loss.tokens), (0.0, 0));
+    assert!(model.parameters_mut().iter().all(|p| p.grad.iter().all(|g| *g == 0.0)));
+}
+
+#[test]
+fn steps_repeat_bit_for_bit() {
+    let run = || {
+        let mut model = adapted(&lora(&["all-linear"]));
+        (gradients(&mut model, &[&batch(), &batch()]), model.loss_only(&batch()).expect("a valid batch"))
+    };
+    let first = run();
+    for _ in 0..5 {
+        assert!(run() == first);
+    }
+}

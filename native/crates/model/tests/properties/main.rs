@@ -1,0 +1,8 @@
+//! What must hold for any model: gradients are derivatives, packing and splitting change nothing, an adapter that is
+//! off is not there, files come back as they were written.
+
+mod adapters;
+mod files;
+mod gradients;
+mod packing;
+mod support;

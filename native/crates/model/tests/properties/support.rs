@@ -1,0 +1,94 @@
+//! Small models and batches.
+
+use tillage_model::{LoraConfig, Model, ModelConfig, Packed, RopeConfig, RopeScaling, IGNORE};
+
+pub const VOCAB: usize = 61;
+
+/// A shape in which no two sizes are the same: head_dim is not hidden / heads, heads share keys, and there are biases.
+pub fn config() -> ModelConfig {
+    ModelConfig {
+        model_type: "llama".into(),
+        vocab_size: VOCAB,
+        hidden_size: 36,
+        intermediate_size: 52,
+        num_hidden_layers: 3,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 10,
+        max_position_embeddings: 128,
+        rms_norm_eps: 1e-5,
+        rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default },
+        attention_bias: true,
+        mlp_bias: true,
+        tie_word_embeddings: true,
+        initializer_range: 0.2,
+        bos_token_id: Some(1),
+        eos_token_ids: vec![2, 3],
+        pad_token_id: None,
+    }
+}
+
+/// A model whose biases are not zero either.
+pub fn model() -> Model {
+    let mut model = Model::init(config(), 7);
+    model.set_trainable(tillage_model::Trainable::Full);
+    for p in model.parameters_mut().into_iter().filter(|p| p.name.ends_with(".bias")) {
+        p.value.iter_mut().enumerate().for_each(|(i, v)| *v = ((i * 37 % 11) as f32 - 5.0) * 0.05);
+    }
+    model.set_trainable(tillage_model::Trainable::Nothing);
+    model
+}
+
+pub fn lora(targets: &[&str]) -> LoraConfig {
+    LoraConfig {
+        r: 3,
+        alpha: 6.0,
+        dropout: 0.0,
+        targets: targets.iter().map(|t| (*t).to_owned()).collect(),
+        rslora: false,
+    }
+}
+
+/// A model with an adapter whose B is not zero.
+pub fn adapted(config: &LoraConfig) -> Model {
+    let mut model = model();
+    model.attach_lora(config, 9).expect("a valid adapter");
+    model.set_trainable(tillage_model::Trainable::Adapter);
+    for p in model.parameters_mut().into_iter().filter(|p| p.name.contains("lora_B")) {
+        p.value.iter_mut().enumerate().for_each(|(i, v)| *v = ((i * 53 % 17) as f32 - 8.0) * 0.03);
+    }
+    model
+}
+
+pub fn text(length: usize, seed: usize) -> Vec<u32> {
+    (0..length).map(|i| ((seed * 31 + i * i * 7 + i * 13) % VOCAB) as u32).collect()
+}
+
+/// Three texts, the first half of each without labels.
+pub fn batch() -> Packed {
+    let texts = [text(9, 1), text(1, 2), text(23, 3)];
+    let mut pack = Packed::texts(texts.iter().map(Vec::as_slice));
+    for example in 0..3 {
+        let (from, to) = (pack.starts[example], pack.starts[example + 1]);
+        pack.labels[from..from + (to - from) / 2].fill(IGNORE);
+    }
+    pack
+}
+
+/// Gradients of everything that is trained.
+pub fn gradients(model: &mut Model, batches: &[&Packed]) -> Vec<(String, Vec<f32>)> {
+    model.zero_grad();
+    for batch in batches {
+        model.forward_backward(batch).expect("a valid batch");
+    }
+    model.parameters_mut().into_iter().map(|p| (p.name.to_owned(), p.grad.to_vec())).collect()
+}
+
+#[track_caller]
+pub fn close(a: &[f32], b: &[f32], tolerance: f32) {
+    assert_eq!(a.len(), b.len());
+    let largest = b.iter().fold(1e-20f32, |m, v| m.max(v.abs()));
+    for (i, (x, y)) in a.iter().zip(b).enumerate() {
+        assert!((x - y).abs() <= tolerance * largest, "at {i}: {x} and {y} of {largest}");
+    }
+}
