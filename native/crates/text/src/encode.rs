@@ -10,6 +10,7 @@ use crate::template_check;
 use crate::tokenizer::Tokenizer;
 use serde_json::Value;
 use std::ops::Range;
+use std::sync::Arc;
 use tillage_protocol::run::{LossOn, Template};
 use tillage_protocol::EngineError;
 
@@ -33,7 +34,7 @@ impl Example {
 /// Turns rows into examples, in one template and one rule for labels.
 #[derive(Debug)]
 pub struct RowEncoder {
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     template: Template,
     chat: Option<ChatTemplate>,
     loss_on: LossOn,
@@ -46,12 +47,13 @@ impl RowEncoder {
     /// does not have the template's control tokens; `no_end_token` when plain rows could not be ended; `bad_format` for a
     /// `format` template without `{prompt}`.
     pub fn new(
-        tokenizer: Tokenizer,
+        tokenizer: impl Into<Arc<Tokenizer>>,
         template: Template,
         loss_on: LossOn,
         context: usize,
         clock: Clock,
     ) -> Result<Self, EngineError> {
+        let tokenizer = tokenizer.into();
         let chat = match &template {
             Template::Chat => Some(Self::chat_template(&tokenizer, clock)?),
             Template::Format { prompt } if !prompt.contains("{prompt}") => {

@@ -1,1 +1,29 @@
-//! See the crate's documentation in ARCHITECTURE.md.
+//! Training: rows, steps, optimiser, checkpoints, and the run folder that holds all of it.
+//!
+//! The folder is the only shared state: `run.json` comes in, `events.jsonl`, `row_loss.parquet`, `checkpoints/` and the result
+//! come out. A run that was stopped, killed or ran out of disk goes on from its last checkpoint, bit for bit.
+
+pub mod checkpoint;
+pub mod control;
+pub mod data;
+mod dataset;
+pub mod events;
+pub mod files;
+pub mod lock;
+pub mod guard;
+mod machine;
+mod optimizer;
+pub mod plan;
+pub mod preflight;
+mod resume;
+pub mod row_loss;
+mod run;
+pub mod schedule;
+mod setup;
+pub mod spec;
+mod step;
+mod trainer;
+
+pub use control::Control;
+pub use preflight::preflight;
+pub use run::{train, Ended, Options};

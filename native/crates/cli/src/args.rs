@@ -1,0 +1,127 @@
+//! The command line's grammar.
+
+use crate::parity::ParityArgs;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use tillage_protocol::run::{LossOn, Template};
+
+/// Train, ask and inspect small language models on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "tillage-native", version)]
+pub struct Cli {
+    /// Answers and errors as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Threads to compute with; all of the machine's cores when absent.
+    #[arg(long, global = true)]
+    pub threads: Option<usize>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train the run of a folder with a run.json; resumes from its last checkpoint.
+    Train(TrainArgs),
+    /// Say what a run would need, measured; nothing is written.
+    Preflight {
+        /// Folder with a run.json.
+        run_dir: PathBuf,
+    },
+    /// Answer prompts.
+    Generate(GenerateArgs),
+    /// Show a row as tokens with its label mask.
+    Tokens(TokensArgs),
+    /// Describe a model folder.
+    Inspect {
+        /// Model folder.
+        #[arg(long)]
+        model: PathBuf,
+    },
+    /// Compare with a reference made elsewhere.
+    Parity(ParityArgs),
+    /// List what this machine can compute on.
+    Devices,
+    /// Print the protocol as JSON Schema.
+    Schema,
+    /// Serve JSON-RPC on stdin and stdout.
+    Serve,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Folder with a run.json.
+    pub run_dir: PathBuf,
+    /// Stop, with a checkpoint, when stdin ends.
+    #[arg(long)]
+    pub attached: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Model folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// PEFT adapter folder.
+    #[arg(long)]
+    pub adapter: Option<PathBuf>,
+    /// JSONL file of objects with `id` and `prompt`.
+    #[arg(long)]
+    pub prompts: PathBuf,
+    /// 0 takes the most likely token each time.
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f64,
+    /// New tokens at most.
+    #[arg(long, default_value_t = 256)]
+    pub max_new: usize,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// plain, chat, or format:TEXT with {prompt} in it (\n is a line break).
+    #[arg(long, default_value = "plain", value_parser = template)]
+    pub template: Template,
+}
+
+#[derive(Debug, Args)]
+pub struct TokensArgs {
+    /// Model folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// JSON file with one row: {"text"}, {"prompt", "completion"} or {"messages"}.
+    #[arg(long)]
+    pub row: PathBuf,
+    /// plain, chat, or format:TEXT with {prompt} in it (\n is a line break).
+    #[arg(long, default_value = "plain", value_parser = template)]
+    pub template: Template,
+    #[arg(long, value_enum, default_value = "all")]
+    pub loss_on: LossOnArg,
+    #[arg(long, default_value_t = 1024)]
+    pub context: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LossOnArg {
+    All,
+    Completion,
+    Assistant,
+}
+
+impl From<LossOnArg> for LossOn {
+    fn from(arg: LossOnArg) -> Self {
+        match arg {
+            LossOnArg::All => LossOn::All,
+            LossOnArg::Completion => LossOn::Completion,
+            LossOnArg::Assistant => LossOn::Assistant,
+        }
+    }
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    match text {
+        "plain" => Ok(Template::Plain),
+        "chat" => Ok(Template::Chat),
+        _ => text
+            .strip_prefix("format:")
+            .map(|prompt| Template::Format { prompt: prompt.replace("\\n", "\n") })
+            .ok_or_else(|| "use plain, chat, or format:TEXT".to_owned()),
+    }
+}

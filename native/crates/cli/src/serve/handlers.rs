@@ -1,0 +1,109 @@
+//! What each method does.
+
+use super::cache::Models;
+use super::Cancel;
+use crate::{ask, inspect};
+use lsp_server::{Request, RequestId};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use tillage_generate::Sampling;
+use tillage_protocol::rpc::{
+    GenerateParams, GenerateResult, InitializeParams, InitializeResult, InspectParams, TokenNotification, TokensParams,
+    PROTOCOL_VERSION,
+};
+use tillage_protocol::run::LossOn;
+use tillage_protocol::{EngineError, RunSpec};
+use tillage_text::{Clock, RowEncoder};
+
+/// The computing side of the server, with the models that it keeps loaded.
+pub struct Handlers<N> {
+    notify: N,
+    models: Models,
+}
+
+/// The answer to a request that was taken back.
+pub fn cancelled() -> EngineError {
+    EngineError::user("cancelled", "The request was cancelled.", "Ask again if the answer is still wanted.")
+}
+
+impl<N: Fn(&str, Value)> Handlers<N> {
+    pub fn new(notify: N) -> Self {
+        Self { notify, models: Models::default() }
+    }
+
+    /// Answers one request.
+    ///
+    /// # Errors
+    /// `unknown_method`, `bad_params`, `cancelled`, and the method's own.
+    pub fn handle(&mut self, request: &Request, cancel: &Cancel) -> Result<Value, EngineError> {
+        let params = &request.params;
+        match request.method.as_str() {
+            "initialize" => result(&initialize(&parse(params)?)?),
+            "generate" => result(&self.generate(&request.id, &parse(params)?, cancel)?),
+            "tokens" => result(&ask::tokenise(&parse::<TokensParams>(params)?)?),
+            "inspect" => result(&inspect::inspect(&parse::<InspectParams>(params)?.model)?),
+            "preflight" => result(&tillage_train::preflight(&parse::<RunSpec>(params)?, Path::new(""))?),
+            "shutdown" => Ok(Value::Null),
+            other => Err(EngineError::internal("unknown_method", format!("There is no method {other:?}."))),
+        }
+    }
+
+    fn generate(&mut self, id: &RequestId, params: &GenerateParams, cancel: &Cancel) -> Result<GenerateResult, EngineError> {
+        // The protocol's ids are whole numbers, so that notifications can name them.
+        let number: i32 = id.to_string().parse().map_err(|_| {
+            EngineError::internal("bad_params", format!("The request id {id} is not a whole number of 32 bits."))
+        })?;
+        let loaded = self.models.get(&params.model)?;
+        let context = loaded.model.config().max_position_embeddings;
+        let tokenizer = std::sync::Arc::clone(&loaded.tokenizer);
+        let encoder = RowEncoder::new(tokenizer, params.template.clone(), LossOn::All, context, Clock::System)?;
+        let sampling = Sampling { max_new: params.max_new, temperature: params.temperature, seed: params.seed };
+        let mut generations = Vec::with_capacity(params.prompts.len());
+        for prompt in &params.prompts {
+            let mut on_text = |text: &str| {
+                if !text.is_empty() {
+                    let note = TokenNotification { request: number, id: prompt.id.clone(), text: text.into() };
+                    (self.notify)("generate/token", serde_json::to_value(note).unwrap_or_default());
+                }
+                !cancel.load(Ordering::SeqCst)
+            };
+            if !on_text("") {
+                return Err(cancelled());
+            }
+            generations.push(tillage_generate::answer(&loaded.model, &encoder, prompt, &sampling, &mut on_text)?);
+        }
+        if cancel.load(Ordering::SeqCst) {
+            return Err(cancelled());
+        }
+        Ok(GenerateResult { generations, model_hash: loaded.model_hash.clone(), adapter_hash: loaded.adapter_hash() })
+    }
+}
+
+fn initialize(params: &InitializeParams) -> Result<InitializeResult, EngineError> {
+    if params.protocol != PROTOCOL_VERSION {
+        return Err(EngineError::internal(
+            "protocol_version",
+            format!("The client speaks protocol {}, the engine {PROTOCOL_VERSION}.", params.protocol),
+        ));
+    }
+    Ok(InitializeResult {
+        protocol: PROTOCOL_VERSION,
+        engine: env!("CARGO_PKG_VERSION").into(),
+        devices: inspect::device_names(),
+        dtypes: vec!["f32".into()],
+        families: tillage_model::family::supported().into_iter().map(str::to_owned).collect(),
+        objectives: vec!["pretrain".into(), "sft".into()],
+    })
+}
+
+fn parse<T: DeserializeOwned>(params: &Value) -> Result<T, EngineError> {
+    serde_json::from_value(params.clone())
+        .map_err(|e| EngineError::internal("bad_params", format!("The request's parameters do not fit: {e}.")))
+}
+
+fn result(value: &impl Serialize) -> Result<Value, EngineError> {
+    serde_json::to_value(value).map_err(|e| EngineError::internal("json", e.to_string()))
+}

@@ -1,0 +1,103 @@
+//! `serve`: JSON-RPC 2.0 with Content-Length framing on stdio.
+//!
+//! One thread reads, one computes. Every request gets exactly one answer: a result, an error, or the cancellation that was asked for.
+
+mod cache;
+mod handlers;
+
+use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response, ResponseError};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use tillage_protocol::EngineError;
+use tillage_train::guard;
+
+/// Raised when the client takes a request back.
+pub type Cancel = Arc<AtomicBool>;
+
+/// Requests that have no answer yet.
+type Open = Arc<Mutex<HashMap<RequestId, Cancel>>>;
+
+/// Serves until `shutdown` and `exit`, or until stdin ends.
+pub fn serve() -> Result<(), EngineError> {
+    let (connection, io) = Connection::stdio();
+    let open = Open::default();
+    let (queue, work) = mpsc::channel::<(Request, Cancel)>();
+    let worker = {
+        let (sender, open) = (connection.sender.clone(), Arc::clone(&open));
+        std::thread::Builder::new()
+            .name("worker".into())
+            .stack_size(16 << 20)
+            .spawn(move || {
+                let notify = sender.clone();
+                let mut handlers = handlers::Handlers::new(move |method: &str, params: Value| {
+                    let _ = notify.send(Message::Notification(Notification { method: method.into(), params }));
+                });
+                for (request, cancel) in work {
+                    let id = request.id.clone();
+                    let result = if cancel.load(Ordering::SeqCst) {
+                        Err(handlers::cancelled())
+                    } else {
+                        guard::guarded(|| handlers.handle(&request, &cancel))
+                    };
+                    lock(&open).remove(&id);
+                    let _ = sender.send(Message::Response(respond(id, result)));
+                }
+            })
+            .map_err(|e| EngineError::environment("threads", e.to_string(), "Close other programs."))?
+    };
+    for message in &connection.receiver {
+        match message {
+            Message::Request(request) => {
+                let cancel = Cancel::default();
+                lock(&open).insert(request.id.clone(), Arc::clone(&cancel));
+                if request.method == "shutdown" {
+                    // What is going on is of no use any more; it still gets its answer.
+                    lock(&open).values().for_each(|c| c.store(true, Ordering::SeqCst));
+                    cancel.store(false, Ordering::SeqCst);
+                }
+                if let Err(mpsc::SendError((request, _))) = queue.send((request, cancel)) {
+                    let lost = EngineError::internal("worker_lost", "The thread that computes is gone.");
+                    let _ = connection.sender.send(Message::Response(respond(request.id, Err(lost))));
+                }
+            }
+            Message::Notification(n) if n.method == "$/cancelRequest" => {
+                let id = n.params.get("id").cloned().and_then(|id| serde_json::from_value::<RequestId>(id).ok());
+                if let Some(cancel) = id.and_then(|id| lock(&open).get(&id).cloned()) {
+                    cancel.store(true, Ordering::SeqCst);
+                }
+            }
+            Message::Notification(n) if n.method == "exit" => break,
+            _ => {}
+        }
+    }
+    lock(&open).values().for_each(|c| c.store(true, Ordering::SeqCst));
+    drop(queue);
+    let _ = worker.join();
+    drop(connection);
+    io.join().map_err(|e| {
+        EngineError::user("bad_message", format!("A message could not be read: {e}."), "Send JSON-RPC with Content-Length framing.")
+    })
+}
+
+fn lock(open: &Open) -> std::sync::MutexGuard<'_, HashMap<RequestId, Cancel>> {
+    open.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn respond(id: RequestId, result: Result<Value, EngineError>) -> Response {
+    match result {
+        Ok(value) => Response { id, result: Some(value), error: None },
+        Err(error) => {
+            let code = match error.code.as_str() {
+                "cancelled" => ErrorCode::RequestCanceled as i32,
+                "unknown_method" => ErrorCode::MethodNotFound as i32,
+                "bad_params" => ErrorCode::InvalidParams as i32,
+                _ => ErrorCode::RequestFailed as i32,
+            };
+            let data = serde_json::to_value(&error).ok();
+            Response { id, result: None, error: Some(ResponseError { code, message: error.message, data }) }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Checkpoints: a model or adapter folder that other tools can load, with the trainer's own state in `trainer/`.
+//!
+//! What is kept: step 0 of a full run (the model before training), and the newest [`KEEP`] others.
+
+use crate::files;
+use crate::optimizer::Optimizer;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use tillage_model::Model;
+use tillage_protocol::EngineError;
+use tillage_text::Tokenizer;
+
+/// Checkpoints kept beside step 0.
+pub const KEEP: usize = 3;
+
+/// Everything beyond weights and moments that a resumed run needs, or must find unchanged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    pub version: u32,
+    /// Version of the engine that wrote it.
+    pub engine: String,
+    /// Steps done.
+    pub step: u64,
+    /// Generator of the packing (and of all else that is random): seed, and stream = epoch.
+    pub rng: RngState,
+    /// Epoch and batch of the next step; `None` at the end of the run.
+    pub position: Option<(u64, u64)>,
+    /// Length of `events.jsonl` when this was written.
+    pub events_bytes: u64,
+    pub threads: usize,
+    /// SHA-256 of the settings that decide the result.
+    pub spec_hash: String,
+    /// SHA-256 of the tokenised rows.
+    pub data_hash: String,
+    /// Hash of the base model's weights, under an adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_hash: Option<String>,
+    /// What chat templates saw as the time.
+    pub clock: chrono::NaiveDateTime,
+}
+
+/// The generator's state: it is seekable, so seed and stream are all of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RngState {
+    pub algorithm: String,
+    pub seed: u64,
+}
+
+/// A checkpoint on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    pub path: PathBuf,
+    pub state: State,
+}
+
+/// The folder's name of a step.
+pub fn relative(step: u64) -> String {
+    format!("checkpoints/step-{step:06}")
+}
+
+/// Writes a checkpoint as a whole: it is there complete, or not at all.
+///
+/// # Errors
+/// The machine's, `disk_full` among them; checkpoints that were there stay.
+pub fn write(
+    run_dir: &Path,
+    model: &Model,
+    base_name: &str,
+    tokenizer: &Tokenizer,
+    optimizer: &Optimizer,
+    state: &State,
+) -> Result<(), EngineError> {
+    let checkpoints = run_dir.join("checkpoints");
+    std::fs::create_dir_all(&checkpoints).map_err(|e| EngineError::io(&e, &checkpoints))?;
+    files::write_folder(&run_dir.join(relative(state.step)), |dir| {
+        save_result(dir, model, base_name, tokenizer)?;
+        let trainer = dir.join("trainer");
+        std::fs::create_dir(&trainer).map_err(|e| EngineError::io(&e, &trainer))?;
+        optimizer.save(&trainer.join("optimizer.safetensors"))?;
+        let path = trainer.join("state.json");
+        let text = serde_json::to_vec_pretty(state).map_err(|e| EngineError::internal("state", e.to_string()))?;
+        std::fs::write(&path, text).map_err(|e| EngineError::io(&e, &path))
+    })
+}
+
+/// Writes the model with its tokenizer, or the adapter.
+pub fn save_result(dir: &Path, model: &Model, base_name: &str, tokenizer: &Tokenizer) -> Result<(), EngineError> {
+    if model.has_adapter() {
+        return model.save_adapter(dir, base_name);
+    }
+    model.save(dir)?;
+    tokenizer.save(dir)
+}
+
+/// Steps of the checkpoints that are there, oldest first.
+fn steps(run_dir: &Path) -> Vec<(u64, PathBuf)> {
+    let Ok(listing) = std::fs::read_dir(run_dir.join("checkpoints")) else { return Vec::new() };
+    let mut found: Vec<(u64, PathBuf)> = listing
+        .filter_map(Result::ok)
+        .filter_map(|e| Some((e.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?, e.path())))
+        .collect();
+    found.sort();
+    found
+}
+
+/// The newest checkpoint, if there is one.
+///
+/// # Errors
+/// `bad_checkpoint` when its state cannot be read.
+pub fn newest(run_dir: &Path) -> Result<Option<Checkpoint>, EngineError> {
+    let Some((_, path)) = steps(run_dir).pop() else { return Ok(None) };
+    let file = path.join("trainer/state.json");
+    let text = std::fs::read(&file).map_err(|e| EngineError::io(&e, &file))?;
+    let state: State = serde_json::from_slice(&text).map_err(|e| {
+        EngineError::user(
+            "bad_checkpoint",
+            format!("The checkpoint's state cannot be read: {e}."),
+            "Delete this checkpoint's folder and resume from the one before.",
+        )
+        .with_file(&file)
+    })?;
+    Ok(Some(Checkpoint { path, state }))
+}
+
+/// Path of the newest checkpoint relative to the run's folder, for messages.
+pub fn newest_relative(run_dir: &Path) -> Option<String> {
+    steps(run_dir).pop().map(|(step, _)| relative(step))
+}
+
+/// Removes checkpoints that are no longer kept.
+pub fn prune(run_dir: &Path) -> Result<(), EngineError> {
+    let all = steps(run_dir);
+    let old = all.len().saturating_sub(KEEP);
+    all.iter().take(old).filter(|(step, _)| *step > 0).try_for_each(|(_, path)| {
+        // Renamed first, so that a kill half-way leaves no folder that looks whole.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let doomed = path.with_file_name(format!("{}{name}", files::TEMPORARY));
+        std::fs::rename(path, &doomed).map_err(|e| EngineError::io(&e, path))?;
+        files::remove(&doomed)
+    })
+}

@@ -1,0 +1,135 @@
+//! Which rows each step sees.
+//!
+//! The plan is a function of the row lengths and the run's settings, so a resumed run needs to know its step alone.
+
+use tillage_protocol::run::TrainConfig;
+use tillage_text::pack::plan_epoch;
+
+/// The steps of a run.
+#[derive(Debug)]
+pub struct Plan {
+    lengths: Vec<usize>,
+    capacity: usize,
+    seed: u64,
+    accumulation: usize,
+    /// Batches taken of each epoch; the last may be a part.
+    batches: Vec<usize>,
+    /// First step of each epoch.
+    first_step: Vec<u64>,
+    total: u64,
+    current: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+/// One optimiser step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedStep {
+    /// Epochs that are over after this step.
+    pub epoch: f64,
+    /// Epoch and batch where it begins.
+    pub position: (u64, u64),
+    /// Its batches, as row numbers.
+    pub batches: Vec<Vec<usize>>,
+}
+
+impl Plan {
+    pub fn new(lengths: Vec<usize>, config: &TrainConfig) -> Self {
+        let epochs = config.epochs.ceil() as u64;
+        let mut this = Self {
+            lengths,
+            capacity: config.batch_tokens,
+            seed: config.seed,
+            accumulation: config.grad_accumulation,
+            batches: Vec::new(),
+            first_step: Vec::new(),
+            total: 0,
+            current: None,
+        };
+        let limit = config.max_steps.unwrap_or(u64::MAX);
+        for epoch in 0..epochs {
+            if this.total >= limit {
+                break;
+            }
+            let all = this.pack(epoch).len();
+            let share = (config.epochs - epoch as f64).min(1.0);
+            let taken = ((all as f64 * share).ceil() as usize).min(all);
+            this.first_step.push(this.total);
+            this.batches.push(taken);
+            this.total += taken.div_ceil(this.accumulation) as u64;
+        }
+        this.total = this.total.min(limit);
+        this
+    }
+
+    /// Steps of the whole run.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    fn pack(&self, epoch: u64) -> Vec<Vec<usize>> {
+        plan_epoch(&self.lengths, self.capacity, self.seed, epoch)
+    }
+
+    /// The step with this number, from 0; `None` at the end of the run.
+    pub fn step(&mut self, step: u64) -> Option<PlannedStep> {
+        if step >= self.total {
+            return None;
+        }
+        let epoch = self.first_step.partition_point(|first| *first <= step) as u64 - 1;
+        if self.current.as_ref().is_none_or(|(e, _)| *e != epoch) {
+            self.current = Some((epoch, self.pack(epoch)));
+        }
+        let (_, batches) = self.current.as_ref()?;
+        let from = (step - self.first_step[epoch as usize]) as usize * self.accumulation;
+        let to = (from + self.accumulation).min(self.batches[epoch as usize]);
+        Some(PlannedStep {
+            epoch: epoch as f64 + to as f64 / batches.len() as f64,
+            position: (epoch, from as u64),
+            batches: batches[from..to].to_vec(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str) -> TrainConfig {
+        let mut value: serde_json::Value = serde_json::from_str(
+            r#"{"epochs":1,"batch_tokens":100,"context":64,"lr":0.1,"schedule":"constant","seed":4}"#,
+        )
+        .unwrap();
+        let more: serde_json::Value = serde_json::from_str(json).unwrap();
+        value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn every_epoch_sees_every_row_once() {
+        let mut plan = Plan::new((1..=40).collect(), &config(r#"{"epochs":3,"grad_accumulation":2}"#));
+        let mut seen = vec![0; 40];
+        for step in 0..plan.total() {
+            let planned = plan.step(step).unwrap();
+            planned.batches.concat().iter().for_each(|row| seen[*row] += 1);
+        }
+        assert_eq!(seen, vec![3; 40]);
+        assert_eq!(plan.step(plan.total()), None);
+        let last = plan.step(plan.total() - 1).unwrap();
+        assert_eq!(last.epoch, 3.0);
+    }
+
+    #[test]
+    fn any_step_can_be_found_without_the_ones_before() {
+        let config = config(r#"{"epochs":2.5}"#);
+        let mut straight = Plan::new((1..=40).collect(), &config);
+        let steps: Vec<_> = (0..straight.total()).map(|s| straight.step(s).unwrap()).collect();
+        for (s, step) in steps.iter().enumerate().rev() {
+            assert_eq!(Plan::new((1..=40).collect(), &config).step(s as u64).as_ref(), Some(step));
+        }
+        assert!((steps.last().unwrap().epoch - 2.5).abs() < 0.2);
+    }
+
+    #[test]
+    fn max_steps_ends_the_run() {
+        assert_eq!(Plan::new(vec![60; 10], &config(r#"{"epochs":9,"max_steps":7}"#)).total(), 7);
+    }
+}

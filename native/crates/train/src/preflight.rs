@@ -1,0 +1,62 @@
+//! What a run would need, found before step 1. Nothing is written.
+
+use crate::machine::Machine;
+use crate::{setup, spec};
+use std::path::Path;
+use std::time::Instant;
+use tillage_protocol::rpc::PreflightResult;
+use tillage_protocol::{EngineError, RunSpec};
+
+/// Reads and checks the spec's inputs, and measures one forward and backward pass of the longest batch.
+///
+/// `run_dir` is what relative paths are relative to.
+///
+/// # Errors
+/// The same user errors that a start would give.
+pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, EngineError> {
+    let mut spec = spec.clone();
+    spec::resolve(&mut spec, run_dir);
+    spec::check(&spec)?;
+    let mut prepared = setup::prepare(&spec, None)?;
+    let planned_bytes = setup::planned_bytes(&prepared);
+    let free_bytes = Machine::new().available();
+    let total_steps = prepared.plan.total();
+    let mut longest: (usize, Vec<usize>) = (0, Vec::new());
+    let mut batches = 0;
+    let first_epoch = (0..total_steps).map_while(|s| prepared.plan.step(s).filter(|p| p.position.0 == 0));
+    let mut steps_seen = 0;
+    for planned in first_epoch.collect::<Vec<_>>() {
+        steps_seen += 1;
+        for rows in planned.batches {
+            batches += 1;
+            let tokens = rows.iter().map(|r| prepared.train.examples[*r].tokens.len()).sum();
+            if tokens > longest.0 {
+                longest = (tokens, rows);
+            }
+        }
+    }
+    let mut seconds = 0.0;
+    if free_bytes == 0 || planned_bytes <= free_bytes {
+        let pack = prepared.train.pack(&longest.1);
+        // The first pass also makes the buffers; the second is what a step takes.
+        prepared.model.forward_backward(&pack)?;
+        let begun = Instant::now();
+        prepared.model.forward_backward(&pack)?;
+        seconds = begun.elapsed().as_secs_f64() * f64::from(batches) / f64::from(steps_seen.max(1));
+    }
+    let counts = prepared.counts;
+    Ok(PreflightResult {
+        parameters: prepared.model.parameter_count() as u64,
+        trainable: prepared.model.trainable_count() as u64,
+        train_rows: counts.rows,
+        train_tokens: counts.tokens,
+        total_steps,
+        long_rows: counts.long_rows,
+        cut_tokens: counts.cut_tokens,
+        masked_rows: counts.masked_rows,
+        planned_bytes,
+        free_bytes,
+        seconds_per_step: seconds,
+        seconds_total: seconds * total_steps as f64,
+    })
+}

@@ -1,0 +1,41 @@
+//! Is a checkpoint still a checkpoint of this run?
+
+use crate::checkpoint::Checkpoint;
+use crate::setup::Prepared;
+use tillage_protocol::EngineError;
+
+/// Checks before the rows are read.
+///
+/// # Errors
+/// `run_changed` when the settings are not those of the checkpoint.
+pub fn check_spec(checkpoint: &Checkpoint, spec_hash: &str) -> Result<(), EngineError> {
+    if checkpoint.state.spec_hash == spec_hash {
+        return Ok(());
+    }
+    Err(changed("run_changed", "run.json has other settings than the run that wrote the checkpoint").with_file(&checkpoint.path))
+}
+
+/// Checks of what was read.
+///
+/// # Errors
+/// `data_changed` or `base_changed`: a resumed run would not be the run that was begun.
+pub fn check_inputs(checkpoint: &Checkpoint, prepared: &mut Prepared) -> Result<(), EngineError> {
+    let state = &checkpoint.state;
+    let position = prepared.plan.step(state.step).map(|s| s.position);
+    let error = if state.data_hash != prepared.data_hash || state.position != position {
+        changed("data_changed", "The dataset's rows are not those that the run was begun with")
+    } else if state.base_hash != prepared.base_hash {
+        changed("base_changed", "The base model's weights are not those that the run was begun with")
+    } else {
+        return Ok(());
+    };
+    Err(error.with_file(&checkpoint.path))
+}
+
+fn changed(code: &str, what: &str) -> EngineError {
+    EngineError::user(
+        code,
+        format!("{what}, so it cannot go on exactly."),
+        "Start a new run, or put the old files back.",
+    )
+}

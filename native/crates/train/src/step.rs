@@ -1,0 +1,106 @@
+//! One optimiser step and its evidence.
+
+use crate::optimizer::Optimizer;
+use crate::plan::PlannedStep;
+use crate::row_loss::Seen;
+use crate::schedule::learning_rate;
+use crate::trainer::Trainer;
+use std::time::Instant;
+use tillage_model::{Packed, StepLoss};
+use tillage_protocol::{EngineError, Event};
+
+/// Takes the next step: gradients over its batches, clipping, AdamW, and the events.
+///
+/// The loss of a step is the mean over all labelled tokens of its batches, however they are split.
+///
+/// # Errors
+/// `nan_loss` naming the rows; the weights are still those of the step before.
+pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
+    let begun = Instant::now();
+    let number = *trainer.done;
+    let config = &trainer.spec.train;
+    let prepared = &mut trainer.prepared;
+    let Some(planned) = prepared.plan.step(number) else {
+        return Err(EngineError::internal("no_step", "The plan has no further step."));
+    };
+    let mut packs: Vec<Packed> = planned.batches.iter().map(|rows| prepared.train.pack(rows)).collect();
+    let labelled: usize = packs.iter().map(Packed::labelled).sum();
+    let processed: usize = packs.iter().map(|p| p.tokens.len()).sum();
+    prepared.model.zero_grad();
+    let mut losses = Vec::with_capacity(packs.len());
+    for (i, pack) in packs.iter_mut().enumerate() {
+        pack.normalizer = Some(labelled as f32);
+        prepared.model.set_dropout_key(dropout_key(config.seed, number, i as u64));
+        losses.push(prepared.model.forward_backward(pack)?);
+    }
+    let ids = &prepared.train.ids;
+    check_finite(&planned, &losses, ids, number + 1)?;
+    let norm = Optimizer::grad_norm(&mut prepared.model);
+    if !norm.is_finite() {
+        let rows = planned.batches.concat();
+        return Err(not_a_number("gradient", rows.iter().map(|r| ids[*r].as_str()), number + 1));
+    }
+    let lr = learning_rate(config.schedule, config.lr, number, config.warmup_steps, prepared.plan.total());
+    trainer.optimizer.apply(&mut prepared.model, config, lr, norm);
+    *trainer.done += 1;
+
+    let step = *trainer.done;
+    for (rows, loss) in planned.batches.iter().zip(&losses) {
+        for (row, (sum, tokens)) in rows.iter().zip(&loss.per_example) {
+            trainer.row_loss.push(Seen {
+                row: *row as u32,
+                step: step as i64,
+                epoch: planned.epoch,
+                loss: sum / (*tokens).max(1) as f64,
+                tokens: *tokens as i32,
+            });
+        }
+    }
+    let loss = losses.iter().map(|l| l.sum).sum::<f64>() / labelled as f64;
+    trainer.log.append(&Event::Step {
+        step,
+        epoch: planned.epoch,
+        loss,
+        lr,
+        grad_norm: norm,
+        tokens: labelled as u64,
+        tokens_per_second: processed as f64 / begun.elapsed().as_secs_f64(),
+        memory_bytes: trainer.machine.resident(),
+        seconds: trainer.begun.elapsed().as_secs_f64(),
+        rows: planned.batches.iter().flatten().map(|r| ids[*r].clone()).collect(),
+    })
+}
+
+/// A number for each micro-step that a resumed run finds again (SplitMix64's finaliser, Steele et al. 2014).
+fn dropout_key(seed: u64, step: u64, batch: u64) -> u64 {
+    let mut z = seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ batch.rotate_left(48);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// A loss that is no number stops the run, with the rows that made it.
+fn check_finite(planned: &PlannedStep, losses: &[StepLoss], ids: &[String], step: u64) -> Result<(), EngineError> {
+    if losses.iter().all(|l| l.sum.is_finite()) {
+        return Ok(());
+    }
+    let each = planned.batches.iter().zip(losses).flat_map(|(rows, loss)| rows.iter().zip(&loss.per_example));
+    let mut bad: Vec<&str> =
+        each.filter(|(_, (sum, _))| !sum.is_finite()).map(|(row, _)| ids[*row].as_str()).collect();
+    if bad.is_empty() {
+        bad = planned.batches.iter().flatten().map(|row| ids[*row].as_str()).collect();
+    }
+    Err(not_a_number("loss", bad.into_iter(), step))
+}
+
+fn not_a_number<'a>(what: &str, rows: impl Iterator<Item = &'a str>, step: u64) -> EngineError {
+    let rows: Vec<&str> = rows.collect();
+    let shown = rows.iter().take(20).copied().collect::<Vec<_>>().join(", ");
+    let more = rows.len().saturating_sub(20);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    EngineError::user(
+        "nan_loss",
+        format!("The {what} of step {step} is not a number. Rows of the batch: {shown}{tail}."),
+        "Lower the learning rate or add warm-up steps, and look at these rows; the last checkpoint is from before.",
+    )
+}

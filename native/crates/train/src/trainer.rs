@@ -1,0 +1,125 @@
+//! The run while it goes on: steps, validation, watch prompts, checkpoints.
+
+use crate::checkpoint::{self, RngState, State};
+use crate::control::Control;
+use crate::dataset::Dataset;
+use crate::events::EventLog;
+use crate::machine::Machine;
+use crate::optimizer::Optimizer;
+use crate::row_loss::RowLoss;
+use crate::setup::Prepared;
+use crate::step;
+use std::path::PathBuf;
+use std::time::Instant;
+use tillage_generate::Sampling;
+use tillage_protocol::{EngineError, Event, RunSpec};
+use tillage_text::pack::plan_epoch;
+
+/// A prepared run with its open files.
+pub struct Trainer<'a> {
+    pub run_dir: PathBuf,
+    pub spec: &'a RunSpec,
+    pub prepared: Prepared,
+    pub optimizer: Optimizer,
+    pub log: &'a mut EventLog,
+    pub row_loss: RowLoss,
+    pub machine: Machine,
+    pub begun: Instant,
+    pub spec_hash: String,
+    pub threads: usize,
+    /// Steps done.
+    pub done: &'a mut u64,
+    /// Step of the newest checkpoint.
+    pub saved: Option<u64>,
+}
+
+impl Trainer<'_> {
+    /// Takes the steps that are left. True when all are done, false when the run was asked to stop.
+    pub fn run(&mut self, control: &Control) -> Result<bool, EngineError> {
+        let total = self.prepared.plan.total();
+        if *self.done == 0 {
+            if self.spec.adapter.is_none() && self.saved.is_none() {
+                self.checkpoint()?;
+            }
+            if self.spec.train.watch_every > 0 {
+                self.watch()?;
+            }
+        }
+        while *self.done < total {
+            if control.stopping(&self.run_dir) {
+                if self.saved != Some(*self.done) {
+                    self.checkpoint()?;
+                }
+                return Ok(false);
+            }
+            step::take(self)?;
+            let done = *self.done;
+            let due = |every: u64| every > 0 && done % every == 0;
+            if due(self.spec.train.validate_every) || done == total {
+                self.validate()?;
+            }
+            if due(self.spec.train.watch_every) || (done == total && self.spec.train.watch_every > 0) {
+                self.watch()?;
+            }
+            if due(self.spec.train.checkpoint_every) || done == total {
+                self.checkpoint()?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn validate(&mut self) -> Result<(), EngineError> {
+        let valid: &Dataset = &self.prepared.valid;
+        let (mut sum, mut tokens) = (0.0, 0);
+        for batch in plan_epoch(&valid.lengths(), self.spec.train.batch_tokens, 0, 0) {
+            let loss = self.prepared.model.loss_only(&valid.pack(&batch))?;
+            sum += loss.sum;
+            tokens += loss.tokens as u64;
+        }
+        if tokens > 0 {
+            self.log.append(&Event::Validation { step: *self.done, loss: sum / tokens as f64, tokens })?;
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self) -> Result<(), EngineError> {
+        let sampling = Sampling { max_new: self.spec.watch_max_new, temperature: 0.0, seed: 0 };
+        for prompt in &self.spec.watch {
+            let Prepared { model, encoder, .. } = &self.prepared;
+            let answer = tillage_generate::answer(model, encoder, prompt, &sampling, &mut |_| true)?;
+            self.log.append(&Event::Sample {
+                step: *self.done,
+                id: prompt.id.clone(),
+                prompt: prompt.prompt.clone(),
+                text: answer.text,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows' losses, then the checkpoint, then the event that announces it.
+    fn checkpoint(&mut self) -> Result<(), EngineError> {
+        let step = *self.done;
+        self.log.sync()?;
+        self.row_loss.write(&self.prepared.train.ids)?;
+        let state = State {
+            version: 1,
+            engine: env!("CARGO_PKG_VERSION").into(),
+            step,
+            rng: RngState { algorithm: "chacha8".into(), seed: self.spec.train.seed },
+            position: self.prepared.plan.step(step).map(|s| s.position),
+            events_bytes: self.log.len(),
+            threads: self.threads,
+            spec_hash: self.spec_hash.clone(),
+            data_hash: self.prepared.data_hash.clone(),
+            base_hash: self.prepared.base_hash.clone(),
+            clock: self.prepared.clock,
+        };
+        let Prepared { model, base_name, encoder, .. } = &self.prepared;
+        checkpoint::write(&self.run_dir, model, base_name, encoder.tokenizer(), &self.optimizer, &state)?;
+        self.saved = Some(step);
+        self.log.append(&Event::Checkpoint { step, path: checkpoint::relative(step) })?;
+        self.log.sync()?;
+        checkpoint::prune(&self.run_dir)
+    }
+}
