@@ -16,11 +16,11 @@ type CorpusClient = CorpusApi & { dispose(): void };
 export function createServices(context: vscode.ExtensionContext): Services & vscode.Disposable {
   const log = vscode.window.createOutputChannel("Tillage", { log: true });
   const corpus = new Lazy<CorpusClient>(async () => {
-    const { createCorpusClient } = await import("../data/client");
-    return createCorpusClient({
-      servicePath: path.join(context.extensionPath, "dist", "corpus-service.js"),
+    const { connectCorpusService } = await import("../data/client");
+    return connectCorpusService({
+      module: path.join(context.extensionPath, "dist", "corpus-service.js"),
       extensionPath: context.extensionPath,
-      log: (line) => log.info(`corpus: ${line}`),
+      onRestart: () => log.warn("The corpus service ended unexpectedly and was started again."),
     });
   });
   const engine = new Lazy<Engine>(async () => {

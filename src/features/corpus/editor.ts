@@ -1,0 +1,92 @@
+import * as vscode from "vscode";
+import type { CorpusPanelApi, CorpusState, CorpusUpdate } from "../../protocol/corpus-panel";
+import { PanelRpc } from "../../vscode/panel-rpc";
+import type { Services } from "../../vscode/services";
+import { webviewHtml, webviewOptions } from "../../vscode/webview-html";
+import { CorpusDocument } from "./document";
+import { keepAsFilter } from "./keep-filter";
+
+/** The editor for Parquet, which has no other. */
+export const CORPUS_EDITOR = "tillage.corpus";
+/** The same for files that are text as well: an editor's priority is one for all its files, and for these text stays the default. */
+export const LINES_EDITOR = "tillage.corpus.lines";
+
+export function editorOf(uri: vscode.Uri): string {
+  return /\.parquet$/iu.test(uri.path) ? CORPUS_EDITOR : LINES_EDITOR;
+}
+
+/** The word count reads every row; beyond this size it would compete with what a person does, bytes. */
+const SUMMARY_LIMIT = 256_000_000;
+
+/** The read-only editor for Parquet, JSONL and CSV. */
+export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<CorpusDocument> {
+  private readonly documents = new Map<string, CorpusDocument>();
+  /** Rows asked for before their document was there. */
+  private readonly wanted = new Map<string, number>();
+
+  constructor(private readonly services: Services) {}
+
+  openCustomDocument(uri: vscode.Uri): CorpusDocument {
+    const document = new CorpusDocument(uri, this.services);
+    const key = uri.toString();
+    this.documents.set(key, document);
+    const row = this.wanted.get(key);
+    this.wanted.delete(key);
+    if (row !== undefined) document.reveal(row, true);
+    return document;
+  }
+
+  resolveCustomEditor(document: CorpusDocument, panel: vscode.WebviewPanel): void {
+    this.documents.set(document.uri.toString(), document);
+    panel.webview.options = webviewOptions(this.services.context.extensionUri);
+    const rpc = new PanelRpc<CorpusState, CorpusUpdate>(panel.webview, this.api(document), async () => document.snapshot(), () => panel.visible);
+    const updates = document.onDidUpdate((update) => rpc.push(update));
+    panel.webview.html = webviewHtml(panel.webview, this.services.context.extensionUri, "corpus", "Corpus");
+    panel.onDidDispose(() => {
+      updates.dispose();
+      rpc.dispose();
+    });
+  }
+
+  /** Opens the file and shows one of its rows (0-based). */
+  async openAt(uri: vscode.Uri, row: number): Promise<void> {
+    const key = uri.toString();
+    const open = this.documents.get(key);
+    if (open && !open.disposed) open.reveal(row);
+    else this.wanted.set(key, row);
+    await vscode.commands.executeCommand("vscode.openWith", uri, editorOf(uri));
+  }
+
+  private api(document: CorpusDocument): CorpusPanelApi {
+    return {
+      page: ({ query, offset, limit }, signal) => document.ask((corpus, handle) => corpus.page({ handle, query, offset, limit }, signal)),
+      facets: ({ query }, signal) => document.ask((corpus, handle) => corpus.facets({ handle, query }, signal)),
+      detail: ({ row }, signal) => document.ask((corpus, handle) => corpus.detail({ handle, row }, signal)),
+      summary: async (_params, signal) => {
+        if ((document.opened?.bytes ?? 0) > SUMMARY_LIMIT) return null;
+        const { words, exactDuplicates } = await this.services.corpus.stats({ path: document.uri.fsPath }, signal);
+        return { words, exactDuplicates };
+      },
+      keepAsFilter: ({ query }) => keepAsFilter(this.services, document, query),
+      openText: async ({ line }) => {
+        const at = new vscode.Position(Math.max(0, (line ?? 1) - 1), 0);
+        const options: vscode.TextDocumentShowOptions = { viewColumn: vscode.ViewColumn.Active, ...(line === undefined ? {} : { selection: new vscode.Range(at, at) }) };
+        // By its editor's id and not by showTextDocument: files over 50 MB are not given to extensions, but can be shown.
+        await vscode.commands.executeCommand("vscode.openWith", document.uri, "default", options);
+        return null;
+      },
+      copy: async ({ text }) => {
+        await vscode.env.clipboard.writeText(text);
+        return null;
+      },
+      reload: async () => {
+        document.reload();
+        return null;
+      },
+      cancelOpen: async () => {
+        document.cancelOpen();
+        return null;
+      },
+    };
+  }
+}

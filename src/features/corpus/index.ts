@@ -1,0 +1,55 @@
+import path from "node:path";
+import * as vscode from "vscode";
+import { z } from "zod";
+import { pathArgument } from "../../vscode/arguments";
+import type { Feature } from "../../vscode/services";
+import { showProblem } from "../../vscode/show-problem";
+import { findCorpora } from "../../vscode/workspace-files";
+import { addCorpus } from "./add";
+import { CORPUS_EDITOR, CorpusEditors, editorOf, LINES_EDITOR } from "./editor";
+
+const rowPlace = z.object({ path: z.string().min(1), row: z.number().int().min(0) });
+
+/** The corpus editor and the commands that open it. */
+export const register: Feature = (services) => {
+  const editors = new CorpusEditors(services);
+  const command = (id: string, run: (argument: unknown) => Promise<void>): vscode.Disposable =>
+    vscode.commands.registerCommand(id, async (argument: unknown) => {
+      try {
+        await run(argument);
+      } catch (error) {
+        await showProblem(error);
+      }
+    });
+  return vscode.Disposable.from(
+    vscode.window.registerCustomEditorProvider(CORPUS_EDITOR, editors, { supportsMultipleEditorsPerDocument: true }),
+    vscode.window.registerCustomEditorProvider(LINES_EDITOR, editors, { supportsMultipleEditorsPerDocument: true }),
+    command("tillage.corpus.open", async (argument) => {
+      const uri = await corpusToOpen(argument);
+      if (uri) await vscode.commands.executeCommand("vscode.openWith", uri, editorOf(uri));
+    }),
+    command("tillage.corpus.openAt", async (argument) => {
+      const place = rowPlace.parse(argument);
+      await editors.openAt(vscode.Uri.file(place.path), place.row);
+    }),
+    command("tillage.corpus.add", addCorpus),
+  );
+};
+
+/** The command's argument, or the person's choice among the workspace's corpora. */
+async function corpusToOpen(argument: unknown): Promise<vscode.Uri | undefined> {
+  const given = pathArgument(argument);
+  if (given !== undefined) return vscode.Uri.file(given);
+  const uris = await findCorpora();
+  const browse = { label: "$(folder-opened) Browse…", description: "a Parquet, JSONL or CSV file anywhere", uri: undefined };
+  const items = uris.map((uri) => {
+    const folder = path.dirname(vscode.workspace.asRelativePath(uri));
+    return { label: path.basename(uri.fsPath), description: folder === "." ? "" : folder, uri };
+  });
+  const placeHolder = uris.length === 0 ? "The workspace holds no Parquet, JSONL or CSV file" : "The corpus to open";
+  const picked = await vscode.window.showQuickPick([...items, browse], { title: "Open as corpus", placeHolder, matchOnDescription: true });
+  if (!picked) return undefined;
+  if (picked.uri) return picked.uri;
+  const files = await vscode.window.showOpenDialog({ title: "Open as corpus", openLabel: "Open", filters: { Corpora: ["parquet", "jsonl", "ndjson", "csv", "tsv"] } });
+  return files?.[0];
+}

@@ -1,0 +1,85 @@
+import { css, html, LitElement, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { customElement, property } from "lit/decorators.js";
+import { repeat } from "lit/directives/repeat.js";
+import type { Column, Facet } from "../../src/protocol/corpus";
+import { formatCount, plural } from "../shared/format";
+import { theme } from "../shared/theme";
+import "./histogram";
+import type { Range, ViewAction, ViewState } from "./view-state";
+
+/** One facet a column: a histogram to brush, or categories to tick. Fires `view` with the action. */
+@customElement("tillage-facet-rail")
+export class FacetRail extends LitElement {
+  static override styles = [theme, css`
+    :host { display: block; min-width: 0; min-height: 0; overflow: hidden auto; padding: 4px 0 16px; }
+    section { padding: 8px 12px; }
+    header { display: flex; align-items: baseline; gap: 8px; margin-bottom: 4px; }
+    h3 { margin: 0; font-size: 12px; font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+    header .muted { flex: 1; font-size: 11px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+    button.link { font-size: 11px; white-space: nowrap; }
+    .values { display: grid; gap: 1px; }
+    .value { display: grid; grid-template-columns: 16px minmax(0, 1fr) auto; align-items: center; gap: 6px; height: 22px; padding: 0 4px; margin: 0 -4px; border-radius: 3px; cursor: pointer; position: relative; }
+    .value:hover { background: var(--t-hover); }
+    .value:focus-within { outline: 1px solid var(--vscode-focusBorder); outline-offset: -1px; }
+    .bar { position: absolute; left: 26px; right: 4px; bottom: 1px; height: 2px; border-radius: 1px; background: var(--vscode-editorWidget-border, var(--t-line)); opacity: 0.9; transform-origin: left; }
+    .bar.selected { background: var(--t-accent); opacity: 1; }
+    input { margin: 0; width: 14px; height: 14px; accent-color: var(--t-accent); outline: none; cursor: pointer; }
+    .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+    .none { font-style: italic; color: var(--t-muted); }
+    .n { font-size: 11px; color: var(--t-muted); }
+    .n b { font-weight: 600; color: var(--vscode-foreground); }
+    .more { margin: 4px 0 0; font-size: 11px; color: var(--t-muted); }
+    .wait { padding: 8px 12px; }
+  `];
+
+  @property({ attribute: false }) facets: readonly Facet[] = [];
+  @property({ attribute: false }) columns: readonly Column[] = [];
+  @property({ attribute: false }) view!: ViewState;
+  @property({ type: Boolean }) busy = false;
+
+  override render(): TemplateResult {
+    if (this.facets.length === 0) {
+      return html`<p class="wait muted" role="status">${this.busy ? "Counting…" : "No column of this file has values to count."}</p>`;
+    }
+    return html`${repeat(this.facets, (facet) => facet.column, (facet) => this.facet(facet))}`;
+  }
+
+  private facet(facet: Facet): TemplateResult {
+    const active = facet.column in this.view.ranges || facet.column in this.view.values;
+    const about = facet.kind === "categories" ? plural(facet.distinct, "value") : facet.nulls > 0 ? `${formatCount(facet.nulls)} without` : "";
+    const column = this.columns.find((other) => other.name === facet.column);
+    return html`<section aria-label=${facet.column} data-testid="facet" data-column=${facet.column}>
+      <header><h3 title=${column ? `${column.type}${column.derived ? ", computed by Tillage" : ""}` : ""}>${facet.column}</h3><span class="muted">${about}</span>
+        ${active ? html`<button class="link" data-testid="facet-clear" @click=${() => this.fire({ kind: "clear-column", column: facet.column })}>Clear</button>` : nothing}
+      </header>
+      ${facet.kind === "histogram"
+        ? html`<tillage-histogram .facet=${facet} .range=${this.view.ranges[facet.column]} .integers=${isInteger(column)}
+            @brush=${(event: CustomEvent<Range | null>) => this.fire({ kind: "brush", column: facet.column, range: event.detail })}></tillage-histogram>`
+        : this.categories(facet)}
+    </section>`;
+  }
+
+  private categories(facet: Extract<Facet, { kind: "categories" }>): TemplateResult {
+    const chosen = this.view.values[facet.column] ?? [];
+    const peak = Math.max(1, ...facet.values.map((value) => value.all));
+    const hidden = facet.distinct - facet.values.length;
+    return html`<div class="values">${facet.values.map(({ value, all, selected }) => html`
+        <label class="value" title="${value ?? "no value"}: ${formatCount(selected)} of ${formatCount(all)} rows" data-testid="facet-value" data-value=${value ?? ""}>
+          <input type="checkbox" .checked=${chosen.includes(value)} @change=${() => this.fire({ kind: "toggle", column: facet.column, value })}>
+          <span class="name ${value === null || value === "" ? "none" : ""}">${value === null ? "no value" : value === "" ? "empty" : value}</span>
+          <span class="n">${selected === all ? formatCount(all) : html`<b>${formatCount(selected)}</b> / ${formatCount(all)}`}</span>
+          <span class="bar" style="transform: scaleX(${all / peak})"></span>
+          <span class="bar selected" style="transform: scaleX(${selected / peak})"></span>
+        </label>`)}</div>
+      ${hidden > 0 ? html`<p class="more">and ${formatCount(hidden)} rarer ${hidden === 1 ? "value" : "values"}: search by SQL for them</p>` : nothing}`;
+  }
+
+  private fire(action: ViewAction): void {
+    this.dispatchEvent(new CustomEvent("view", { detail: action }));
+  }
+}
+
+function isInteger(column: Column | undefined): boolean {
+  return column !== undefined && /INT/iu.test(column.type);
+}
