@@ -58,8 +58,7 @@ export async function main(argv: string[]): Promise<void> {
     process.stdout.write(`at the failure: ${await code.screenshot("", path.resolve(options.out))}\n`);
     throw error;
   } finally {
-    const errors = [...new Set(code.consoleErrors)].filter((line) => !/ERR_(NAME_NOT_RESOLVED|INTERNET|CONNECTION|NETWORK|BLOCKED)|Failed to fetch|favicon/.test(line));
-    for (const line of errors.slice(0, 20)) process.stdout.write(`console error: ${line.slice(0, 600)}\n`);
+    for (const line of [...new Set(code.consoleErrors)].slice(0, 20)) process.stdout.write(`console error: ${line.slice(0, 600)}\n`);
     await code.dispose();
   }
 }

@@ -253,7 +253,11 @@ export async function startVsCode(options: Options, hooks: { beforeLoad?: (page:
     const context = await browser.newContext({ viewport: options.size ?? { width: 1440, height: 900 }, locale: "en-US", permissions: ["clipboard-read", "clipboard-write"] });
     const page = await context.newPage();
     const consoleErrors: string[] = [];
-    page.on("console", (message) => message.type() === "error" && consoleErrors.push(message.text()));
+    page.on("console", (message) => {
+      const { url } = message.location();
+      // The server's front end asks for icons and a manifest that its npm package does not carry.
+      if (message.type() === "error" && !/\/_static\/|\/vsda\/|\/update\/check$|\/manifest\.json$/.test(url)) consoleErrors.push(`${message.text()} (${url})`);
+    });
     page.on("pageerror", (error) => consoleErrors.push(error.stack ?? error.message));
     const remote = server.url.replace("http://", "vscode-remote://");
     const payload: string[][] = [];

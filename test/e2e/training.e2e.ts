@@ -1,0 +1,63 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { VsCode } from "../harness/vscode";
+import { loop, open, pictureOfFailure } from "./context";
+import { until } from "./pages/poll";
+import { TrainingPage } from "./pages/training";
+
+describe("a run", () => {
+  let code: VsCode;
+  let run: TrainingPage;
+  beforeAll(async () => {
+    code = await open(loop());
+  });
+  afterEach((context) => pictureOfFailure(code, context));
+  afterAll(async () => {
+    // A run outlives the window: it is ended here, so that nothing is left behind.
+    if (run && /running|starting/.test(await run.phase().catch(() => ""))) {
+      await run.frame.getByTestId("run-stop").click();
+      await run.untilPhase("stopped");
+    }
+    await code.dispose();
+  });
+
+  it("says what it needs before it starts", async () => {
+    run = await TrainingPage.preflight(code, "pretrain.run.yaml");
+    await until("the preflight", () => run.frame.getByTestId("preflight").getAttribute("data-stage"), (stage) => stage === "ready", 120_000);
+    expect(await run.frame.getByTestId("plan").innerText()).toMatch(/\d/);
+    await code.screenshotThemes("preflight");
+  });
+
+  it("starts, and its curve grows", async () => {
+    await run.frame.getByTestId("preflight-start").click();
+    await run.untilStep(5);
+    expect(await run.phase()).toBe("running");
+    const early = await until("the first of the curve", () => run.drawn(), (pixels) => pixels > 0);
+    const step = await run.step();
+    await run.untilStep(step + 25);
+    const late = await until("more of the curve", () => run.drawn(), (pixels) => pixels > early);
+    expect(late).toBeGreaterThan(early);
+    expect(Number.parseFloat(await run.frame.getByTestId("run-loss").innerText())).toBeGreaterThan(0);
+    await code.screenshotThemes("training");
+  });
+
+  it("goes on while the window is reloaded, and is found again", async () => {
+    const before = await run.step();
+    await code.reload();
+    run = await TrainingPage.shown(code);
+    const after = await run.untilStep(before + 1);
+    expect(after).toBeGreaterThan(before);
+    expect(await until("the curve", () => run.drawn(), (pixels) => pixels > 0)).toBeGreaterThan(0);
+  });
+
+  it("stops at a checkpoint, and goes on from it", async () => {
+    await run.frame.getByTestId("run-stop").click();
+    await run.untilPhase("stopped");
+    const stopped = await run.step();
+    await code.screenshotThemes("training-stopped");
+    await run.frame.getByTestId("run-resume").click();
+    await run.untilPhase("running");
+    await run.untilStep(stopped + 1);
+    await run.frame.getByTestId("run-stop").click();
+    await run.untilPhase("stopped");
+  });
+});
