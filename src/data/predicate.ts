@@ -43,7 +43,8 @@ function userError(error: unknown, columns: readonly string[], place: PredicateP
     return TillageError.user("unknown_column", `There is no column '${name}'.${near ? ` Did you mean '${near}'?` : ""}`, `The columns are ${columns.join(", ")}.`, place);
   }
   if (/Permission Error/.test(message)) return TillageError.user("sql_no_files", "The SQL predicate reads a file; predicates see only the rows' own columns.", "Add the file as a source of a recipe instead.", place);
-  const first = (message.split("\n")[0] ?? message).trim();
+  const meant = /Did you mean "([^"]+)"/.exec(message)?.[1];
+  const first = (message.split("\n")[0] ?? message).trim() + (meant === undefined ? "" : ` Did you mean '${meant}'?`);
   return TillageError.user("sql_error", `The SQL predicate cannot be evaluated: ${first}`, "Mend the expression; try_cast gives NULL where a value cannot be converted.", place);
 }
 
@@ -51,7 +52,7 @@ function userError(error: unknown, columns: readonly string[], place: PredicateP
 export async function bindPredicate(session: Session, predicate: string, view: string, place: PredicatePlace = {}): Promise<void> {
   await checkPredicate(session, predicate, place);
   const columns = (await session.rows<{ column_name: string }>(`DESCRIBE ${view}`)).map((row) => row.column_name);
-  const visible = columns.filter((name) => !["_n", "_shape"].includes(name));
+  const visible = columns.filter((name) => !["_n", "_shape", "_pos", "_row", "_row_id", "_file", "_file_row"].includes(name));
   try {
     await session.run(`EXPLAIN SELECT (\n${predicate}\n)::BOOLEAN FROM ${ident(view)}`);
   } catch (error) {

@@ -123,6 +123,9 @@ async function write(full: Recipe, inputs: Inputs, folder: string, options: Buil
       await createSplit(session, last.view, recipe, options.path);
       const mix = await weigh(session, last.view, recipe, options.path, inputs.tokenizer);
       await sample(session, last.view, recipe, mix);
+      if ((await session.one<{ n: number }>("SELECT count(*) AS n FROM sampled")).n === 0) {
+        throw TillageError.user("no_rows_left", "No row is left for training after the split and the mix.", "Give the mix a larger budget, or the split a larger share for training.", { file: options.path });
+      }
       base++;
       report("writing", 0, 1);
       const train = await writeSplit(session, last.view, pipeline.loaded, "SELECT _n, copy, position FROM sampled", "train", folder);

@@ -23,13 +23,13 @@ export function shapeColumnsOf(loaded: LoadedRows): string[] {
   return shapes.size > 1 || shapes.has("text") ? ["text", ...own] : own;
 }
 
-/** Writes the shards of one side; `order` is a query of `_n, copy, position`. */
+/** Writes the shards of one side, none where it has no rows; `order` is a query of `_n, copy, position`. */
 export async function writeSplit(session: Session, view: string, loaded: LoadedRows, order: string, name: string, folder: string): Promise<WrittenSplit> {
   const columns = ["_row_id", "_source", "_file", "_file_row"].map((column) => `r.${column}`);
   const own = [...shapeColumnsOf(loaded), ...loaded.extras].map((column) => `r.${ident(column)}`);
   const counts = await session.one<{ rows: number; tokens: number }>(`SELECT count(*) AS rows, coalesce(sum(w.tokens), 0) AS tokens FROM (${order}) o JOIN weighed w USING (_n)`);
   const files: string[] = [];
-  for (let shard = 0; shard === 0 || shard * shardRows < counts.rows; shard++) {
+  for (let shard = 0; shard * shardRows < counts.rows; shard++) {
     const file = `${name}-${String(shard).padStart(5, "0")}.parquet`;
     const range = `o.position >= ${shard * shardRows} AND o.position < ${(shard + 1) * shardRows}`;
     await session.run(

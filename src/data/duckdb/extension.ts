@@ -1,13 +1,12 @@
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { TillageError } from "../../protocol/errors";
 
 const name = "tillage.duckdb_extension";
 
-/** The folder of this file, in the bundle (CommonJS) as well as in tests (ES modules). */
+/** The folder of the bundle; where there is no bundle (tests run the sources as ES modules), the working folder. */
 function here(): string {
-  return typeof __dirname === "string" ? __dirname : path.dirname(fileURLToPath(import.meta.url));
+  return typeof __dirname === "string" ? __dirname : process.cwd();
 }
 
 /**

@@ -1,0 +1,141 @@
+import { describeRule, qualityRules } from "../../core/recipe";
+import type { Cell, Facet, Page, PageRow, Query, RowDetail, Stats } from "../../protocol/corpus";
+import { TillageError } from "../../protocol/errors";
+import type { Session } from "../duckdb/session";
+import { ident } from "../duckdb/sql";
+import { qualitySql } from "../steps/quality";
+import { CorpusFile } from "./corpus-file";
+import { Facets } from "./facets";
+import { Filters, predicateSql } from "./filter";
+
+/** Characters of a cell in the grid. */
+const cellLength = 400;
+/** Rows of a page at most. */
+const maxPage = 1000;
+
+/** An open file with everything that a panel asks of it. */
+export class Browser {
+  private readonly filters: Filters;
+  private readonly facetsOf: Facets;
+  private readonly totals = new Map<string, number>();
+
+  constructor(readonly file: CorpusFile) {
+    this.filters = new Filters(file);
+    this.facetsOf = new Facets(file, this.filters);
+    // Starts at once, so that the first facets wait for less; whoever needs it gets its error.
+    file.prepare().catch(() => undefined);
+  }
+
+  private session<T>(signal: AbortSignal | undefined, work: (session: Session) => Promise<T>): Promise<T> {
+    this.file.assertUnchanged();
+    return this.file.database.session(signal, work);
+  }
+
+  /** A page of the rows that match. Without conditions it comes straight from the file and waits for nothing. */
+  async page(query: Query, offset: number, limit: number, signal?: AbortSignal): Promise<Page> {
+    const size = Math.min(limit, maxPage);
+    const { rows, badRows, format } = this.file.imported;
+    const contiguous = format !== "parquet" || badRows === 0;
+    if (query.clauses.length === 0 && !query.sort && contiguous) {
+      const positions = Array.from({ length: Math.max(0, Math.min(size, rows - offset)) }, (_, i) => offset + i);
+      return this.session(signal, async (session) => ({ rows: await this.cells(session, positions), total: rows }));
+    }
+    await this.file.prepare(signal);
+    return this.session(signal, async (session) => {
+      const where = await this.filters.where(session, query);
+      const key = JSON.stringify(query.clauses);
+      const total = this.totals.get(key) ?? (await session.one<{ n: number }>(`SELECT count(*) AS n FROM cols c WHERE ${where}`)).n;
+      this.totals.set(key, total);
+      const positions = await session.rows<{ pos: number }>(`SELECT c._pos AS pos FROM ${this.sorted(query)} LIMIT ${size} OFFSET ${offset}`.replace("$where", () => where));
+      return { rows: await this.cells(session, positions.map((row) => row.pos)), total };
+    });
+  }
+
+  private sorted(query: Query): string {
+    if (!query.sort) return "cols c WHERE $where ORDER BY c._pos";
+    const column = this.file.column(query.sort.column);
+    const direction = query.sort.descending ? "DESC" : "ASC";
+    const small = column.kind !== "text" && column.kind !== "nested";
+    const from = small ? "cols c" : "cols c JOIN file f ON f._pos = c._pos";
+    return `${from} WHERE $where ORDER BY ${small ? "c" : "f"}.${ident(column.name)} ${direction} NULLS LAST, c._pos`;
+  }
+
+  private async cells(session: Session, positions: readonly number[]): Promise<PageRow[]> {
+    if (positions.length === 0) return [];
+    const cell = (source: string, name: string, type: string) => (type === "VARCHAR" || type === "JSON" || /\[\]|STRUCT|MAP|TIME|DATE|UUID|BLOB|ENUM/.test(type) ? `left(${source}.${ident(name)}::VARCHAR, ${cellLength})` : `${source}.${ident(name)}`);
+    const ready = this.file.prepared;
+    const columns = this.file.columns.map((column) => cell(column.derived && ready ? "c" : "f", column.name, column.type));
+    const from = ready ? "file f JOIN cols c ON c._pos = f._pos" : "computed f";
+    const [low, high] = [Math.min(...positions), Math.max(...positions)];
+    const which = high - low + 1 === positions.length ? `f._pos BETWEEN ${low} AND ${high}` : `f._pos IN (${positions.join(", ")})`;
+    const rows = await session.lists(`SELECT f._pos, f._row, ${columns.join(", ")} FROM ${from} WHERE ${which}`);
+    const found = new Map(rows.map(([pos, row, ...cells]) => [Number(pos), { row: Number(row), cells }]));
+    return positions.flatMap((pos) => found.get(pos) ?? []);
+  }
+
+  async facets(query: Query, signal?: AbortSignal): Promise<Facet[]> {
+    await this.file.prepare(signal);
+    return this.session(signal, (session) => this.facetsOf.facets(session, query));
+  }
+
+  /** One row whole, with the signals of its text and the Gopher rules that it fails. */
+  async detail(row: number, signal?: AbortSignal): Promise<RowDetail> {
+    return this.session(signal, async (session) => {
+      const columns = this.file.imported.columns.map((column) => `${ident(column.name)}${/VARCHAR|BOOLEAN|INT|DOUBLE|FLOAT/.test(column.type) && !/\[/.test(column.type) ? "" : "::VARCHAR"} AS ${ident(column.name)}`);
+      const rules = qualityRules("gopher");
+      const failed = rules.map((rule) => `CASE WHEN q.${rule.field} ${rule.op} ${rule.default} THEN true ELSE false END AS ${ident(`_rule_${rule.name}`)}`);
+      const [found] = await session.rows(`SELECT ${[...columns, ...failed, "to_json(q)::VARCHAR AS _signals", "to_json(till_pii(_whole))::VARCHAR AS _pii", "till_language(_whole).confidence AS _confidence"].join(", ")} FROM (SELECT *, ${this.file.text} AS _whole, till_quality(${this.file.text}) AS q FROM file WHERE _row = ?)`, [row]);
+      if (!found) throw TillageError.user("no_row", `There is no row ${row} in ${this.file.path}.`, "Open the file again.", { file: this.file.path });
+      const signals = JSON.parse(String(found._signals)) as Record<string, number>;
+      const pii = JSON.parse(String(found._pii)) as { kind: string; value: string }[];
+      const values = Object.fromEntries(this.file.imported.columns.map((column): [string, Cell] => [column.name, found[column.name] ?? null]));
+      return {
+        row,
+        values,
+        signals: { ...signals, language_confidence: Number(found._confidence ?? 0) },
+        failed: rules.filter((rule) => found[`_rule_${rule.name}`] === true).map((rule) => ({ rule: rule.name, reason: `${describeRule(rule)}: ${signals[rule.field]}` })),
+        pii: pii.map(({ kind, value }) => ({ kind, value })),
+      };
+    });
+  }
+
+  predicate(query: Query): { sql: string } {
+    this.file.assertUnchanged();
+    return { sql: predicateSql(this.file, query) };
+  }
+
+  /** What `tillage stats` prints. */
+  async stats(signal?: AbortSignal): Promise<Stats> {
+    await this.file.prepare(signal);
+    return this.session(signal, async (session) => {
+      const { imported } = this.file;
+      const columns: Stats["columns"] = [];
+      for (const { name, type } of imported.columns) {
+        const text = type === "VARCHAR" || type === "JSON";
+        const length = (call: string) => (text ? `${call}(length(${ident(name)}::VARCHAR))` : "NULL");
+        const row = await session.one<{ nulls: number; distinct: number; low: number | null; mean: number | null; high: number | null }>(
+          `SELECT count(*) - count(${ident(name)}) AS nulls, count(DISTINCT ${ident(name)}::VARCHAR) AS "distinct", ${length("min")} AS low, ${length("avg")} AS mean, ${length("max")} AS high FROM file`,
+        );
+        columns.push({ name, type, nulls: row.nulls, distinct: row.distinct, minLength: row.low, meanLength: row.mean, maxLength: row.high });
+      }
+      const rules = qualitySql("gopher", {}).reason;
+      const totals = await session.one<{ words: number; doubles: number }>(`SELECT coalesce(sum(till_words(t)), 0) AS words, count(*) - count(DISTINCT md5(till_normalize(t))) AS doubles FROM (SELECT ${this.file.text} AS t FROM file)`);
+      return {
+        path: this.file.path,
+        shape: imported.shape,
+        rows: imported.rows,
+        badRows: imported.badRows,
+        columns,
+        words: totals.words,
+        languages: await session.rows<{ lang: string; rows: number }>(`SELECT coalesce(lang, 'none') AS lang, count(*) AS rows FROM (SELECT till_language(${this.file.text}).lang AS lang FROM file) GROUP BY 1 ORDER BY 2 DESC, 1`),
+        exactDuplicates: totals.doubles,
+        pii: await session.rows<{ kind: string; rows: number }>(`SELECT kind, count(*) AS rows FROM (SELECT unnest(list_distinct(list_transform(till_pii(${this.file.text}), lambda f: f.kind))) AS kind FROM file) GROUP BY 1 ORDER BY 2 DESC, 1`),
+        quality: await session.rows<{ reason: string; rows: number }>(`SELECT coalesce(reason, 'ok') AS reason, count(*) AS rows FROM (SELECT ${rules} AS reason FROM (SELECT till_quality(${this.file.text}) AS q FROM file)) GROUP BY 1 ORDER BY 2 DESC, 1`),
+      };
+    });
+  }
+
+  close(): void {
+    this.file.close();
+  }
+}

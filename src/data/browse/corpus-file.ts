@@ -1,0 +1,175 @@
+import { existsSync, renameSync, rmSync } from "node:fs";
+import type { Column, ColumnKind, OpenResult } from "../../protocol/corpus";
+import { TillageError } from "../../protocol/errors";
+import { derivedColumns, derivedSql } from "../derived";
+import { Database, type Session } from "../duckdb/session";
+import { ident, literal } from "../duckdb/sql";
+import { normalSql } from "../sources/normalize";
+import { isNested } from "../sources/read";
+import { importFile, shapeOf, versionOf, type Imported } from "./import";
+
+/** Rows from which the kind of a column is told. */
+const sampleRows = 50_000;
+/** A text column is a category with at most so many different values, none of them long on average. */
+const categoryValues = 1000;
+const categoryLength = 64;
+
+/**
+ * An open file: the view `file` over its Parquet form (`_pos`, `_row` and its columns), the view `seen` with `text` and the derived columns
+ * beside them, and, once it is ready, the table `cols` of all columns but the long texts, which facets and filters run on.
+ */
+export class CorpusFile {
+  readonly columns: Column[];
+  /** A row's whole text as SQL over `file`. */
+  readonly text: string;
+  private ready: Promise<void> | undefined;
+  private readonly stop = new AbortController();
+  /** Whether `cols` is there. */
+  prepared = false;
+
+  private constructor(
+    readonly path: string,
+    readonly handle: string,
+    readonly database: Database,
+    readonly imported: Imported,
+    kinds: ReadonlyMap<string, ColumnKind>,
+  ) {
+    const own = imported.columns.map((column): Column => ({ ...column, kind: kinds.get(column.name) ?? "text", derived: false }));
+    const taken = new Set(own.map((column) => column.name));
+    this.columns = [...own, ...derivedColumns.filter((column) => !taken.has(column.name)).map((column): Column => ({ ...column, derived: true }))];
+    this.text = wholeText(imported);
+  }
+
+  static async open(path: string, handle: string, extensionPath: string | undefined, signal?: AbortSignal): Promise<CorpusFile> {
+    const imported = await importFile(path, extensionPath, signal);
+    const database = await Database.open(extensionPath);
+    try {
+      return await database.session(signal, async (session) => {
+        const columns = imported.columns.map((column) => (column.type === "JSON" ? `to_json(${ident(column.name)}) AS ${ident(column.name)}` : ident(column.name)));
+        const row = imported.format === "parquet" ? "file_row_number AS _row" : "_row";
+        // A Parquet file's own rows without their text are kept out here; other formats lost them when they were read.
+        const good = imported.format === "parquet" && imported.badRows > 0 ? ` WHERE (${faultOf(imported)}) IS NULL` : "";
+        await session.run(`CREATE VIEW file AS SELECT * FROM (SELECT file_row_number AS _pos, ${row}, ${columns.join(", ")} FROM read_parquet(${literal(imported.rowsFile)}, file_row_number = true))${good}`);
+        const file = new CorpusFile(path, handle, database, imported, await columnKinds(session, imported));
+        const sees = file.derived().map(([name, sql]) => `${sql} AS ${ident(name)}`);
+        const text = file.has("text") ? [] : [`${file.text} AS text`];
+        await session.run(`CREATE VIEW computed AS SELECT *, ${[...text, ...sees].join(", ")} FROM file`);
+        await database.lock([imported.rowsFile, imported.derivedFile, `${imported.derivedFile}.${process.pid}.tmp`]);
+        return file;
+      });
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  /** The derived columns with their SQL, without those that the file has itself. */
+  derived(): [string, string][] {
+    const names = new Set(this.columns.filter((column) => column.derived).map((column) => column.name));
+    return Object.entries(derivedSql(this.text)).filter(([name]) => names.has(name));
+  }
+
+  has(column: string): boolean {
+    return this.imported.columns.some((candidate) => candidate.name === column);
+  }
+
+  column(name: string): Column {
+    const found = this.columns.find((column) => column.name === name);
+    if (found) return found;
+    throw TillageError.user("unknown_column", `There is no column '${name}'.`, `The columns are ${this.columns.map((column) => column.name).join(", ")}.`, { file: this.path });
+  }
+
+  /** Columns that `cols` has: all but long texts and nested values. */
+  get small(): Column[] {
+    return this.columns.filter((column) => column.kind !== "text" && column.kind !== "nested");
+  }
+
+  result(): OpenResult {
+    const { format, shape, rows, bytes, bad, badRows, version } = this.imported;
+    return { handle: this.handle, path: this.path, format, shape, columns: this.columns, rows, bytes, bad, badRows, version };
+  }
+
+  /** Throws when the file is no longer what was opened: positions and counts would be of another file. */
+  assertUnchanged(): void {
+    if (versionOf(this.path) === this.imported.version) return;
+    throw TillageError.user("file_changed", `${this.path} was changed since it was opened.`, "Open it again to see it as it is now.", { file: this.path });
+  }
+
+  /** Waits until `cols` is there. The work goes on when a caller is cancelled; the next one finds it done. */
+  async prepare(signal?: AbortSignal): Promise<void> {
+    this.ready ??= this.build().catch((error: unknown) => {
+      this.ready = undefined;
+      throw error;
+    });
+    if (this.prepared) return;
+    await abortable(this.ready, signal);
+  }
+
+  private async build(): Promise<void> {
+    await this.database.session(this.stop.signal, async (session) => {
+      const { derivedFile } = this.imported;
+      const derived = this.derived();
+      if (!existsSync(derivedFile)) {
+        const temporary = `${derivedFile}.${process.pid}.tmp`;
+        await session.run(`COPY (SELECT _pos, ${derived.map(([name]) => ident(name)).join(", ")} FROM computed ORDER BY _pos) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`);
+        if (existsSync(derivedFile)) rmSync(temporary, { force: true });
+        else renameSync(temporary, derivedFile);
+      }
+      const own = this.small.filter((column) => !column.derived).map((column) => `f.${ident(column.name)}`);
+      const side = derived.map(([name]) => `d.${ident(name)}`);
+      await session.run(`CREATE TABLE cols AS SELECT ${["f._pos", "f._row", ...own, ...side].join(", ")} FROM file f JOIN read_parquet(${literal(derivedFile)}) d ON d._pos = f._pos ORDER BY f._pos`);
+      const text = this.has("text") ? [] : [`${this.text} AS text`];
+      await session.run(`CREATE VIEW seen AS SELECT ${["f.*", ...text, ...side].join(", ")} FROM file f JOIN cols d ON d._pos = f._pos`);
+      this.prepared = true;
+    });
+  }
+
+  close(): void {
+    this.stop.abort();
+    const done = () => this.database.close();
+    if (this.ready && !this.prepared) this.ready.then(done, done);
+    else done();
+  }
+}
+
+function abortable(work: Promise<void>, signal?: AbortSignal): Promise<void> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(TillageError.user("cancelled", "Cancelled.", "Start it again when you want it."));
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+function faultOf(imported: Imported): string {
+  const { own } = shapeOf(imported.columns.map((column) => column.name));
+  return own ? normalSql({ table: "file", columns: imported.columns, json: false, bad: [], badRows: 0 }, own).fault : "NULL";
+}
+
+/** A row's whole text: the shape's, or all of its texts one below the other. */
+function wholeText(imported: Imported): string {
+  const { own } = shapeOf(imported.columns.map((column) => column.name));
+  if (own) return normalSql({ table: "file", columns: imported.columns, json: false, bad: [], badRows: 0 }, own).text;
+  const texts = imported.columns.filter((column) => column.type === "VARCHAR").map((column) => ident(column.name));
+  return texts.length > 0 ? `concat_ws(chr(10), ${texts.join(", ")})` : "''";
+}
+
+const numeric = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*)$/;
+
+async function columnKinds(session: Session, imported: Imported): Promise<Map<string, ColumnKind>> {
+  const kinds = new Map<string, ColumnKind>();
+  const { own } = shapeOf(imported.columns.map((column) => column.name));
+  const texts = new Set<string>(own ? Object.entries(own).filter(([role]) => role !== "shape" && role !== "dialect").map(([, column]) => String(column)) : []);
+  const open = imported.columns.filter(({ name, type }) => {
+    const kind: ColumnKind | undefined = numeric.test(type) ? "number" : type === "BOOLEAN" ? "boolean" : type === "JSON" || isNested(type) ? "nested" : texts.has(name) ? "text" : undefined;
+    if (kind) kinds.set(name, kind);
+    return kind === undefined;
+  });
+  if (open.length === 0) return kinds;
+  const measures = open.flatMap(({ name }, i) => [`approx_count_distinct(${ident(name)}) AS d${i}`, `avg(length(${ident(name)}::VARCHAR)) AS l${i}`]);
+  const measured = await session.one(`SELECT ${measures.join(", ")} FROM (SELECT * FROM file LIMIT ${sampleRows})`);
+  open.forEach(({ name }, i) => kinds.set(name, Number(measured[`d${i}`]) <= categoryValues && Number(measured[`l${i}`] ?? 0) <= categoryLength ? "category" : "text"));
+  return kinds;
+}
+

@@ -1,0 +1,124 @@
+import type { Clause, Query } from "../../protocol/corpus";
+import { TillageError } from "../../protocol/errors";
+import { isCancelled } from "../duckdb/failure";
+import type { Session } from "../duckdb/session";
+import { ident, literal } from "../duckdb/sql";
+import { bindPredicate, runPredicate } from "../predicate";
+import type { CorpusFile } from "./corpus-file";
+
+/** Results of searches and predicates that are kept. */
+const keptMatches = 24;
+
+function plain(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : ident(name);
+}
+
+function finite(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  throw TillageError.user("invalid_range", `A range cannot end at ${value}.`, "Give a number, or leave the end open.");
+}
+
+/** A clause on one column as SQL. */
+export function columnSql(clause: Extract<Clause, { kind: "range" | "in" }>, column: string): string {
+  if (clause.kind === "range") {
+    const { min, max } = clause;
+    if (min !== null && max !== null) return `${column} BETWEEN ${finite(min)} AND ${finite(max)}`;
+    if (min !== null) return `${column} >= ${finite(min)}`;
+    return max !== null ? `${column} <= ${finite(max)}` : `${column} IS NOT NULL`;
+  }
+  const values = clause.values.filter((value) => value !== null);
+  const inside = values.length > 0 ? `${column}::VARCHAR IN (${values.map(literal).join(", ")})` : "false";
+  return clause.values.includes(null) ? `(${inside} OR ${column} IS NULL)` : inside;
+}
+
+/** A search as SQL over texts. */
+function searchSql(clause: Extract<Clause, { kind: "search" }>, texts: readonly string[]): string {
+  const call = clause.mode === "regex" ? "till_matches" : "till_contains";
+  return texts.map((text) => `coalesce(${call}(${text}, ${literal(clause.text)}, ${clause.caseSensitive}), false)`).join(" OR ");
+}
+
+/** Which rows match: SQL over `cols` (as `c`) for each clause; what needs the texts is computed once into a table of positions. */
+export class Filters {
+  private readonly matches = new Map<string, Promise<string>>();
+  private serial = 0;
+
+  constructor(private readonly file: CorpusFile) {}
+
+  /** The condition of all clauses but those on the column that is left out. */
+  async where(session: Session, query: Query, without?: string): Promise<string> {
+    const parts: string[] = [];
+    for (const clause of query.clauses) {
+      if (without !== undefined && (clause.kind === "range" || clause.kind === "in") && clause.column === without) continue;
+      parts.push(await this.condition(session, clause));
+    }
+    return parts.length > 0 ? parts.join(" AND ") : "true";
+  }
+
+  private async condition(session: Session, clause: Clause): Promise<string> {
+    if (clause.kind === "range" || clause.kind === "in") {
+      const column = this.file.column(clause.column);
+      if (column.kind !== "text" && column.kind !== "nested") return columnSql(clause, `c.${ident(column.name)}`);
+    }
+    if (clause.kind === "search" && clause.text === "") return "true";
+    return `c._pos IN (SELECT _pos FROM ${await this.matched(session, clause)})`;
+  }
+
+  private async matched(session: Session, clause: Clause): Promise<string> {
+    const key = JSON.stringify(clause);
+    const known = this.matches.get(key);
+    if (known) {
+      try {
+        return await known;
+      } catch (error) {
+        // Another call was cancelled while it searched; this one searches itself.
+        if (!isCancelled(error)) throw error;
+      }
+    }
+    const work = this.match(session, clause);
+    this.matches.set(key, work);
+    work.catch(() => this.matches.get(key) === work && this.matches.delete(key));
+    for (const oldest of [...this.matches.keys()].slice(0, Math.max(0, this.matches.size - keptMatches))) this.matches.delete(oldest);
+    return work;
+  }
+
+  private async match(session: Session, clause: Clause): Promise<string> {
+    const table = `match_${++this.serial}`;
+    const create = (condition: string, from: string) => session.run(`CREATE TABLE ${table} AS SELECT _pos FROM ${from} WHERE (\n${condition}\n)`);
+    if (clause.kind === "search") {
+      try {
+        await create(searchSql(clause, this.texts()), "file");
+      } catch (error) {
+        throw searchFault(error, clause.text);
+      }
+    } else if (clause.kind === "sql") {
+      await bindPredicate(session, clause.predicate, "seen");
+      await runPredicate({}, () => create(clause.predicate, "seen"));
+    } else {
+      await create(columnSql(clause, ident(clause.column)), "file");
+    }
+    return table;
+  }
+
+  /** The columns that a search looks into: all texts, and nested values as JSON. */
+  private texts(): string[] {
+    const found = this.file.columns.filter((column) => !column.derived && column.kind !== "number" && column.kind !== "boolean").map((column) => `${ident(column.name)}::VARCHAR`);
+    return found.length > 0 ? found : ["''"];
+  }
+}
+
+function searchFault(error: unknown, pattern: string): unknown {
+  if (isCancelled(error) || !(error instanceof TillageError)) return error;
+  const reason = /till_matches: ([\s\S]*)/.exec(error.message)?.[1];
+  if (reason === undefined) return error;
+  return TillageError.user("regex_syntax", `'${pattern}' is not a regular expression: ${reason.trim()}`, "Mend it, or search for the literal text.");
+}
+
+/** A query as one predicate over the file's columns, its whole `text` and the derived columns, as a recipe's `where` knows them. */
+export function predicateSql(file: CorpusFile, query: Query): string {
+  const parts = query.clauses.map((clause): string => {
+    if (clause.kind === "sql") return `(${clause.predicate.trim()})`;
+    if (clause.kind !== "search") return columnSql(clause, plain(file.column(clause.column).name)).replace(/::VARCHAR IN/, file.column(clause.column).type === "VARCHAR" ? " IN" : "::VARCHAR IN");
+    return clause.text === "" ? "true" : `till_${clause.mode === "regex" ? "matches" : "contains"}(text, ${literal(clause.text)}, ${clause.caseSensitive})`;
+  });
+  return parts.filter((part) => part !== "true").join(" AND ") || "true";
+}

@@ -1,0 +1,119 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { detectShape, shapeColumns, type ShapeColumns } from "../../core/dataset";
+import type { BadRow, Shape } from "../../protocol/corpus";
+import { writeAtomic } from "../atomic";
+import { Database, type Session } from "../duckdb/session";
+import { ident, literal } from "../duckdb/sql";
+import { normalSql } from "../sources/normalize";
+import { formatOf, maxListedBad, parquetFault, readFile, type Format, type RawTable } from "../sources/read";
+import { fileVersion } from "../sources/scan";
+import { cacheFolder } from "../workspace";
+
+/** Version of what is kept in the cache; another one is computed again. */
+const cacheVersion = 2;
+
+const metaSchema = z.object({
+  format: z.enum(["parquet", "jsonl", "csv"]),
+  shape: z.enum(["text", "prompt/completion", "chat", "preference", "verifiable", "table"]),
+  columns: z.array(z.object({ name: z.string(), type: z.string() })),
+  rows: z.number(),
+  bad: z.array(z.object({ file: z.string(), line: z.number(), reason: z.string() })),
+  badRows: z.number(),
+});
+
+export type ImportMeta = z.infer<typeof metaSchema>;
+
+/** A file as browsing needs it: Parquet with good rows only, and what is known of it. */
+export interface Imported extends ImportMeta {
+  version: string;
+  bytes: number;
+  /** The Parquet file to read: the file itself, or its copy in the cache with `_row`. */
+  rowsFile: string;
+  /** Where the derived columns are kept. */
+  derivedFile: string;
+}
+
+/** Changes when the file on disk changes. */
+export function versionOf(file: string): string {
+  const { mtimeMs, size } = fileVersion(file);
+  return `${Math.round(mtimeMs * 1000)}-${size}`;
+}
+
+/** The shape of a file's columns, and where the shape's columns are; undefined for shapes that have no text of their own. */
+export function shapeOf(columns: readonly string[]): { shape: Shape; own?: ShapeColumns } {
+  const shape = detectShape(columns);
+  if (shape !== "text" && shape !== "prompt/completion" && shape !== "chat") return { shape };
+  const resolved = shapeColumns(shape, columns, {});
+  return "columns" in resolved ? { shape, own: resolved.columns } : { shape };
+}
+
+/** Reads a file for browsing, or finds in the cache what was read before. */
+export async function importFile(file: string, extensionPath: string | undefined, signal?: AbortSignal): Promise<Imported> {
+  const version = versionOf(file);
+  const format = formatOf(file);
+  const key = createHash("sha256").update(JSON.stringify([cacheVersion, path.resolve(file), version])).digest("hex").slice(0, 24);
+  const folder = path.join(cacheFolder(file), key);
+  mkdirSync(folder, { recursive: true });
+  const metaFile = path.join(folder, "meta.json");
+  const rowsFile = format === "parquet" ? path.resolve(file) : path.join(folder, "rows.parquet");
+  const place = { version, bytes: statSync(file).size, rowsFile, derivedFile: path.join(folder, "derived.parquet") };
+  const known = readMeta(metaFile);
+  if (known && existsSync(rowsFile)) return { ...known, ...place };
+  const database = await Database.open(extensionPath);
+  try {
+    const meta = await database.session(signal, (session) => convert(session, path.resolve(file), format, rowsFile));
+    writeAtomic(metaFile, JSON.stringify(meta));
+    return { ...meta, ...place };
+  } finally {
+    database.close();
+  }
+}
+
+/** A cache that cannot be read is no cache. */
+function readMeta(file: string): ImportMeta | undefined {
+  try {
+    return metaSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+async function convert(session: Session, file: string, format: Format, rowsFile: string): Promise<ImportMeta> {
+  const raw = await readFile(session, file, "raw");
+  const { shape, own } = shapeOf(raw.columns.map((column) => column.name));
+  const fault = own ? normalSql(raw, own).fault : "NULL::VARCHAR";
+  try {
+    const counts = await session.one<{ good: number; faults: number }>(`SELECT count(*) FILTER ((${fault}) IS NULL) AS good, count(*) FILTER ((${fault}) IS NOT NULL) AS faults FROM raw`);
+    const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, ${fault} AS reason FROM raw WHERE (${fault}) IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
+    const bad = [...raw.bad, ...faults.map((entry): BadRow => ({ file, ...entry }))].sort((a, b) => a.line - b.line).slice(0, maxListedBad);
+    const columns = raw.columns.map((column) => ({ name: column.name, type: textColumns(own).has(column.name) ? "VARCHAR" : column.type }));
+    if (format !== "parquet") await copyRows(session, raw, own, fault, rowsFile);
+    return { format, shape, columns, rows: counts.good, bad, badRows: raw.badRows + counts.faults };
+  } catch (error) {
+    throw parquetFault(error, file);
+  }
+}
+
+function textColumns(own: ShapeColumns | undefined): Set<string> {
+  if (!own || own.shape === "chat") return new Set();
+  return new Set(own.shape === "text" ? [own.text] : [own.prompt, own.completion, ...(own.input === undefined ? [] : [own.input])]);
+}
+
+async function copyRows(session: Session, raw: RawTable, own: ShapeColumns | undefined, fault: string, rowsFile: string): Promise<void> {
+  const texts = textColumns(own);
+  const columns = raw.columns.map(({ name }) => {
+    if (!texts.has(name)) return ident(name);
+    const value = raw.json ? `json_extract_string(_json, ${literal(`$."${name.replaceAll('"', '\\"')}"`)})` : `${ident(name)}::VARCHAR`;
+    return `${value} AS ${ident(name)}`;
+  });
+  const temporary = `${rowsFile}.${process.pid}.tmp`;
+  try {
+    await session.run(`COPY (SELECT _file_row AS _row, ${columns.join(", ")} FROM raw WHERE (${fault}) IS NULL ORDER BY _file_row) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10240)`);
+    renameSync(temporary, rowsFile);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}

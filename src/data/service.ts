@@ -1,0 +1,117 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import type { BuildProgress, BuildResult, CorpusApi, Facet, GuardResult, MixTable, OpenResult, Page, Query, ReceiptRow, RecipeCounts, RowDetail, Stats } from "../protocol/corpus";
+import { TillageError } from "../protocol/errors";
+import { Browser } from "./browse/browser";
+import { CorpusFile } from "./browse/corpus-file";
+import { build } from "./build/build";
+import { datasetGuards, datasetReceipts, datasetRows, type DatasetRow } from "./build/dataset";
+import { RecipeSessions } from "./pipeline/sessions";
+
+export interface CorpusOptions {
+  /** Path of `tillage.duckdb_extension`, or a folder that has it (itself, in `native/` or in `dist/native/`); found beside the bundle when absent. */
+  extensionPath?: string;
+}
+
+/** The corpus service: everything that needs DuckDB. Runs in a child of its own in the editor, in the process itself on the command line. */
+export class CorpusService implements CorpusApi {
+  private readonly browsers = new Map<string, Browser>();
+  private readonly recipes: RecipeSessions;
+  private serial = 0;
+
+  constructor(private readonly options: CorpusOptions = {}) {
+    this.recipes = new RecipeSessions(options.extensionPath);
+  }
+
+  private browser(handle: string): Browser {
+    const found = this.browsers.get(handle);
+    if (found) return found;
+    throw TillageError.user("unknown_handle", "This file is not open in the corpus service any more.", "Open it again.");
+  }
+
+  private async openFile(file: string, signal?: AbortSignal): Promise<Browser> {
+    const handle = `${process.pid}-${++this.serial}`;
+    return new Browser(await CorpusFile.open(path.resolve(file), handle, this.options.extensionPath, signal));
+  }
+
+  async open(params: { path: string }, signal?: AbortSignal): Promise<OpenResult> {
+    const browser = await this.openFile(params.path, signal);
+    this.browsers.set(browser.file.handle, browser);
+    return browser.file.result();
+  }
+
+  close(params: { handle: string }): Promise<null> {
+    this.browsers.get(params.handle)?.close();
+    this.browsers.delete(params.handle);
+    return Promise.resolve(null);
+  }
+
+  async page(params: { handle: string; query: Query; offset: number; limit: number }, signal?: AbortSignal): Promise<Page> {
+    return this.browser(params.handle).page(params.query, params.offset, params.limit, signal);
+  }
+
+  async facets(params: { handle: string; query: Query }, signal?: AbortSignal): Promise<Facet[]> {
+    return this.browser(params.handle).facets(params.query, signal);
+  }
+
+  async detail(params: { handle: string; row: number }, signal?: AbortSignal): Promise<RowDetail> {
+    return this.browser(params.handle).detail(params.row, signal);
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
+  async predicate(params: { handle: string; query: Query }): Promise<{ sql: string }> {
+    return this.browser(params.handle).predicate(params.query);
+  }
+
+  async stats(params: { path: string }, signal?: AbortSignal): Promise<Stats> {
+    const browser = await this.openFile(params.path, signal);
+    try {
+      return await browser.stats(signal);
+    } finally {
+      browser.close();
+    }
+  }
+
+  async counts(params: { path: string; text: string }, signal?: AbortSignal): Promise<RecipeCounts> {
+    return this.recipes.counts(path.resolve(params.path), params.text, signal);
+  }
+
+  async mix(params: { path: string; text: string }, signal?: AbortSignal): Promise<MixTable> {
+    return this.recipes.mix(path.resolve(params.path), params.text, signal);
+  }
+
+  async dropped(params: { path: string; text: string; step: number; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]> {
+    return this.recipes.dropped(path.resolve(params.path), params.text, params.step, params.limit, signal);
+  }
+
+  async build(params: Parameters<CorpusApi["build"]>[0], signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<BuildResult> {
+    const file = path.resolve(params.path);
+    return build({ path: file, text: params.text ?? readRecipe(file), skipSteps: params.skipSteps, evals: params.evals, root: params.root, extensionPath: this.options.extensionPath, signal, progress });
+  }
+
+  async receipts(params: { dataset: string; rowId?: string; step?: string; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]> {
+    return datasetReceipts(params, this.options.extensionPath, signal);
+  }
+
+  async rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<DatasetRow[]> {
+    return datasetRows(params, this.options.extensionPath, signal);
+  }
+
+  async guards(params: Parameters<CorpusApi["guards"]>[0], signal?: AbortSignal): Promise<GuardResult[]> {
+    return datasetGuards(params, this.options.extensionPath, signal);
+  }
+
+  dispose(): void {
+    for (const browser of this.browsers.values()) browser.close();
+    this.browsers.clear();
+    this.recipes.dispose();
+  }
+}
+
+function readRecipe(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw TillageError.user("file_missing", `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"}).`, "Check the path of the recipe.", { file });
+  }
+}
