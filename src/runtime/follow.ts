@@ -121,25 +121,23 @@ export function followRun(runDir: string, onBatch: (batch: EventBatch) => void, 
   let gone = false;
   let reading: Promise<void> | undefined;
   let again = false;
-  const turn = async (): Promise<void> => {
-    do {
-      again = false;
-      await reader.read((batch) => {
-        if (!gone) onBatch(batch);
-      });
-    } while (again && !gone);
-  };
   const read = (): Promise<void> => {
     if (reading) {
       again = true;
       return reading;
     }
-    reading = turn()
+    reading = reader
+      .read((batch) => {
+        if (!gone) onBatch(batch);
+      })
       .catch((error: unknown) => {
         if (!gone) options.onError?.(error);
       })
       .finally(() => {
         reading = undefined;
+        if (!again || gone) return;
+        again = false;
+        void read();
       });
     return reading;
   };

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import * as vscode from "vscode";
 
 /** The page of one panel: a nonce'd script, VS Code's own style, nothing from anywhere else. */
 export function webviewHtml(webview: vscode.Webview, extensionUri: vscode.Uri, panel: string, title: string): string {
   const nonce = randomBytes(16).toString("base64");
   const asset = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, "dist", "webview", name)).toString();
+  const style = vscode.Uri.joinPath(extensionUri, "dist", "webview", `${panel}.css`);
   const csp = [
     "default-src 'none'",
     `script-src 'nonce-${nonce}' ${webview.cspSource}`,
@@ -20,8 +22,8 @@ export function webviewHtml(webview: vscode.Webview, extensionUri: vscode.Uri, p
 <meta http-equiv="Content-Security-Policy" content="${csp}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link id="vscode-codicon-stylesheet" rel="stylesheet" href="${asset("codicon.css")}">
-<link rel="stylesheet" href="${asset(`${panel}.css`)}">
-<title>${title}</title>
+${existsSync(style.fsPath) ? `<link rel="stylesheet" href="${asset(`${panel}.css`)}">
+` : ""}<title>${title}</title>
 </head>
 <body data-panel="${panel}">
 <tillage-${panel}></tillage-${panel}>

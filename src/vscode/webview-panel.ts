@@ -15,6 +15,8 @@ export interface WebviewPanelOptions<S> {
   preserveFocus?: boolean;
   api: PanelApi;
   snapshot: () => Promise<S>;
+  /** A panel that VS Code brought back after the window was reloaded; a new one is made when absent. */
+  restored?: vscode.WebviewPanel;
 }
 
 /** A panel in the editor area: its webview, its RPC, and their common end. Owners register what else has to go with it. */
@@ -25,10 +27,11 @@ export class WebviewPanel<S, U> extends Owner {
   constructor(options: WebviewPanelOptions<S>, onClosed: () => void) {
     super();
     const where = { viewColumn: options.column ?? vscode.ViewColumn.Beside, preserveFocus: options.preserveFocus ?? false };
-    this.view = this.register(vscode.window.createWebviewPanel(`tillage.${options.panel}`, options.title, where, {
+    this.view = this.register(options.restored ?? vscode.window.createWebviewPanel(`tillage.${options.panel}`, options.title, where, {
       ...webviewOptions(options.extensionUri),
       enableFindWidget: true,
     }));
+    if (options.restored) options.restored.webview.options = webviewOptions(options.extensionUri);
     this.rpc = this.register(new PanelRpc<S, U>(this.view.webview, options.api, options.snapshot, () => this.view.visible));
     this.view.webview.html = webviewHtml(this.view.webview, options.extensionUri, options.panel, options.title);
     this.register(this.view.onDidDispose(() => {

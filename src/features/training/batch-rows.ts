@@ -1,0 +1,54 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { TillageError } from "../../protocol/errors";
+import type { Cell, CorpusApi } from "../../protocol/corpus";
+import type { RunSpec } from "../../protocol/native.gen";
+import type { BatchRow, BatchRows } from "../../protocol/training-panel";
+import { datasetOf, rowsOfStep } from "../../runtime/run-folder";
+
+/** The rows of one step's batch with their texts and, where a checkpoint has written them, their losses. */
+export async function batchRows(dir: string, spec: RunSpec, step: number, corpus: CorpusApi, signal: AbortSignal): Promise<BatchRows> {
+  const dataset = datasetOf(dir, spec);
+  if (dataset === undefined) throw TillageError.user("no_dataset", `The dataset of this run is not there any more: ${spec.data.train[0] ?? "none"}.`, "Build the recipe again; the same recipe on the same sources gives the same rows.");
+  const ids = [...new Set(await rowsOfStep(dir, step))];
+  const [found, losses] = await Promise.all([corpus.rows({ dataset, rowIds: ids }, signal), rowLosses(dir, step, corpus, signal)]);
+  const byId = new Map(found.map((row) => [row.rowId, row]));
+  const rows = ids.flatMap((id): BatchRow[] => {
+    const row = byId.get(id);
+    const loss = losses.get(id);
+    return row ? [{ rowId: id, source: row.source, text: textOf(row.values), ...(loss === undefined ? {} : { loss }) }] : [];
+  });
+  rows.sort((a, b) => (b.loss ?? 0) - (a.loss ?? 0));
+  return { step, rows, missing: ids.length - rows.length, dataset };
+}
+
+/** A row of any shape as one text. */
+export function textOf(values: Record<string, Cell>): string {
+  const has = (name: string): boolean => values[name] !== undefined && values[name] !== null;
+  if (has("prompt") && has("completion")) return `${String(values["prompt"])} → ${String(values["completion"])}`;
+  if (has("messages")) return messagesText(String(values["messages"]));
+  return has("text") ? String(values["text"]) : JSON.stringify(values);
+}
+
+function messagesText(json: string): string {
+  try {
+    const messages = JSON.parse(json) as { role?: unknown; content?: unknown }[];
+    return messages.map((message) => `${String(message.role)}: ${String(message.content)}`).join("\n");
+  } catch {
+    return json;
+  }
+}
+
+async function rowLosses(dir: string, step: number, corpus: CorpusApi, signal: AbortSignal): Promise<Map<string, number>> {
+  const file = path.join(dir, "row_loss.parquet");
+  if (!existsSync(file)) return new Map();
+  const opened = await corpus.open({ path: file }, signal);
+  try {
+    const page = await corpus.page({ handle: opened.handle, query: { clauses: [{ kind: "range", column: "step", min: step, max: step }] }, offset: 0, limit: 1000 }, signal);
+    const at = (name: string): number => opened.columns.findIndex((column) => column.name === name);
+    const [id, loss] = [at("row_id"), at("loss")];
+    return new Map(page.rows.map((row) => [String(row.cells[id]), Number(row.cells[loss])]));
+  } finally {
+    await corpus.close({ handle: opened.handle });
+  }
+}

@@ -1,0 +1,109 @@
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import path from "node:path";
+import { smooth } from "../../core/run/series";
+import type { RunState } from "../../core/run/state";
+import type { Problem } from "../../protocol/errors";
+import type { RunSpec } from "../../protocol/native.gen";
+import type { RunHead, RunLists, RunNumbers } from "../../protocol/training-panel";
+import { datasetOf } from "../../runtime/run-folder";
+
+/** How strongly a loss is smoothed where nobody chose. */
+export const SMOOTHING = 0.9;
+
+/** What a run is, from its `run.json`. */
+export function headOf(dir: string, spec: RunSpec): RunHead {
+  const dataset = datasetOf(dir, spec);
+  return {
+    name: spec.name,
+    ...(spec.file ? { file: path.resolve(dir, spec.file) } : {}),
+    objective: spec.objective,
+    method: spec.adapter ? `LoRA r${spec.adapter.r} α${spec.adapter.alpha}` : "full",
+    from: spec.model.kind === "init" ? "random weights" : startName(path.resolve(dir, spec.model.path)),
+    ...(dataset ? { dataset: path.basename(dataset) } : {}),
+    epochs: spec.train.epochs,
+    context: spec.train.context,
+    batchTokens: spec.train.batch_tokens,
+    lr: spec.train.lr,
+    schedule: spec.train.schedule,
+  };
+}
+
+/** `.tillage/runs/<id>/model` is called by its run. */
+function startName(folder: string): string {
+  const parent = path.basename(path.dirname(folder));
+  return path.basename(folder) === "model" ? parent : path.basename(folder);
+}
+
+/** The newest numbers, from the folded state and the folder. */
+export function numbersOf(dir: string, state: RunState): RunNumbers {
+  const { series } = state;
+  const problem = problemOf(dir, state);
+  return {
+    phase: state.phase,
+    ...(state.attempt ? { device: state.attempt.device, threads: state.attempt.threads } : {}),
+    step: state.step,
+    total: state.total,
+    epoch: state.epoch,
+    ...(series.loss.length > 0 ? { loss: series.loss.at(-1), smoothed: smooth(series.loss.slice(-200), SMOOTHING).at(-1) } : {}),
+    ...(state.validation.length > 0 ? { validation: state.validation.at(-1)?.loss } : {}),
+    ...(series.step.length > 0 ? { tokensPerSecond: median(series.tokensPerSecond.slice(-20)), memoryBytes: series.memoryBytes.at(-1) } : {}),
+    elapsed: series.seconds.at(-1) ?? 0,
+    ...(state.secondsLeft === undefined ? {} : { secondsLeft: state.secondsLeft }),
+    attempts: state.attempts,
+    parameters: state.parameters,
+    trainable: state.trainable,
+    trainRows: state.trainRows,
+    trainTokens: state.trainTokens,
+    ...(state.output === undefined ? {} : { output: state.output }),
+    rowLosses: existsSync(path.join(dir, "row_loss.parquet")),
+    ...(problem ? { problem } : {}),
+  };
+}
+
+export function listsOf(state: RunState, bad: readonly { line: number; reason: string }[]): RunLists {
+  const unread = bad.map(({ line, reason }) => ({ step: state.step, code: "unreadable_event", message: `Line ${line} of events.jsonl is not an event and was left out: ${reason}.` }));
+  return {
+    validation: state.validation.map(({ step, loss }) => ({ step, loss })),
+    samples: state.samples,
+    checkpoints: state.checkpoints,
+    warnings: [...state.warnings, ...unread],
+  };
+}
+
+/** What went wrong, whose fault it is and what to do; nothing while all is well. */
+export function problemOf(dir: string, state: RunState): Problem | undefined {
+  const checkpoint = state.checkpoints.at(-1);
+  if (state.phase === "failed" && state.error) return state.error;
+  if (state.phase !== "interrupted") return undefined;
+  const file = path.join(dir, "engine.log");
+  const said = lastWords(file);
+  const message = state.attempt
+    ? `The engine ended at step ${state.step} without a last word: it was killed, or the machine went down.`
+    : "The engine ended before its first step.";
+  const remedy = checkpoint ? `Resume: it goes on from the checkpoint at step ${checkpoint.step}; nothing before it is lost.` : "Resume: it begins again, since there is no checkpoint yet.";
+  return { blame: "environment", code: "interrupted", message: said === "" ? message : `${message} Its log ends: ${said}`, remedy, ...(existsSync(file) ? { file } : {}) };
+}
+
+/** The last lines of the engine's log. */
+function lastWords(file: string, most = 600): string {
+  let handle: number;
+  try {
+    handle = openSync(file, "r");
+  } catch {
+    return "";
+  }
+  try {
+    const size = statSync(file).size;
+    const buffer = Buffer.alloc(Math.min(most, size));
+    const read = readSync(handle, buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString("utf8", 0, read).trim().split("\n").slice(-3).join(" ");
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** One slow step (a checkpoint, say) does not make the shown speed jump. */
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}

@@ -1,0 +1,58 @@
+import { css, html, LitElement, nothing } from "lit";
+import type { PropertyValues, TemplateResult } from "lit";
+import { customElement, property } from "lit/decorators.js";
+import "@vscode-elements/elements/dist/vscode-icon/index.js";
+import type { Problem } from "../../src/protocol/errors";
+import type { BatchRows } from "../../src/protocol/training-panel";
+import { formatCount, plural } from "../shared/format";
+import { theme } from "../shared/theme";
+
+/** The rows that one step learned from. Fires `close`, and `why` with a row's id. */
+@customElement("training-batch")
+export class TrainingBatch extends LitElement {
+  @property({ type: Number }) step = 0;
+  @property({ attribute: false }) rows: BatchRows | undefined;
+  @property({ attribute: false }) problem: Problem | undefined;
+
+  static override styles = [theme, css`
+    :host { display: block; border: 1px solid var(--t-line); border-radius: 4px; margin-top: 12px; }
+    header { display: flex; gap: 8px; align-items: center; padding: 6px 12px; border-bottom: 1px solid var(--t-line); }
+    h2 { font-size: inherit; font-weight: 600; margin: 0; }
+    button.icon { margin-left: auto; border: 0; background: none; color: inherit; cursor: pointer; padding: 2px; border-radius: 3px; display: inline-flex; }
+    button.icon:hover { background: var(--vscode-toolbar-hoverBackground); }
+    .scroll { max-height: 320px; overflow: auto; }
+    table { width: 100%; border-collapse: collapse; }
+    th { position: sticky; top: 0; background: var(--vscode-editor-background); text-align: left; font-weight: 400; color: var(--t-muted); }
+    th, td { padding: 4px 12px; border-bottom: 1px solid var(--t-line); vertical-align: top; }
+    tr:last-child td { border-bottom: 0; }
+    td.text { white-space: pre-wrap; overflow-wrap: anywhere; width: 100%; }
+    td.text div { max-height: 5.6em; overflow: auto; }
+    td.id { white-space: nowrap; }
+    p { margin: 8px 12px; }
+  `];
+
+  override updated(changed: PropertyValues<this>): void {
+    if (changed.has("rows") || changed.has("problem")) this.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+
+  override render(): TemplateResult {
+    const { rows, problem } = this;
+    const losses = rows?.rows.some((row) => row.loss !== undefined) ?? false;
+    return html`
+      <header>
+        <h2>Rows of step ${formatCount(this.step)}</h2>
+        <span class="muted">${rows ? `${plural(rows.rows.length, "row")}${losses ? ", highest loss first" : ""}` : ""}</span>
+        <button class="icon" aria-label="Close" data-testid="batch-close" @click=${() => this.dispatchEvent(new CustomEvent("close"))}><vscode-icon name="close"></vscode-icon></button>
+      </header>
+      ${problem ? html`<p role="alert">${problem.message} ${problem.remedy}</p>` : !rows ? html`<p class="muted" role="status">Looking up the rows…</p>` : html`
+        ${rows.missing > 0 ? html`<p class="muted">${plural(rows.missing, "row")} of this batch ${rows.missing === 1 ? "is" : "are"} not in the dataset any more.</p>` : nothing}
+        <div class="scroll"><table data-testid="batch-rows">
+          <thead><tr>${losses ? html`<th class="num">loss</th>` : nothing}<th>row</th><th>source</th><th>text</th></tr></thead>
+          <tbody>${rows.rows.map((row) => html`<tr data-testid="batch-row">
+            ${losses ? html`<td class="num">${row.loss?.toFixed(3) ?? "–"}</td>` : nothing}
+            <td class="id"><button class="link mono" title="Where this row came from" @click=${() => this.dispatchEvent(new CustomEvent("why", { detail: row.rowId }))}>${row.rowId}</button></td>
+            <td>${row.source}</td><td class="text"><div>${row.text}</div></td></tr>`)}</tbody>
+        </table></div>`}
+    `;
+  }
+}
