@@ -20,6 +20,7 @@ export function createServices(context: vscode.ExtensionContext): Services & vsc
     return connectCorpusService({
       module: path.join(context.extensionPath, "dist", "corpus-service.js"),
       extensionPath: context.extensionPath,
+      log: (text) => log.info(`corpus: ${text.trimEnd()}`),
       onRestart: () => log.warn("The corpus service ended unexpectedly and was started again."),
     });
   });

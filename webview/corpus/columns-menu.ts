@@ -21,11 +21,11 @@ export class ColumnsMenu extends LitElement {
   @property({ attribute: false }) columns: readonly Column[] = [];
   @property({ attribute: false }) hiddenColumns: readonly string[] = [];
   @query(".menu") private menu!: HTMLElement;
-  @query("vscode-button") private button!: HTMLElement;
+  @query("vscode-toolbar-button") private button!: HTMLElement;
 
   override render(): TemplateResult {
     return html`
-      <vscode-button secondary icon="layout" title="Columns to show" data-testid="corpus-columns" @click=${this.toggle}>Columns</vscode-button>
+      <vscode-toolbar-button icon="settings" label="Columns to show" title="Columns to show" data-testid="corpus-columns" @click=${this.toggle}></vscode-toolbar-button>
       <div class="menu" popover data-testid="corpus-columns-menu">
         ${this.group("In the file", this.columns.filter((column) => !column.derived))}
         ${this.group("Computed by Tillage", this.columns.filter((column) => column.derived))}

@@ -97,6 +97,8 @@ export class RowDetailPane extends LitElement {
   private signals(detail: RowDetail, derived: readonly Column[]): TemplateResult | typeof nothing {
     const counted = derived.map((column): [string, Cell] => [column.name, detail.values[column.name] ?? null]);
     const named = new Set(counted.map(([name]) => name));
+    // The signal `n_words` is the column `words` under another name.
+    if (named.has("words")) named.add("n_words");
     const all = [...counted, ...Object.entries(detail.signals).filter(([name]) => !named.has(name))] as [string, Cell][];
     if (all.length === 0) return nothing;
     const shown = this.allSignals ? all : all.slice(0, 10);

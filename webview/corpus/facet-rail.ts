@@ -24,7 +24,11 @@ export class FacetRail extends LitElement {
     .value:focus-within { outline: 1px solid var(--vscode-focusBorder); outline-offset: -1px; }
     .bar { position: absolute; left: 26px; right: 4px; bottom: 1px; height: 2px; border-radius: 1px; background: var(--vscode-editorWidget-border, var(--t-line)); opacity: 0.9; transform-origin: left; }
     .bar.selected { background: var(--t-accent); opacity: 1; }
-    input { margin: 0; width: 14px; height: 14px; accent-color: var(--t-accent); outline: none; cursor: pointer; }
+    input { appearance: none; display: grid; place-content: center; margin: 0; width: 16px; height: 16px; border-radius: 3px; cursor: pointer;
+      color: var(--vscode-checkbox-foreground, inherit); background: var(--vscode-checkbox-background); border: 1px solid var(--vscode-checkbox-border, var(--t-line)); }
+    input:focus-visible { outline: none; }
+    input:checked { background: var(--vscode-checkbox-selectBackground, var(--vscode-checkbox-background)); border-color: var(--vscode-checkbox-selectBorder, var(--t-accent)); }
+    input:checked::before { content: ""; width: 10px; height: 10px; background: currentColor; clip-path: polygon(14% 44%, 0 58%, 38% 94%, 100% 22%, 86% 9%, 38% 66%); }
     .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
     .none { font-style: italic; color: var(--t-muted); }
     .n { font-size: 11px; color: var(--t-muted); }

@@ -9,12 +9,12 @@ import { theme } from "../shared/theme";
 @customElement("tillage-corpus-header")
 export class CorpusHeader extends LitElement {
   static override styles = [theme, css`
-    :host { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 16px; padding: 8px 12px; border-bottom: 1px solid var(--t-line); }
-    .facts { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 8px; min-width: 0; }
+    :host { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 6px 16px; padding: 8px 12px; border-bottom: 1px solid var(--t-line); }
+    .facts { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 8px; min-width: 0; min-height: 26px; }
     h1 { margin: 0; font-size: 13px; font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 40ch; }
     .fact { color: var(--t-muted); white-space: nowrap; }
     .fact::before { content: "·"; margin-right: 8px; }
-    .right { display: flex; flex: 1 1 auto; align-items: center; justify-content: flex-end; gap: 4px; }
+    .right { display: flex; flex: 1 1 auto; align-items: flex-start; justify-content: flex-end; gap: 4px; }
   `];
 
   @property() name = "";

@@ -6,13 +6,14 @@ export const styles = css`
   .table { display: flex; flex-direction: column; min-width: 0; min-height: 0; }
   .bar { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px; min-height: 36px; padding: 4px 8px; border-bottom: 1px solid var(--t-line); }
   .count { white-space: nowrap; }
-  .chips { display: flex; flex: 1 1 auto; flex-wrap: wrap; gap: 4px; min-width: 0; }
+  .chips { display: flex; flex: 1 1 auto; flex-wrap: wrap; align-items: center; gap: 4px; min-width: 0; }
+  .chips .link { margin-left: 4px; font-size: 12px; white-space: nowrap; }
   .chip { display: inline-flex; align-items: center; gap: 2px; max-width: 260px; height: 20px; padding: 0 2px 0 8px; border-radius: 10px; font-size: 12px;
     background: var(--vscode-badge-background); color: var(--vscode-badge-foreground); border: 1px solid var(--vscode-contrastBorder, transparent); }
   .chip span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .chip button { display: inline-flex; padding: 1px; border: 0; border-radius: 8px; background: none; color: inherit; cursor: pointer; }
   .chip button:hover { background: var(--vscode-toolbar-hoverBackground); }
-  .actions { display: flex; gap: 4px; margin-left: auto; }
+  .actions { display: flex; align-items: center; gap: 4px; margin-left: auto; }
   .grid-wrap { position: relative; flex: 1; min-height: 0; display: grid; }
   .note { display: flex; align-items: center; gap: 8px; padding: 4px 12px; border-bottom: 1px solid var(--t-line); background: var(--vscode-editorWidget-background); }
   .note span { flex: 1; overflow-wrap: anywhere; }

@@ -8,6 +8,7 @@ import "@vscode-elements/elements/dist/vscode-toolbar-button/index.js";
 import type { CorpusPanelApi, CorpusState, CorpusUpdate } from "../../src/protocol/corpus-panel";
 import { HostConnection } from "../shared/rpc";
 import { theme } from "../shared/theme";
+import "./page.css";
 import "./bad-rows";
 import "./columns-menu";
 import "./detail";
@@ -146,9 +147,9 @@ export class TillageCorpus extends LitElement {
         total === undefined ? html`<span class="muted">Counting…</span>` : store.filtered ? html`<b>${formatCount(total)}</b> of ${formatCount(rows)} rows` : html`<b>${formatCount(rows)}</b> rows`
       }</span>
       <span class="chips">${active.map((chip) => html`<span class="chip" data-testid="corpus-chip"><span title=${chip.label}>${chip.label}</span>
-        <button aria-label=${`Remove ${chip.label}`} title="Remove" @click=${() => store.act(chip.remove)}><vscode-icon name="close" size="12"></vscode-icon></button></span>`)}</span>
+        <button aria-label=${`Remove ${chip.label}`} title="Remove" @click=${() => store.act(chip.remove)}><vscode-icon name="close" size="12"></vscode-icon></button></span>`)}
+        ${store.filtered ? html`<button class="link" data-testid="corpus-clear" @click=${() => store.act({ kind: "clear" })}>Clear filters</button>` : nothing}</span>
       <span class="actions">
-        ${store.filtered ? html`<vscode-button secondary data-testid="corpus-clear" @click=${() => store.act({ kind: "clear" })}>Clear filters</vscode-button>` : nothing}
         <vscode-button secondary icon="filter" title=${keepHint} data-testid="corpus-keep" ?disabled=${!store.filtered || !trusted || store.queryProblem !== undefined}
           @click=${() => void store.keepAsFilter()}>Keep as filter</vscode-button>
         <tillage-columns-menu .columns=${store.columns} .hiddenColumns=${this.layout.hidden}

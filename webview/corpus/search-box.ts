@@ -12,12 +12,13 @@ const DEBOUNCE_MS = 250;
 @customElement("tillage-search-box")
 export class SearchBox extends LitElement {
   static override styles = [theme, css`
-    :host { display: block; position: relative; min-width: 220px; flex: 1 1 320px; max-width: 560px; }
+    :host { display: block; position: relative; min-width: 180px; flex: 1 1 220px; max-width: 560px; }
     .box { display: flex; align-items: center; gap: 2px; height: 26px; padding: 0 2px 0 6px; border-radius: 3px;
       background: var(--vscode-input-background); border: 1px solid var(--vscode-input-border, var(--t-line)); }
     .box:focus-within { border-color: var(--vscode-focusBorder); }
     .box.invalid { border-color: var(--vscode-inputValidation-errorBorder, var(--t-bad)); }
-    input { flex: 1; min-width: 0; border: 0; outline: 0; background: none; font: inherit; color: var(--vscode-input-foreground); }
+    input { flex: 1; min-width: 0; border: 0; background: none; font: inherit; color: var(--vscode-input-foreground); }
+    input, input:focus-visible { outline: none; }
     input::placeholder { color: var(--vscode-input-placeholderForeground); }
     input.sql { font-family: var(--t-mono); font-size: var(--vscode-editor-font-size, 12px); }
     .toggle { height: 20px; min-width: 22px; padding: 0 3px; border: 1px solid transparent; border-radius: 3px; background: none; color: inherit; cursor: pointer;
@@ -26,11 +27,10 @@ export class SearchBox extends LitElement {
     .toggle[aria-pressed="true"] { background: var(--vscode-inputOption-activeBackground); border-color: var(--vscode-inputOption-activeBorder);
       color: var(--vscode-inputOption-activeForeground); }
     .toggle:disabled { opacity: 0.4; cursor: default; }
-    .message { position: absolute; z-index: 20; top: 100%; left: 0; right: 0; padding: 4px 8px; font-size: 12px; border: 1px solid; border-top: 0; border-radius: 0 0 3px 3px; overflow-wrap: anywhere;
-      max-height: 160px; overflow: auto; }
+    .message { padding: 4px 8px; font-size: 12px; border: 1px solid; border-top: 0; border-radius: 0 0 3px 3px; overflow-wrap: anywhere; max-height: 96px; overflow: auto; }
     .message.error { background: var(--vscode-inputValidation-errorBackground, var(--vscode-editorWidget-background)); border-color: var(--vscode-inputValidation-errorBorder, var(--t-bad));
       color: var(--vscode-inputValidation-errorForeground, inherit); }
-    .message.hint { background: var(--vscode-editorWidget-background); border-color: var(--vscode-editorWidget-border, var(--t-line)); color: var(--t-muted); }
+    .message.hint { position: absolute; z-index: 20; top: 100%; left: 0; right: 0; background: var(--vscode-editorWidget-background); border-color: var(--vscode-editorWidget-border, var(--t-line)); color: var(--t-muted); }
     code { font-family: var(--t-mono); color: var(--vscode-foreground); }
   `];
 

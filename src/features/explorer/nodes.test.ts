@@ -1,0 +1,53 @@
+import { describe, expect, it } from "vitest";
+import type { RunSummary } from "../../runtime/run-folder";
+import { familyOf, runNode, treeOf } from "./nodes";
+import type { TreeNode, WorkspaceFacts } from "./nodes";
+
+const nothing: WorkspaceFacts = { root: "/w", sources: [], recipes: [], datasets: [], models: [], runFiles: [], runs: [], evals: [], results: [] };
+const run: RunSummary = { id: "tune-2", dir: "/w/.tillage/runs/tune-2", name: "tune", file: "../../../tune.run.yaml", objective: "sft", adapter: true, phase: "running", step: 420, total: 1200, loss: 1.8342 };
+const root = (nodes: TreeNode[], id: string): TreeNode => {
+  const found = nodes.find((node) => node.id === id);
+  if (!found) throw new Error(`no root ${id}`);
+  return found;
+};
+
+describe("treeOf", () => {
+  it("is empty for an empty workspace, so that the welcome shows", () => expect(treeOf(nothing)).toEqual([]));
+
+  it("has all six roots as soon as there is one thing, and says what to do in the others", () => {
+    const nodes = treeOf({ ...nothing, sources: [{ file: "/w/data/a.jsonl", bytes: 4_200_000 }] });
+    expect(nodes.map((node) => node.id)).toEqual(["sources", "recipes", "datasets", "models", "runs", "evals"]);
+    expect(root(nodes, "sources").children[0]).toMatchObject({ label: "a.jsonl", description: "4.2 MB · data", command: { id: "tillage.corpus.open" } });
+    expect(root(nodes, "datasets").children[0]?.description).toContain("build a recipe");
+    expect(root(nodes, "datasets").expanded).toBe(false);
+  });
+
+  it("puts runs below the run file that made them, and others beside it", () => {
+    const orphan: RunSummary = { ...run, id: "old", dir: "/w/.tillage/runs/old", file: "../../../gone.run.yaml", phase: "completed" };
+    const runs = root(treeOf({ ...nothing, runFiles: ["/w/tune.run.yaml"], runs: [run, orphan] }), "runs");
+    expect(runs.children.map((node) => node.label)).toEqual(["tune.run.yaml", "old"]);
+    expect(runs.children[0]?.children.map((node) => node.label)).toEqual(["tune-2"]);
+    expect(runs.description).toBe("2 · 1 running");
+  });
+
+  it("shows an eval's newest result first", () => {
+    const result = { evalFile: "/w/five.eval.yaml", model: "tune", correct: 4, of: 5 };
+    const results = [{ ...result, file: "/w/.tillage/evals/1/result.json", correct: 0, model: "base", time: 1 }, { ...result, file: "/w/.tillage/evals/2/result.json", time: 2 }];
+    const evals = root(treeOf({ ...nothing, evals: ["/w/five.eval.yaml"], results }), "evals");
+    expect(evals.children[0]?.description).toBe("4/5 · tune");
+    expect(evals.children[0]?.children.map((node) => node.label)).toEqual(["4/5", "0/5"]);
+  });
+});
+
+describe("runNode", () => {
+  it("shows a live run's loss and spins", () => expect(runNode(run)).toMatchObject({ icon: "loading~spin", context: "run-live", description: "step 420/1,200 · loss 1.834" }));
+  it("offers to resume what was interrupted", () => expect(runNode({ ...run, phase: "interrupted" })).toMatchObject({ context: "run-resumable", description: "interrupted · step 420/1,200 · loss 1.834" }));
+  it("is calm when all is done", () => expect(runNode({ ...run, phase: "completed", step: 1200 })).toMatchObject({ context: "run-done", description: "1,200 steps · loss 1.834" }));
+});
+
+describe("familyOf", () => {
+  it("names the family and its shape", () => {
+    expect(familyOf({ model_type: "llama", hidden_size: 192, num_hidden_layers: 4 })).toBe("llama 4×192");
+    expect(familyOf({})).toBe("model");
+  });
+});
