@@ -11,7 +11,7 @@ pub struct Searcher {
 
 #[derive(Debug)]
 enum Kind {
-    Literal(memmem::Finder<'static>),
+    Literal(Box<memmem::Finder<'static>>),
     Pattern(Regex),
 }
 
@@ -21,7 +21,7 @@ impl Searcher {
     pub fn contains(&mut self, text: &str, needle: &str, case_sensitive: bool) -> Result<bool, String> {
         self.run(text, needle, case_sensitive, |needle| {
             if case_sensitive {
-                Ok(Kind::Literal(memmem::Finder::new(needle).into_owned()))
+                Ok(Kind::Literal(Box::new(memmem::Finder::new(needle).into_owned())))
             } else {
                 compile(&regex::escape(needle), false).map(Kind::Pattern)
             }

@@ -68,7 +68,7 @@ fn passes_luhn(digits: &[u8]) -> bool {
             }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// IBANs: country, check digits and account, in one run or in groups of four parted by spaces.

@@ -50,8 +50,10 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
             candidates.filter(|range| stands_alone(text, range) && (form.accepts)(&text[range.clone()])),
         );
     }
-    let cued =
-        AFTER_CUE.captures_iter(text).filter_map(|captures| captures.get(1)).map(|number| number.range());
+    let cued = AFTER_CUE.captures_iter(text).filter_map(|captures| captures.get(1)).map(|number| {
+        let opens = number.as_str().starts_with('(') && !number.as_str().contains(')');
+        number.start() + usize::from(opens)..number.end()
+    });
     found.extend(cued.filter(|range| {
         let number = &text[range.clone()];
         stands_alone(text, range) && has_digits(number, 7..=15) && !is_date(number)

@@ -60,6 +60,7 @@ fn phones() {
         assert_eq!(found(&format!("Phone: {number}.")), [("phone", number)]);
     }
     assert_eq!(found("Call us on 7946 0958 or write"), [("phone", "7946 0958")]);
+    assert_eq!(found("my cell (7946-0958)"), [("phone", "7946-0958")]);
     for text in [
         "in 1998-2004",
         "it cost $1,000,000",
