@@ -67,7 +67,11 @@ pub fn export(
                 if from.is_file() {
                     let to = draft.path().join(name);
                     std::fs::copy(&from, &to).map_err(io(&to))?;
-                    std::fs::File::open(&to).and_then(|f| f.sync_all()).map_err(io(&to))?;
+                    std::fs::OpenOptions::new()
+                        .write(true)
+                        .open(&to)
+                        .and_then(|f| f.sync_all())
+                        .map_err(io(&to))?;
                 }
             }
         }

@@ -42,6 +42,12 @@ pub(crate) fn check_fields(fields: &Fields) -> Result<(), EngineError> {
     if fields.number("pretraining_tp")?.is_some_and(|tp| tp != 1.0) {
         return unsupported("a pretraining_tp other than 1".into());
     }
+    let nested = ["rope_parameters", "rope_scaling"]
+        .map(|n| fields.0.get(n).and_then(|v| v.get("partial_rotary_factor")));
+    let factors = nested.into_iter().chain([fields.0.get("partial_rotary_factor")]).flatten();
+    if factors.filter(|v| !v.is_null()).any(|v| v.as_f64() != Some(1.0)) {
+        return unsupported("a partial_rotary_factor other than 1".into());
+    }
     for name in ["quantization_config", "sliding_window"] {
         if fields.0.get(name).is_some_and(|v| !v.is_null()) {
             return unsupported(name.into());

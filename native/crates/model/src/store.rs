@@ -225,7 +225,8 @@ fn atomically(
     std::fs::create_dir_all(dir).map_err(io)?;
     let mut temporary = tempfile::Builder::new().prefix(".tillage-").tempfile_in(dir).map_err(io)?;
     fill(&mut temporary)?;
-    std::fs::File::open(temporary.path()).and_then(|f| f.sync_all()).map_err(io)?;
+    // Opened for writing, since some systems flush such handles only.
+    std::fs::OpenOptions::new().write(true).open(temporary.path()).and_then(|f| f.sync_all()).map_err(io)?;
     let file = temporary.persist(path).map_err(|e| io(e.error))?;
     // Temporary files are private; a model file is as readable as any other new file.
     #[cfg(unix)]

@@ -130,6 +130,13 @@ fn wrong_configs_are_refused_by_name() {
         (r#""model_type": "llama""#, r#""model_type": "rwkv9""#, "unknown_model_type", "rwkv9"),
         (r#""hidden_act": "silu""#, r#""hidden_act": "gelu""#, "unsupported_config", "gelu"),
         (r#""rope_type": "default""#, r#""rope_type": "yarn""#, "unsupported_rope", "yarn"),
+        (
+            r#""rope_type": "default""#,
+            r#""partial_rotary_factor": 0.5"#,
+            "unsupported_config",
+            "partial_rotary_factor",
+        ),
+        (r#""mlp_bias": true"#, r#""sliding_window": 16"#, "unsupported_config", "sliding_window"),
         (r#""hidden_size": 36"#, r#""hidden_size": "36""#, "bad_config", "hidden_size"),
         (r#""vocab_size": 61"#, r#""vocab": 61"#, "bad_config", "vocab_size"),
         (r#""num_attention_heads": 4"#, r#""num_attention_heads": 5"#, "bad_config", "num_attention_heads"),

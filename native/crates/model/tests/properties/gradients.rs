@@ -127,3 +127,37 @@ fn steps_repeat_bit_for_bit() {
         assert!(run() == first);
     }
 }
+
+#[test]
+fn any_number_of_threads_gives_the_same_gradients() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| {
+            let mut model = Model::init(wide(), 3);
+            model.set_trainable(Trainable::Full);
+            let texts: Vec<_> = (0..9).map(|i| crate::support::text(40 + 20 * i, i)).collect();
+            let batch = Packed::texts(texts.iter().map(Vec::as_slice));
+            let first = gradients(&mut model, &[&batch]);
+            assert!(first == gradients(&mut model, &[&batch]), "repeated with {threads} threads");
+            first
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 5] {
+        for ((name, a), (_, b)) in one.iter().zip(run(threads)) {
+            assert!(a.iter().any(|g| *g != 0.0), "{name}");
+            crate::support::close(&b, a, 1e-5);
+        }
+    }
+}
+
+/// Wide enough that products and norms are shared between threads.
+fn wide() -> tillage_model::ModelConfig {
+    tillage_model::ModelConfig {
+        hidden_size: 128,
+        intermediate_size: 300,
+        head_dim: 32,
+        max_position_embeddings: 256,
+        ..crate::support::config()
+    }
+}
