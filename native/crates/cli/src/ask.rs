@@ -49,7 +49,12 @@ fn read_prompts(path: &Path) -> Result<Vec<WatchPrompt>, EngineError> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     if prompts.is_empty() {
-        return Err(EngineError::user("no_prompts", format!("{} holds no prompt.", path.display()), "Add a prompt.").with_file(path));
+        return Err(EngineError::user(
+            "no_prompts",
+            format!("{} holds no prompt.", path.display()),
+            "Add a prompt.",
+        )
+        .with_file(path));
     }
     Ok(prompts)
 }
@@ -76,7 +81,12 @@ pub fn tokens(args: &TokensArgs, json: bool) -> Result<(), EngineError> {
         return report::object(&result);
     }
     for t in &result.tokens {
-        report::line(&format!("{:>7}  {}  {:?}", t.id, if t.trained { "trained" } else { "       " }, t.text))?;
+        report::line(&format!(
+            "{:>7}  {}  {:?}",
+            t.id,
+            if t.trained { "trained" } else { "       " },
+            t.text
+        ))?;
     }
     let trained = result.tokens.iter().filter(|t| t.trained).count();
     report::line(&format!("{} tokens, {trained} trained, {} cut", result.tokens.len(), result.cut))

@@ -92,7 +92,8 @@ fn dtype(path: &Path) -> Result<String, EngineError> {
     }
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header).map_err(|e| EngineError::io(&e, path))?;
-    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&header).map_err(|_| broken())?;
+    let header: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&header).map_err(|_| broken())?;
     let tensor = header.iter().find(|(name, _)| *name != "__metadata__");
     tensor.and_then(|(_, t)| t.get("dtype")?.as_str().map(str::to_lowercase)).ok_or_else(broken)
 }

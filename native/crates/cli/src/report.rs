@@ -37,7 +37,11 @@ pub fn fail(error: &EngineError, json: bool) -> ExitCode {
 /// `stdout_closed` when nobody reads it.
 pub fn line(text: &str) -> Result<(), EngineError> {
     writeln!(std::io::stdout(), "{text}").map_err(|e| {
-        EngineError::environment("stdout_closed", format!("The output cannot be written: {e}."), "Keep the reader open.")
+        EngineError::environment(
+            "stdout_closed",
+            format!("The output cannot be written: {e}."),
+            "Keep the reader open.",
+        )
     })
 }
 

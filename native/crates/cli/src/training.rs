@@ -28,7 +28,11 @@ pub fn train(args: &TrainArgs, threads: Option<usize>, json: bool) -> Result<(),
     let control = Control::default();
     let on_signal = control.clone();
     ctrlc::set_handler(move || on_signal.stop()).map_err(|e| {
-        EngineError::environment("signals", format!("Signals cannot be caught: {e}."), "Start the run from another shell.")
+        EngineError::environment(
+            "signals",
+            format!("Signals cannot be caught: {e}."),
+            "Start the run from another shell.",
+        )
     })?;
     if args.attached {
         let on_end = control.clone();

@@ -42,7 +42,11 @@ pub fn generate(
 ) -> Result<Sampled, EngineError> {
     let context = model.config().max_position_embeddings;
     if prompt.is_empty() {
-        return Err(EngineError::user("empty_prompt", format!("The prompt {id:?} is empty."), "Give the model at least one word."));
+        return Err(EngineError::user(
+            "empty_prompt",
+            format!("The prompt {id:?} is empty."),
+            "Give the model at least one word.",
+        ));
     }
     if prompt.len() >= context {
         return Err(EngineError::user(

@@ -46,7 +46,9 @@ pub fn train(texts: &[&str], vocab_size: usize, context: usize) -> Result<Tokeni
             "Check the recipe's counts: the dataset may be empty.",
         ));
     }
-    let internal = |e: Box<dyn std::error::Error + Send + Sync>| EngineError::internal("tokenizer_training", e.to_string());
+    let internal = |e: Box<dyn std::error::Error + Send + Sync>| {
+        EngineError::internal("tokenizer_training", e.to_string())
+    };
     let special = |s: &str| AddedToken::from(s, true).normalized(false);
     let mut trainer: TrainerWrapper = BpeTrainer::builder()
         .show_progress(false)

@@ -108,7 +108,8 @@ impl ChatTemplate {
             tillage_marks => format!("{open}{close}"),
             ..globals
         };
-        let template = self.env.get_template(NAME).map_err(|e| EngineError::internal("template_lost", e.to_string()))?;
+        let template =
+            self.env.get_template(NAME).map_err(|e| EngineError::internal("template_lost", e.to_string()))?;
         let text = template.render(ctx).map_err(|e| explain(&e))?;
         Ok(if self.marked { split_marks(&text, open, close) } else { Rendered { text, spans: None } })
     }

@@ -34,8 +34,9 @@ pub fn install(env: &mut Environment<'static>, clock: Clock) {
     });
     env.add_function("strftime_now", move |format: String| -> Result<String, Error> {
         let mut out = String::new();
-        write!(out, "{}", clock.now().format(&format))
-            .map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("unknown time format {format:?}")))?;
+        write!(out, "{}", clock.now().format(&format)).map_err(|_| {
+            Error::new(ErrorKind::InvalidOperation, format!("unknown time format {format:?}"))
+        })?;
         Ok(out)
     });
     // In Python None cannot be iterated; templates ask this of `tools`.
@@ -86,7 +87,9 @@ impl Style {
             ValueKind::Undefined | ValueKind::None => out.push_str("null"),
             ValueKind::Seq | ValueKind::Iterable => {
                 let items: Vec<Value> = value.try_iter()?.collect();
-                self.group(('[', ']'), items.len(), depth, out, |i, out| self.write(&items[i], depth + 1, out))?;
+                self.group(('[', ']'), items.len(), depth, out, |i, out| {
+                    self.write(&items[i], depth + 1, out)
+                })?;
             }
             ValueKind::Map => {
                 let mut keys: Vec<Value> = value.try_iter()?.collect();

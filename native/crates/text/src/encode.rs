@@ -101,7 +101,10 @@ impl RowEncoder {
             }
             None => self.tokenizer.encode(&self.prompt_text(prompt), true)?,
         };
-        if self.chat.is_none() && ids.len() > 1 && ids.last().copied() == self.tokenizer.eos().map(|(_, id)| id) {
+        if self.chat.is_none()
+            && ids.len() > 1
+            && ids.last().copied() == self.tokenizer.eos().map(|(_, id)| id)
+        {
             ids.pop();
         }
         Ok(ids)
@@ -155,7 +158,11 @@ impl RowEncoder {
         Ok((ids, trained, text))
     }
 
-    fn encode_pair(&self, prompt: &str, completion: &str) -> Result<(Vec<u32>, Vec<bool>, String), EngineError> {
+    fn encode_pair(
+        &self,
+        prompt: &str,
+        completion: &str,
+    ) -> Result<(Vec<u32>, Vec<bool>, String), EngineError> {
         let front = self.prompt_text(prompt);
         let prompt_ids = self.prompt(prompt)?;
         let text = format!("{front}{completion}");
@@ -184,7 +191,10 @@ impl RowEncoder {
     }
 
     fn encode_chat(&self, messages: &[Value]) -> Result<(Vec<u32>, Vec<bool>, String), EngineError> {
-        let chat = self.chat.as_ref().ok_or_else(|| EngineError::internal("no_chat", "A chat row without a chat template."))?;
+        let chat = self
+            .chat
+            .as_ref()
+            .ok_or_else(|| EngineError::internal("no_chat", "A chat row without a chat template."))?;
         let rendered = chat.render(messages, None, false)?;
         let (ids, offsets) = self.tokenizer.encode_offsets(&rendered.text, false)?;
         let trained = if self.loss_on == LossOn::All {
@@ -203,7 +213,12 @@ impl RowEncoder {
     }
 
     /// The assistant's spans where the template marks none: what each assistant turn adds to the conversation before it.
-    fn spans_by_prefix(&self, chat: &ChatTemplate, messages: &[Value], full: &str) -> Result<Vec<Range<usize>>, EngineError> {
+    fn spans_by_prefix(
+        &self,
+        chat: &ChatTemplate,
+        messages: &[Value],
+        full: &str,
+    ) -> Result<Vec<Range<usize>>, EngineError> {
         let unclear = || {
             EngineError::user(
                 "no_assistant_mask",
@@ -237,5 +252,8 @@ impl RowEncoder {
 
 /// Tokens that overlap one of the spans.
 pub fn mask(offsets: &[(usize, usize)], spans: &[Range<usize>]) -> Vec<bool> {
-    offsets.iter().map(|&(from, to)| spans.iter().any(|s| from < s.end && to > s.start && from < to)).collect()
+    offsets
+        .iter()
+        .map(|&(from, to)| spans.iter().any(|s| from < s.end && to > s.start && from < to))
+        .collect()
 }

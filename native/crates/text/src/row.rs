@@ -8,7 +8,10 @@ use tillage_protocol::EngineError;
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowText {
     Text(String),
-    PromptCompletion { prompt: String, completion: String },
+    PromptCompletion {
+        prompt: String,
+        completion: String,
+    },
     /// Chat messages as JSON objects; keys beyond `role` and `content` reach the template.
     Messages(Vec<Value>),
 }
@@ -55,7 +58,9 @@ impl From<&Row> for RowText {
             Row::PromptCompletion { prompt, completion } => {
                 Self::PromptCompletion { prompt: prompt.clone(), completion: completion.clone() }
             }
-            Row::Messages { messages } => Self::Messages(messages.iter().map(|m| message(&m.role, &m.content)).collect()),
+            Row::Messages { messages } => {
+                Self::Messages(messages.iter().map(|m| message(&m.role, &m.content)).collect())
+            }
         }
     }
 }

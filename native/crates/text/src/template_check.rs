@@ -36,7 +36,9 @@ fn control_tokens(text: &str) -> Vec<&str> {
     for (at, _) in text.match_indices('<') {
         let rest = &text[at..];
         let token = if rest.starts_with("<|") {
-            rest.find("|>").map(|end| &rest[..end + 2]).filter(|t| t.len() <= 40 && !t.contains(char::is_whitespace))
+            rest.find("|>")
+                .map(|end| &rest[..end + 2])
+                .filter(|t| t.len() <= 40 && !t.contains(char::is_whitespace))
         } else {
             ["<start_of_turn>", "<end_of_turn>"].into_iter().find(|t| rest.starts_with(t))
         };

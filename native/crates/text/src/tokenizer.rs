@@ -26,6 +26,9 @@ const OTHERS: [&str; 6] = [
 /// Tokens that end a chat turn in published templates; each counts only where the tokenizer has it as a special token.
 const TURN_ENDS: [&str; 5] = ["<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|end_of_text|>"];
 
+/// Token ids, and the byte range of each.
+pub type Offsets = (Vec<u32>, Vec<(usize, usize)>);
+
 /// A tokenizer with its special tokens and chat template.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
@@ -42,7 +45,8 @@ impl Tokenizer {
     /// # Errors
     /// A user error that names the file which is missing or broken.
     pub fn load(dir: &Path) -> Result<Self, EngineError> {
-        let read = |name: &str| std::fs::read(dir.join(name)).map_err(|e| EngineError::io(&e, dir.join(name)));
+        let read =
+            |name: &str| std::fs::read(dir.join(name)).map_err(|e| EngineError::io(&e, dir.join(name)));
         let tokenizer = read("tokenizer.json").map_err(|e| {
             if e.code == "file_not_found" {
                 EngineError::user(
@@ -80,17 +84,20 @@ impl Tokenizer {
             )
             .with_file(file)
         };
-        let inner =
-            tokenizers::Tokenizer::from_bytes(&files.tokenizer).map_err(|e| bad("tokenizer.json", e.to_string()))?;
-        let file = |name: &str| files.others.iter().find(|(n, _)| n == name).map(|(_, bytes)| bytes.as_slice());
+        let inner = tokenizers::Tokenizer::from_bytes(&files.tokenizer)
+            .map_err(|e| bad("tokenizer.json", e.to_string()))?;
+        let file =
+            |name: &str| files.others.iter().find(|(n, _)| n == name).map(|(_, bytes)| bytes.as_slice());
         let config: Value = match file("tokenizer_config.json") {
-            Some(bytes) => serde_json::from_slice(bytes).map_err(|e| bad("tokenizer_config.json", e.to_string()))?,
+            Some(bytes) => {
+                serde_json::from_slice(bytes).map_err(|e| bad("tokenizer_config.json", e.to_string()))?
+            }
             None => Value::Object(Default::default()),
         };
         let template = match file("chat_template.jinja") {
-            Some(bytes) => {
-                Some(String::from_utf8(bytes.to_vec()).map_err(|e| bad("chat_template.jinja", e.to_string()))?)
-            }
+            Some(bytes) => Some(
+                String::from_utf8(bytes.to_vec()).map_err(|e| bad("chat_template.jinja", e.to_string()))?,
+            ),
             None => template_in_config(&config),
         };
         let mut this = Self { inner, files, config, template, eos: None };
@@ -138,7 +145,9 @@ impl Tokenizer {
         let generation = self.files.others.iter().find(|(n, _)| n == "generation_config.json");
         if let Some(value) = generation.and_then(|(_, bytes)| serde_json::from_slice::<Value>(bytes).ok()) {
             match value.get("eos_token_id") {
-                Some(Value::Array(list)) => ids.extend(list.iter().filter_map(Value::as_u64).map(|id| id as u32)),
+                Some(Value::Array(list)) => {
+                    ids.extend(list.iter().filter_map(Value::as_u64).map(|id| id as u32))
+                }
                 Some(other) => ids.extend(other.as_u64().map(|id| id as u32)),
                 None => {}
             }
@@ -175,18 +184,22 @@ impl Tokenizer {
     }
 
     /// Token ids, and each token's byte range in `text` (empty for tokens that the post-processor adds).
-    pub fn encode_offsets(&self, text: &str, special: bool) -> Result<(Vec<u32>, Vec<(usize, usize)>), EngineError> {
+    pub fn encode_offsets(&self, text: &str, special: bool) -> Result<Offsets, EngineError> {
         let encoding = self.inner.encode(text, special).map_err(|e| {
-            EngineError::user("cannot_tokenize", format!("A text cannot be tokenised: {e}."), "Check the tokenizer's files.")
+            EngineError::user(
+                "cannot_tokenize",
+                format!("A text cannot be tokenised: {e}."),
+                "Check the tokenizer's files.",
+            )
         })?;
         Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
     }
 
     /// Text of the ids.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, EngineError> {
-        self.inner
-            .decode(ids, skip_special)
-            .map_err(|e| EngineError::internal("cannot_decode", format!("Tokens cannot be turned into text: {e}.")))
+        self.inner.decode(ids, skip_special).map_err(|e| {
+            EngineError::internal("cannot_decode", format!("Tokens cannot be turned into text: {e}."))
+        })
     }
 
     /// The library's tokenizer, for streaming decoders.
@@ -210,7 +223,8 @@ fn template_in_config(config: &Value) -> Option<String> {
     match config.get("chat_template")? {
         Value::String(s) => Some(s.clone()),
         Value::Array(list) => {
-            let named = |name: &str| list.iter().find(|t| t.get("name").and_then(Value::as_str) == Some(name));
+            let named =
+                |name: &str| list.iter().find(|t| t.get("name").and_then(Value::as_str) == Some(name));
             named("default").or(list.first())?.get("template")?.as_str().map(str::to_owned)
         }
         _ => None,

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use tillage_protocol::run::{LossOn, Template};
 use tillage_text::chat::{ChatTemplate, Clock};
 use tillage_text::encode::RowEncoder;
 use tillage_text::{RowText, Tokenizer};
-use tillage_protocol::run::{LossOn, Template};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -13,13 +13,15 @@ fn repository() -> PathBuf {
 
 /// The full reference sets, which a user's machine need not have.
 fn shared() -> Option<PathBuf> {
-    let dir = std::env::var_os("TILLAGE_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
+    let dir =
+        std::env::var_os("TILLAGE_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
     let fixtures = dir.join("fixtures");
     fixtures.is_dir().then_some(fixtures)
 }
 
 fn json(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))).unwrap()
+    serde_json::from_slice(&std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+        .unwrap()
 }
 
 fn check_vectors(dir: &Path) {
@@ -28,11 +30,17 @@ fn check_vectors(dir: &Path) {
     let list = vectors["vectors"].as_array().unwrap();
     assert!(!list.is_empty());
     for v in list {
-        let ids = |key: &str| v[key].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as u32).collect::<Vec<_>>();
+        let ids = |key: &str| {
+            v[key].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as u32).collect::<Vec<_>>()
+        };
         let text = v["text"].as_str().unwrap();
         assert_eq!(tokenizer.encode(text, false).unwrap(), ids("ids"), "{dir:?} {text:?}");
         assert_eq!(tokenizer.encode(text, true).unwrap(), ids("ids_with_special"), "{dir:?} {text:?}");
-        assert_eq!(tokenizer.decode(&ids("ids"), false).unwrap(), v["decoded"].as_str().unwrap(), "{dir:?} {text:?}");
+        assert_eq!(
+            tokenizer.decode(&ids("ids"), false).unwrap(),
+            v["decoded"].as_str().unwrap(),
+            "{dir:?} {text:?}"
+        );
         let skipped = tokenizer.decode(&ids("ids"), true).unwrap();
         assert_eq!(skipped, v["decoded_skip_special"].as_str().unwrap(), "{dir:?} {text:?}");
     }
@@ -69,13 +77,21 @@ fn check_templates(dir: &Path, tokenizer: &Tokenizer) -> (usize, usize) {
         let label = format!("{name} / {talk} / {}", case["add_generation_prompt"]);
         cases += 1;
         let rendered = ChatTemplate::new(source, special.clone(), Clock::Fixed(now)).and_then(|t| {
-            t.render(conversation["messages"].as_array().unwrap(), tools, case["add_generation_prompt"].as_bool().unwrap())
+            t.render(
+                conversation["messages"].as_array().unwrap(),
+                tools,
+                case["add_generation_prompt"].as_bool().unwrap(),
+            )
         });
         match (rendered, case["text"].as_str()) {
             (Err(_), None) => {}
             (Err(e), Some(_)) => wrong.push(format!("{label}: {}", e.message)),
-            (Ok(r), None) => wrong.push(format!("{label}: should refuse ({}), gave {:?}", case["raises"], r.text)),
-            (Ok(r), Some(text)) if r.text != text => wrong.push(format!("{label}:\n  {:?}\n  {text:?}", r.text)),
+            (Ok(r), None) => {
+                wrong.push(format!("{label}: should refuse ({}), gave {:?}", case["raises"], r.text))
+            }
+            (Ok(r), Some(text)) if r.text != text => {
+                wrong.push(format!("{label}:\n  {:?}\n  {text:?}", r.text))
+            }
             (Ok(r), Some(text)) => {
                 if let Some(mask) = case["assistant_mask"].as_str() {
                     let chars: Vec<usize> = text.char_indices().map(|(i, _)| i).chain([text.len()]).collect();
@@ -83,14 +99,20 @@ fn check_templates(dir: &Path, tokenizer: &Tokenizer) -> (usize, usize) {
                         .as_array()
                         .unwrap()
                         .iter()
-                        .map(|s| chars[s[0].as_u64().unwrap() as usize]..chars[s[1].as_u64().unwrap() as usize])
+                        .map(|s| {
+                            chars[s[0].as_u64().unwrap() as usize]..chars[s[1].as_u64().unwrap() as usize]
+                        })
                         .collect();
                     if r.spans.as_deref() != Some(&spans[..]) {
                         wrong.push(format!("{label}: spans {:?} for {spans:?}", r.spans));
                     }
                     let (ids, offsets) = tokenizer.encode_offsets(text, false).unwrap();
-                    let got: String = tillage_text::encode::mask(&offsets, &spans).iter().map(|m| if *m { '1' } else { '0' }).collect();
-                    let want: Vec<u32> = case["ids"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as u32).collect();
+                    let got: String = tillage_text::encode::mask(&offsets, &spans)
+                        .iter()
+                        .map(|m| if *m { '1' } else { '0' })
+                        .collect();
+                    let want: Vec<u32> =
+                        case["ids"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as u32).collect();
                     if ids != want || got != mask {
                         wrong.push(format!("{label}: mask\n  {got}\n  {mask}"));
                     }

@@ -80,13 +80,19 @@ pub fn write(
         std::fs::create_dir(&trainer).map_err(|e| EngineError::io(&e, &trainer))?;
         optimizer.save(&trainer.join("optimizer.safetensors"))?;
         let path = trainer.join("state.json");
-        let text = serde_json::to_vec_pretty(state).map_err(|e| EngineError::internal("state", e.to_string()))?;
+        let text =
+            serde_json::to_vec_pretty(state).map_err(|e| EngineError::internal("state", e.to_string()))?;
         std::fs::write(&path, text).map_err(|e| EngineError::io(&e, &path))
     })
 }
 
 /// Writes the model with its tokenizer, or the adapter.
-pub fn save_result(dir: &Path, model: &Model, base_name: &str, tokenizer: &Tokenizer) -> Result<(), EngineError> {
+pub fn save_result(
+    dir: &Path,
+    model: &Model,
+    base_name: &str,
+    tokenizer: &Tokenizer,
+) -> Result<(), EngineError> {
     if model.has_adapter() {
         return model.save_adapter(dir, base_name);
     }

@@ -89,7 +89,10 @@ fn project(schema: &Type) -> Result<(Type, Shape), EngineError> {
         .ok_or_else(|| {
             EngineError::user(
                 "no_text_column",
-                format!("The dataset has none of: messages; prompt and completion; text. Its columns are {}.", names()),
+                format!(
+                    "The dataset has none of: messages; prompt and completion; text. Its columns are {}.",
+                    names()
+                ),
                 "Name the columns in the recipe's `select`, so that the dataset has one of these shapes.",
             )
         })?;
@@ -120,13 +123,19 @@ fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
     let id = match field(ROW_ID) {
         Some(Field::Str(s)) => s.clone(),
         Some(Field::Null) | None => {
-            return Err(EngineError::user("null_row_id", "its _row_id is null.", "Build the dataset again from its recipe."))
+            return Err(EngineError::user(
+                "null_row_id",
+                "its _row_id is null.",
+                "Build the dataset again from its recipe.",
+            ))
         }
         Some(other) => other.to_string(),
     };
     let text = match shape {
         Shape::Text => RowText::Text(text("text")?),
-        Shape::PromptCompletion => RowText::PromptCompletion { prompt: text("prompt")?, completion: text("completion")? },
+        Shape::PromptCompletion => {
+            RowText::PromptCompletion { prompt: text("prompt")?, completion: text("completion")? }
+        }
         Shape::Messages => RowText::from_messages_json(&text("messages")?)?,
     };
     Ok(DataRow { id, text })

@@ -68,7 +68,8 @@ impl Dataset {
             let e = &self.examples[row];
             pack.tokens.extend_from_slice(&e.tokens);
             let next = e.tokens.iter().zip(&e.trained).skip(1);
-            pack.labels.extend(next.map(|(&token, &trained)| if trained { i64::from(token) } else { IGNORE }));
+            pack.labels
+                .extend(next.map(|(&token, &trained)| if trained { i64::from(token) } else { IGNORE }));
             pack.labels.push(IGNORE);
             pack.starts.push(pack.tokens.len());
         }

@@ -29,7 +29,13 @@ impl EventLog {
     pub fn open(run_dir: &Path, mirror: bool) -> Result<Self, EngineError> {
         let path = run_dir.join("events.jsonl");
         let io = |e: &std::io::Error| EngineError::io(e, &path);
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| io(&e))?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| io(&e))?;
         let text = std::fs::read(&path).map_err(|e| io(&e))?;
         let len = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at as u64 + 1);
         file.set_len(len).map_err(|e| io(&e))?;
@@ -47,7 +53,8 @@ impl EventLog {
 
     /// Appends one event. When the disk is full, no half line stays behind.
     pub fn append(&mut self, event: &Event) -> Result<(), EngineError> {
-        let mut line = serde_json::to_vec(event).map_err(|e| EngineError::internal("event", e.to_string()))?;
+        let mut line =
+            serde_json::to_vec(event).map_err(|e| EngineError::internal("event", e.to_string()))?;
         line.push(b'\n');
         let written = self.file.seek(SeekFrom::Start(self.len)).and_then(|_| self.file.write_all(&line));
         if let Err(e) = written {
@@ -84,7 +91,8 @@ impl EventLog {
         let keep = (keep as usize).min(self.len as usize);
         let mut out = text[..keep].to_vec();
         if let Some(event) = checkpoint {
-            serde_json::to_writer(&mut out, event).map_err(|e| EngineError::internal("event", e.to_string()))?;
+            serde_json::to_writer(&mut out, event)
+                .map_err(|e| EngineError::internal("event", e.to_string()))?;
             out.push(b'\n');
         }
         for line in text[keep..self.len as usize].split_inclusive(|b| *b == b'\n') {
@@ -100,7 +108,11 @@ impl EventLog {
             return Ok(());
         }
         files::write_atomic(&self.path, |f| f.write_all(&out).map_err(|e| EngineError::io(&e, &self.path)))?;
-        self.file = File::options().read(true).write(true).open(&self.path).map_err(|e| EngineError::io(&e, &self.path))?;
+        self.file = File::options()
+            .read(true)
+            .write(true)
+            .open(&self.path)
+            .map_err(|e| EngineError::io(&e, &self.path))?;
         self.len = out.len() as u64;
         Ok(())
     }
@@ -126,7 +138,8 @@ mod tests {
         log.append(&validation(1)).unwrap();
         let keep = log.len();
         log.append(&validation(2)).unwrap();
-        let failed = Event::Failed { time: now(), step: 2, error: EngineError::internal("x", "y"), checkpoint: None };
+        let failed =
+            Event::Failed { time: now(), step: 2, error: EngineError::internal("x", "y"), checkpoint: None };
         log.append(&failed).unwrap();
         drop(log);
         let path = dir.path().join("events.jsonl");
@@ -138,7 +151,8 @@ mod tests {
         assert_eq!(steps(dir.path()).len(), 3);
         log.rewind(keep).unwrap();
         log.append(&validation(2)).unwrap();
-        let kinds: Vec<String> = steps(dir.path()).iter().map(|v| v["type"].as_str().unwrap().to_owned()).collect();
+        let kinds: Vec<String> =
+            steps(dir.path()).iter().map(|v| v["type"].as_str().unwrap().to_owned()).collect();
         assert_eq!(kinds, ["validation", "failed", "validation"]);
     }
 }

@@ -9,7 +9,10 @@ use tillage_protocol::EngineError;
 pub const TEMPORARY: &str = ".tmp-";
 
 /// Replaces a file's content: a temporary beside it, flushed to the disk, then renamed.
-pub fn write_atomic(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<(), EngineError>) -> Result<(), EngineError> {
+pub fn write_atomic(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!("{TEMPORARY}{name}"));
     let result = (|| {
@@ -28,7 +31,10 @@ pub fn write_atomic(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<(),
 }
 
 /// Puts a folder in place as a whole: filled beside its place, flushed, renamed. A folder that is there already is replaced.
-pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<(), EngineError>) -> Result<(), EngineError> {
+pub fn write_folder(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!("{TEMPORARY}{name}"));
     let old = path.with_file_name(format!("{TEMPORARY}old-{name}"));
@@ -78,7 +84,11 @@ fn sync_tree(dir: &Path) -> Result<(), EngineError> {
         if path.is_dir() {
             sync_tree(&path)?;
         } else {
-            File::options().write(true).open(&path).and_then(|f| f.sync_all()).map_err(|e| EngineError::io(&e, &path))?;
+            File::options()
+                .write(true)
+                .open(&path)
+                .and_then(|f| f.sync_all())
+                .map_err(|e| EngineError::io(&e, &path))?;
         }
     }
     sync_dir(dir)

@@ -10,7 +10,10 @@ static LAST: Mutex<Option<String>> = Mutex::new(None);
 pub fn install_hook() {
     std::panic::set_hook(Box::new(|info| {
         let payload = info.payload();
-        let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| payload.downcast_ref::<String>().cloned());
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned());
         let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
         let message = format!("{}{place}", text.unwrap_or_else(|| "no message".into()));
         // The first panic tells the cause; those of other threads follow from it.
@@ -26,7 +29,10 @@ pub fn guarded<T>(f: impl FnOnce() -> Result<T, EngineError>) -> Result<T, Engin
     LAST.lock().unwrap_or_else(|e| e.into_inner()).take();
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
         let what = LAST.lock().unwrap_or_else(|e| e.into_inner()).take();
-        Err(EngineError::internal("panic", format!("The engine failed: {}.", what.unwrap_or_else(|| "no message".into()))))
+        Err(EngineError::internal(
+            "panic",
+            format!("The engine failed: {}.", what.unwrap_or_else(|| "no message".into())),
+        ))
     })
 }
 

@@ -18,8 +18,13 @@ pub struct RunLock {
 pub fn acquire(run_dir: &Path) -> Result<RunLock, EngineError> {
     let path = run_dir.join("lock");
     let io = |e: &std::io::Error| EngineError::io(e, &path);
-    let mut file =
-        File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| io(&e))?;
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| io(&e))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -64,7 +64,12 @@ impl Optimizer {
         let mut tensors: Vec<AdamWTensor<'_>> = parameters
             .iter_mut()
             .zip(&mut self.moments)
-            .map(|(p, m)| AdamWTensor { value: p.value, grad: p.grad, first: &mut m.first, second: &mut m.second })
+            .map(|(p, m)| AdamWTensor {
+                value: p.value,
+                grad: p.grad,
+                first: &mut m.first,
+                second: &mut m.second,
+            })
             .collect();
         adamw(&mut tensors, &step);
     }

@@ -12,7 +12,8 @@ pub fn check_spec(checkpoint: &Checkpoint, spec_hash: &str) -> Result<(), Engine
     if checkpoint.state.spec_hash == spec_hash {
         return Ok(());
     }
-    Err(changed("run_changed", "run.json has other settings than the run that wrote the checkpoint").with_file(&checkpoint.path))
+    Err(changed("run_changed", "run.json has other settings than the run that wrote the checkpoint")
+        .with_file(&checkpoint.path))
 }
 
 /// Checks of what was read.

@@ -58,7 +58,8 @@ impl RowLoss {
         if !this.path.exists() {
             return Ok(this);
         }
-        let rows: HashMap<&str, u32> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
+        let rows: HashMap<&str, u32> =
+            ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
         let broken = |e: ParquetError| {
             EngineError::environment(
                 "bad_parquet",
@@ -109,22 +110,29 @@ fn explain(error: ParquetError, path: &Path) -> EngineError {
             return EngineError::io(io, path);
         }
     }
-    EngineError::environment("io", format!("{}: {error}.", path.display()), "Check that the disk is there and healthy.")
-        .with_file(path)
+    EngineError::environment(
+        "io",
+        format!("{}: {error}.", path.display()),
+        "Check that the disk is there and healthy.",
+    )
+    .with_file(path)
 }
 
 /// Counts what goes through, and hands a plain writer to the library, which wants a sized and sendable one.
 fn write_table(out: &mut dyn std::io::Write, seen: &[Seen], ids: &[String]) -> Result<(), ParquetError> {
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+    let properties =
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
     let mut buffer = Vec::new();
-    let mut writer = SerializedFileWriter::new(&mut buffer, Arc::new(parse_message_type(SCHEMA)?), Arc::new(properties))?;
+    let mut writer =
+        SerializedFileWriter::new(&mut buffer, Arc::new(parse_message_type(SCHEMA)?), Arc::new(properties))?;
     for chunk in seen.chunks(1 << 20) {
         let mut group = writer.next_row_group()?;
         let mut index = 0;
         while let Some(mut column) = group.next_column()? {
             match (index, column.untyped()) {
                 (0, ColumnWriter::ByteArrayColumnWriter(w)) => {
-                    let values: Vec<ByteArray> = chunk.iter().map(|s| ids[s.row as usize].as_str().into()).collect();
+                    let values: Vec<ByteArray> =
+                        chunk.iter().map(|s| ids[s.row as usize].as_str().into()).collect();
                     w.write_batch(&values, None, None)?;
                 }
                 (1, ColumnWriter::Int64ColumnWriter(w)) => {
@@ -139,7 +147,9 @@ fn write_table(out: &mut dyn std::io::Write, seen: &[Seen], ids: &[String]) -> R
                 (4, ColumnWriter::Int32ColumnWriter(w)) => {
                     w.write_batch(&chunk.iter().map(|s| s.tokens).collect::<Vec<_>>(), None, None)?;
                 }
-                (i, _) => return Err(ParquetError::General(format!("column {i} is not what the schema says"))),
+                (i, _) => {
+                    return Err(ParquetError::General(format!("column {i} is not what the schema says")))
+                }
             }
             column.close()?;
             index += 1;
@@ -159,7 +169,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ids = ["a".to_owned(), "ü".to_owned()];
         let mut table = RowLoss::new(dir.path());
-        let seen = |row, step| Seen { row, step, epoch: step as f64 / 2.0, loss: 0.5 + f64::from(row), tokens: 7 };
+        let seen =
+            |row, step| Seen { row, step, epoch: step as f64 / 2.0, loss: 0.5 + f64::from(row), tokens: 7 };
         table.push(seen(0, 1));
         table.push(seen(1, 1));
         table.push(seen(0, 2));

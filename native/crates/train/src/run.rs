@@ -181,7 +181,8 @@ fn warn(
     checkpoint: Option<&Checkpoint>,
     threads: usize,
 ) -> Result<(), EngineError> {
-    let mut warn = |code: &str, message: String| log.append(&Event::Warning { step, code: code.into(), message });
+    let mut warn =
+        |code: &str, message: String| log.append(&Event::Warning { step, code: code.into(), message });
     if let Some(before) = checkpoint.map(|c| c.state.threads).filter(|before| *before != threads) {
         warn(
             "threads_changed",
@@ -194,13 +195,19 @@ fn warn(
     if counts.long_rows > 0 {
         warn(
             "rows_cut",
-            format!("{} of {} rows are longer than the context; {} tokens are cut.", counts.long_rows, counts.rows, counts.cut_tokens),
+            format!(
+                "{} of {} rows are longer than the context; {} tokens are cut.",
+                counts.long_rows, counts.rows, counts.cut_tokens
+            ),
         )?;
     }
     if counts.masked_rows > 0 {
         warn(
             "rows_masked",
-            format!("{} of {} rows have no token that the loss counts, and are left out.", counts.masked_rows, counts.rows),
+            format!(
+                "{} of {} rows have no token that the loss counts, and are left out.",
+                counts.masked_rows, counts.rows
+            ),
         )?;
     }
     Ok(())

@@ -92,18 +92,28 @@ pub fn hex(digest: &[u8]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn load_tokenizer(spec: &RunSpec, rows: &[DataRow], checkpoint: Option<&Checkpoint>) -> Result<Tokenizer, EngineError> {
+fn load_tokenizer(
+    spec: &RunSpec,
+    rows: &[DataRow],
+    checkpoint: Option<&Checkpoint>,
+) -> Result<Tokenizer, EngineError> {
     match (&spec.model, checkpoint) {
         (ModelSource::Init { .. }, Some(c)) => Tokenizer::load(&c.path),
         (ModelSource::Folder { path }, _) => Tokenizer::load(path),
-        (ModelSource::Init { tokenizer: TokenizerSource::Folder { path }, .. }, None) => Tokenizer::load(path),
+        (ModelSource::Init { tokenizer: TokenizerSource::Folder { path }, .. }, None) => {
+            Tokenizer::load(path)
+        }
         (ModelSource::Init { tokenizer: TokenizerSource::Train { vocab_size }, .. }, None) => {
             let mut texts: Vec<&str> = Vec::with_capacity(rows.len());
             for row in rows {
                 match &row.text {
                     RowText::Text(text) => texts.push(text),
-                    RowText::PromptCompletion { prompt, completion } => texts.extend([prompt.as_str(), completion]),
-                    RowText::Messages(list) => texts.extend(list.iter().filter_map(|m| m.get("content")?.as_str())),
+                    RowText::PromptCompletion { prompt, completion } => {
+                        texts.extend([prompt.as_str(), completion])
+                    }
+                    RowText::Messages(list) => {
+                        texts.extend(list.iter().filter_map(|m| m.get("content")?.as_str()))
+                    }
                 }
             }
             bpe::train(&texts, *vocab_size, spec.train.context)
@@ -113,9 +123,13 @@ fn load_tokenizer(spec: &RunSpec, rows: &[DataRow], checkpoint: Option<&Checkpoi
 
 type Loaded = (Model, String, Option<String>);
 
-fn load_model(spec: &RunSpec, tokenizer: &Tokenizer, checkpoint: Option<&Checkpoint>) -> Result<Loaded, EngineError> {
+fn load_model(
+    spec: &RunSpec,
+    tokenizer: &Tokenizer,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<Loaded, EngineError> {
     let seed = spec.train.seed;
-    let name = |path: &PathBuf| path.display().to_string();
+    let name = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
     let mut loaded = match (&spec.model, &spec.adapter, checkpoint) {
         (ModelSource::Folder { path }, Some(lora), _) => {
             let mut model = Model::load(path)?;
@@ -144,14 +158,21 @@ fn check_fit(spec: &RunSpec, model: &Model, tokenizer: &Tokenizer) -> Result<(),
     if tokenizer.vocab_size() > config.vocab_size {
         return Err(EngineError::user(
             "vocab_mismatch",
-            format!("The tokenizer has {} tokens, the model only {}.", tokenizer.vocab_size(), config.vocab_size),
+            format!(
+                "The tokenizer has {} tokens, the model only {}.",
+                tokenizer.vocab_size(),
+                config.vocab_size
+            ),
             "Use the tokenizer that belongs to the model.",
         ));
     }
     if spec.train.context > config.max_position_embeddings {
         return Err(EngineError::user(
             "context_too_long",
-            format!("`context` is {}, and the model takes {}.", spec.train.context, config.max_position_embeddings),
+            format!(
+                "`context` is {}, and the model takes {}.",
+                spec.train.context, config.max_position_embeddings
+            ),
             format!("Set `context` to {} or less.", config.max_position_embeddings),
         ));
     }

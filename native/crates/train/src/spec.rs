@@ -53,7 +53,11 @@ pub fn resolve(spec: &mut RunSpec, run_dir: &Path) {
 /// `bad_setting` naming the setting and what it may be.
 pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     let bad = |what: &str, why: String| {
-        Err(EngineError::user("bad_setting", format!("`{what}` {why}."), format!("Change `{what}` in the run file.")))
+        Err(EngineError::user(
+            "bad_setting",
+            format!("`{what}` {why}."),
+            format!("Change `{what}` in the run file."),
+        ))
     };
     let t = &spec.train;
     if spec.version != 1 {
@@ -70,7 +74,9 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
             return bad(name, format!("is {value}, and must be at least 0 and below 1"));
         }
     }
-    for (name, value) in [("weight_decay", t.weight_decay), ("adam_eps", t.adam_eps), ("clip_norm", t.clip_norm)] {
+    for (name, value) in
+        [("weight_decay", t.weight_decay), ("adam_eps", t.adam_eps), ("clip_norm", t.clip_norm)]
+    {
         if !(value.is_finite() && value >= 0.0) {
             return bad(name, format!("is {value}, and must be 0 or more"));
         }
@@ -95,7 +101,10 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
             return bad("adapter", "is set, but a model with random weights is trained in full".into());
         }
         if t.context > shape.max_position_embeddings {
-            return bad("context", format!("is {}, above max_position_embeddings {}", t.context, shape.max_position_embeddings));
+            return bad(
+                "context",
+                format!("is {}, above max_position_embeddings {}", t.context, shape.max_position_embeddings),
+            );
         }
     }
     if let Some(lora) = &spec.adapter {
@@ -106,7 +115,10 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
             return bad("adapter.alpha", format!("is {}, and must be above 0", lora.alpha));
         }
         if !(0.0..1.0).contains(&lora.dropout) {
-            return bad("adapter.dropout", format!("is {}, and must be at least 0 and below 1", lora.dropout));
+            return bad(
+                "adapter.dropout",
+                format!("is {}, and must be at least 0 and below 1", lora.dropout),
+            );
         }
     }
     Ok(())

@@ -80,7 +80,12 @@ fn dropout_key(seed: u64, step: u64, batch: u64) -> u64 {
 }
 
 /// A loss that is no number stops the run, with the rows that made it.
-fn check_finite(planned: &PlannedStep, losses: &[StepLoss], ids: &[String], step: u64) -> Result<(), EngineError> {
+fn check_finite(
+    planned: &PlannedStep,
+    losses: &[StepLoss],
+    ids: &[String],
+    step: u64,
+) -> Result<(), EngineError> {
     if losses.iter().all(|l| l.sum.is_finite()) {
         return Ok(());
     }

@@ -54,7 +54,7 @@ impl Trainer<'_> {
             }
             step::take(self)?;
             let done = *self.done;
-            let due = |every: u64| every > 0 && done % every == 0;
+            let due = |every: u64| every > 0 && done.is_multiple_of(every);
             if due(self.spec.train.validate_every) || done == total {
                 self.validate()?;
             }

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use tillage_generate::Sampling;
 use tillage_protocol::rpc::{
-    GenerateParams, GenerateResult, InitializeParams, InitializeResult, InspectParams, TokenNotification, TokensParams,
-    PROTOCOL_VERSION,
+    GenerateParams, GenerateResult, InitializeParams, InitializeResult, InspectParams, TokenNotification,
+    TokensParams, PROTOCOL_VERSION,
 };
 use tillage_protocol::run::LossOn;
 use tillage_protocol::{EngineError, RunSpec};
@@ -51,21 +51,32 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         }
     }
 
-    fn generate(&mut self, id: &RequestId, params: &GenerateParams, cancel: &Cancel) -> Result<GenerateResult, EngineError> {
+    fn generate(
+        &mut self,
+        id: &RequestId,
+        params: &GenerateParams,
+        cancel: &Cancel,
+    ) -> Result<GenerateResult, EngineError> {
         // The protocol's ids are whole numbers, so that notifications can name them.
         let number: i32 = id.to_string().parse().map_err(|_| {
-            EngineError::internal("bad_params", format!("The request id {id} is not a whole number of 32 bits."))
+            EngineError::internal(
+                "bad_params",
+                format!("The request id {id} is not a whole number of 32 bits."),
+            )
         })?;
         let loaded = self.models.get(&params.model)?;
         let context = loaded.model.config().max_position_embeddings;
         let tokenizer = std::sync::Arc::clone(&loaded.tokenizer);
-        let encoder = RowEncoder::new(tokenizer, params.template.clone(), LossOn::All, context, Clock::System)?;
-        let sampling = Sampling { max_new: params.max_new, temperature: params.temperature, seed: params.seed };
+        let encoder =
+            RowEncoder::new(tokenizer, params.template.clone(), LossOn::All, context, Clock::System)?;
+        let sampling =
+            Sampling { max_new: params.max_new, temperature: params.temperature, seed: params.seed };
         let mut generations = Vec::with_capacity(params.prompts.len());
         for prompt in &params.prompts {
             let mut on_text = |text: &str| {
                 if !text.is_empty() {
-                    let note = TokenNotification { request: number, id: prompt.id.clone(), text: text.into() };
+                    let note =
+                        TokenNotification { request: number, id: prompt.id.clone(), text: text.into() };
                     (self.notify)("generate/token", serde_json::to_value(note).unwrap_or_default());
                 }
                 !cancel.load(Ordering::SeqCst)
@@ -73,12 +84,22 @@ impl<N: Fn(&str, Value)> Handlers<N> {
             if !on_text("") {
                 return Err(cancelled());
             }
-            generations.push(tillage_generate::answer(&loaded.model, &encoder, prompt, &sampling, &mut on_text)?);
+            generations.push(tillage_generate::answer(
+                &loaded.model,
+                &encoder,
+                prompt,
+                &sampling,
+                &mut on_text,
+            )?);
         }
         if cancel.load(Ordering::SeqCst) {
             return Err(cancelled());
         }
-        Ok(GenerateResult { generations, model_hash: loaded.model_hash.clone(), adapter_hash: loaded.adapter_hash() })
+        Ok(GenerateResult {
+            generations,
+            model_hash: loaded.model_hash.clone(),
+            adapter_hash: loaded.adapter_hash(),
+        })
     }
 }
 
@@ -100,8 +121,9 @@ fn initialize(params: &InitializeParams) -> Result<InitializeResult, EngineError
 }
 
 fn parse<T: DeserializeOwned>(params: &Value) -> Result<T, EngineError> {
-    serde_json::from_value(params.clone())
-        .map_err(|e| EngineError::internal("bad_params", format!("The request's parameters do not fit: {e}.")))
+    serde_json::from_value(params.clone()).map_err(|e| {
+        EngineError::internal("bad_params", format!("The request's parameters do not fit: {e}."))
+    })
 }
 
 fn result(value: &impl Serialize) -> Result<Value, EngineError> {

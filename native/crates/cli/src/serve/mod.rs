@@ -33,7 +33,8 @@ pub fn serve() -> Result<(), EngineError> {
             .spawn(move || {
                 let notify = sender.clone();
                 let mut handlers = handlers::Handlers::new(move |method: &str, params: Value| {
-                    let _ = notify.send(Message::Notification(Notification { method: method.into(), params }));
+                    let _ =
+                        notify.send(Message::Notification(Notification { method: method.into(), params }));
                 });
                 for (request, cancel) in work {
                     let id = request.id.clone();
@@ -64,7 +65,8 @@ pub fn serve() -> Result<(), EngineError> {
                 }
             }
             Message::Notification(n) if n.method == "$/cancelRequest" => {
-                let id = n.params.get("id").cloned().and_then(|id| serde_json::from_value::<RequestId>(id).ok());
+                let id =
+                    n.params.get("id").cloned().and_then(|id| serde_json::from_value::<RequestId>(id).ok());
                 if let Some(cancel) = id.and_then(|id| lock(&open).get(&id).cloned()) {
                     cancel.store(true, Ordering::SeqCst);
                 }
@@ -78,7 +80,11 @@ pub fn serve() -> Result<(), EngineError> {
     let _ = worker.join();
     drop(connection);
     io.join().map_err(|e| {
-        EngineError::user("bad_message", format!("A message could not be read: {e}."), "Send JSON-RPC with Content-Length framing.")
+        EngineError::user(
+            "bad_message",
+            format!("A message could not be read: {e}."),
+            "Send JSON-RPC with Content-Length framing.",
+        )
     })
 }
 

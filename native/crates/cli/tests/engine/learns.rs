@@ -1,0 +1,144 @@
+//! Pretraining, tuning and asking, through the binary alone.
+
+use crate::common::*;
+use serde_json::{json, Value};
+
+#[test]
+fn a_tuned_model_answers_what_a_random_one_cannot() {
+    let w = Workspace::new();
+    let pre = w.pretrain(
+        "pre",
+        &json!({"train": {"epochs": 60, "lr": 0.01}, "data": {"valid": ["../docs.parquet"]}}),
+    );
+    train(&pre);
+    let log = events(&pre);
+    let steps = of_type(&log, "step");
+    let loss = |e: &Value| e["loss"].as_f64().unwrap();
+    assert!(
+        loss(steps[0]) > 5.0 && loss(steps[steps.len() - 1]) < 1.0,
+        "{} -> {}",
+        steps[0],
+        steps[steps.len() - 1]
+    );
+    assert_eq!(steps[0]["lr"], 0.0, "a warm-up begins at 0");
+    assert_eq!(of_type(&log, "validation").len(), 1);
+    assert_eq!(log.last().unwrap()["outcome"], "completed");
+    assert_eq!(log.last().unwrap()["output"], "model");
+
+    let watch = json!({"watch": [{"id": "w", "prompt": "Where is the elm?"}], "watch_max_new": 12});
+    let mut patch = json!({"train": {"epochs": 80, "watch_every": 50}});
+    patch.as_object_mut().unwrap().extend(watch.as_object().unwrap().clone());
+    let tune = w.tune("tune", "pre", &patch);
+    train(&tune);
+    let log = events(&tune);
+    let samples = of_type(&log, "sample");
+    assert_eq!(samples[0]["step"], 0);
+    assert_eq!(samples.last().unwrap()["text"], " In Graz.");
+
+    let prompts = w.path().join("prompts.jsonl");
+    let lines: String = TREES
+        .iter()
+        .map(|t| format!("{}\n", json!({"id": t, "prompt": format!("Where is the {t}?")})))
+        .collect();
+    std::fs::write(&prompts, lines).unwrap();
+    let ask = |args: &[&str]| -> Value {
+        let common = [
+            "generate",
+            "--prompts",
+            prompts.to_str().unwrap(),
+            "--template",
+            "format:Q: {prompt}\\nA:",
+            "--json",
+        ];
+        let out = engine(&[&common, args].concat());
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    let (model, adapter) = (pre.join("model"), tune.join("adapter"));
+    let random = pre.join("checkpoints/step-000000");
+    let right = |answer: &Value| {
+        let all = answer["generations"].as_array().unwrap().iter().zip(TOWNS);
+        all.filter(|(g, town)| g["text"].as_str().unwrap() == format!(" In {town}.")).count()
+    };
+    let tuned = ask(&["--model", model.to_str().unwrap(), "--adapter", adapter.to_str().unwrap()]);
+    assert_eq!(right(&tuned), 6, "{tuned}");
+    assert_eq!(right(&ask(&["--model", random.to_str().unwrap(), "--max-new", "12"])), 0);
+    assert_eq!(right(&ask(&["--model", model.to_str().unwrap(), "--max-new", "12"])), 0);
+    let first = &tuned["generations"][0];
+    assert_eq!(first["ended"], true);
+    assert_eq!(first["logprobs"].as_array().unwrap().len() as u64, first["tokens"].as_u64().unwrap());
+    assert_eq!(tuned["adapter_hash"].as_str().unwrap().len(), 16);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_another() {
+    let w = Workspace::new();
+    let losses = |name: &str, seed: u64| {
+        let run = w.pretrain(name, &json!({"train": {"seed": seed}}));
+        train(&run);
+        of_type(&events(&run), "step").iter().map(|e| e["loss"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(losses("a", 5), losses("b", 5));
+    assert_ne!(losses("a2", 5), losses("c", 6));
+    let weights = |name: &str| std::fs::read(w.path().join(name).join("model/model.safetensors")).unwrap();
+    assert_eq!(weights("a"), weights("b"));
+    let tokenizer = |name: &str| std::fs::read(w.path().join(name).join("model/tokenizer.json")).unwrap();
+    assert_eq!(tokenizer("a"), tokenizer("b"));
+}
+
+#[test]
+fn splitting_a_batch_by_accumulation_changes_nothing_but_rounding() {
+    let w = Workspace::new();
+    let run = |name: &str, batch_tokens: usize, accumulation: usize| {
+        // One epoch in one step: the same rows in both, however they are packed.
+        let patch = json!({"train": {"epochs": 1, "batch_tokens": batch_tokens, "grad_accumulation": accumulation,
+            "warmup_steps": 0, "checkpoint_every": 0}});
+        let dir = w.pretrain(name, &patch);
+        train(&dir);
+        of_type(&events(&dir), "step")
+            .iter()
+            .map(|e| (e["loss"].as_f64().unwrap(), e["grad_norm"].as_f64().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let (whole, split) = (run("whole", 100_000, 1), run("split", 200, 100));
+    assert_eq!((whole.len(), split.len()), (1, 1));
+    assert!((whole[0].0 - split[0].0).abs() < 1e-5, "{whole:?} {split:?}");
+    assert!((whole[0].1 / split[0].1 - 1.0).abs() < 1e-4, "{whole:?} {split:?}");
+}
+
+#[test]
+fn every_row_has_its_losses_and_every_step_its_rows() {
+    let w = Workspace::new();
+    let run = w.pretrain("run", &json!({}));
+    train(&run);
+    let log = events(&run);
+    let seen: usize = of_type(&log, "step").iter().map(|e| e["rows"].as_array().unwrap().len()).sum();
+    assert_eq!(seen, 48 * 3);
+    use parquet::file::reader::FileReader;
+    use parquet::record::RowAccessor;
+    let file = std::fs::File::open(run.join("row_loss.parquet")).unwrap();
+    let reader = parquet::file::reader::SerializedFileReader::new(file).unwrap();
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), seen);
+    let first: Vec<_> = rows.iter().filter(|r| r.get_long(1).unwrap() == 1).collect();
+    let sum: f64 = first.iter().map(|r| r.get_double(3).unwrap() * f64::from(r.get_int(4).unwrap())).sum();
+    let tokens: i32 = first.iter().map(|r| r.get_int(4).unwrap()).sum();
+    let loss = of_type(&log, "step")[0]["loss"].as_f64().unwrap();
+    assert!((sum / f64::from(tokens) - loss).abs() < 1e-9, "{} {loss}", sum / f64::from(tokens));
+}
+
+#[test]
+fn preflight_says_what_the_run_then_does() {
+    let w = Workspace::new();
+    let run = w.pretrain("run", &json!({}));
+    let before: Value =
+        serde_json::from_slice(&engine(&["preflight", run.to_str().unwrap(), "--json"]).stdout).unwrap();
+    let names: Vec<_> = std::fs::read_dir(&run).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["run.json"], "nothing is written");
+    train(&run);
+    let log = events(&run);
+    for key in ["total_steps", "parameters", "trainable", "train_rows", "train_tokens", "planned_bytes"] {
+        assert_eq!(before[key], log[0][key], "{key}");
+    }
+    assert!(before["seconds_per_step"].as_f64().unwrap() > 0.0);
+}

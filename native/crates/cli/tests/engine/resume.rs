@@ -1,0 +1,145 @@
+//! A run that was killed, again and again, is the run that never was.
+
+use crate::common::*;
+use serde_json::{json, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// What must be the same: of each step everything but times and memory.
+fn evidence(run: &Path) -> Vec<Value> {
+    let mut log = events(run);
+    log.retain(|e| ["step", "validation", "sample", "checkpoint"].contains(&e["type"].as_str().unwrap()));
+    for e in &mut log {
+        for key in ["tokens_per_second", "memory_bytes", "seconds"] {
+            e.as_object_mut().unwrap().remove(key);
+        }
+    }
+    log
+}
+
+/// Starts a run and kills it again and again, at varying moments of its start and of its steps, until it is through.
+/// Returns how often it was killed.
+fn train_with_kills(run: &Path) -> usize {
+    let mut state = 0x2545_F491_4F6C_DD1Du64;
+    let mut draw = move |n: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % n
+    };
+    for kills in 0..200 {
+        let mut child = binary().args(["train", run.to_str().unwrap()]).spawn().unwrap();
+        let lines = || {
+            std::fs::read(run.join("events.jsonl")).map_or(0, |t| t.iter().filter(|b| **b == b'\n').count())
+        };
+        if draw(4) > 0 {
+            // After some new lines; the log may first become shorter than it was.
+            let mut least = usize::MAX;
+            let more = draw(9) as usize;
+            while child.try_wait().unwrap().is_none() {
+                least = least.min(lines());
+                if lines() > least + more {
+                    break;
+                }
+            }
+        }
+        std::thread::sleep(Duration::from_micros(draw(30_000)));
+        if let Some(status) = child.try_wait().unwrap() {
+            let mut text = String::new();
+            std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut text).unwrap();
+            assert!(status.success(), "after {kills} kills: {text}");
+            return kills;
+        }
+        // SIGKILL: nothing can be caught.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    panic!("the run never came to its end");
+}
+
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let list = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
+    list.filter(|p| p.is_file())
+        .map(|p| (p.file_name().unwrap().to_string_lossy().into(), std::fs::read(p).unwrap()))
+        .collect()
+}
+
+fn check(straight: &Path, killed: &Path, result: &str) {
+    train(straight);
+    let kills = train_with_kills(killed);
+    assert!(kills >= 5, "only {kills} kills: the test proves too little");
+    let (a, b) = (evidence(straight), evidence(killed));
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(&b) {
+        assert_eq!(a, b, "after {kills} kills");
+    }
+    assert_eq!(
+        files(&straight.join(result)),
+        files(&killed.join(result)),
+        "the results differ after {kills} kills"
+    );
+    let table = |run: &Path| std::fs::read(run.join("row_loss.parquet")).unwrap();
+    assert_eq!(table(straight), table(killed));
+    assert_clean(killed);
+}
+
+#[test]
+fn a_killed_pretraining_goes_on_bit_for_bit() {
+    let w = Workspace::new();
+    let patch = json!({
+        "train": {"epochs": 12, "validate_every": 5, "watch_every": 7, "grad_accumulation": 2, "checkpoint_every": 2},
+        "data": {"valid": ["../docs.parquet"]},
+        "watch": [{"id": "w", "prompt": "The alder"}], "watch_max_new": 8});
+    check(&w.pretrain("straight", &patch), &w.pretrain("killed", &patch), "model");
+}
+
+#[test]
+fn a_killed_tuning_with_dropout_goes_on_bit_for_bit() {
+    let w = Workspace::new();
+    train(&w.pretrain("pre", &json!({})));
+    let patch = json!({"adapter": {"dropout": 0.1}, "train": {"epochs": 60, "checkpoint_every": 3}});
+    check(&w.tune("straight", "pre", &patch), &w.tune("killed", "pre", &patch), "adapter");
+}
+
+#[test]
+fn a_complete_run_is_left_alone() {
+    let w = Workspace::new();
+    let run = w.pretrain("run", &json!({}));
+    train(&run);
+    let before = std::fs::read(run.join("events.jsonl")).unwrap();
+    assert!(train(&run).contains("complete already"));
+    assert_eq!(before, std::fs::read(run.join("events.jsonl")).unwrap());
+}
+
+#[test]
+fn step_0_and_the_newest_three_checkpoints_are_kept() {
+    let w = Workspace::new();
+    let run = w.pretrain("run", &json!({"train": {"epochs": 6}}));
+    train(&run);
+    let mut names: Vec<String> = std::fs::read_dir(run.join("checkpoints"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let total = events(&run)[0]["total_steps"].as_u64().unwrap();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert_eq!((names[0].as_str(), names[3].as_str()), ("step-000000", format!("step-{total:06}").as_str()));
+}
+
+#[test]
+fn a_changed_run_or_dataset_does_not_go_on() {
+    let w = Workspace::new();
+    let run = w.pretrain("run", &json!({"train": {"max_steps": 4}}));
+    train(&run);
+    w.pretrain("run", &json!({"train": {"max_steps": 8, "lr": 0.1}}));
+    assert_eq!(failure(&["train", run.to_str().unwrap()]).1["code"], "run_changed");
+
+    let run = w.pretrain("other", &json!({"train": {"epochs": 40}}));
+    let mut child = binary().args(["train", run.to_str().unwrap()]).spawn().unwrap();
+    wait_until("a checkpoint", || run.join("checkpoints/step-000004").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let rows: Vec<String> = (0..48).map(|i| format!("doc-{i}")).collect();
+    let texts = (0..48).map(|i| format!("Another text, number {i}.")).collect();
+    parquet(&w.path().join("docs.parquet"), &[("_row_id", rows), ("text", texts)]);
+    assert_eq!(failure(&["train", run.to_str().unwrap()]).1["code"], "data_changed");
+}
