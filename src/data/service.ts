@@ -5,6 +5,7 @@ import { TillageError } from "../protocol/errors";
 import { Browser } from "./browse/browser";
 import { CorpusFile } from "./browse/corpus-file";
 import { build } from "./build/build";
+import { settleOnCancel } from "./duckdb/failure";
 import { datasetGuards, datasetReceipts, datasetRows, type DatasetRow } from "./build/dataset";
 import { RecipeSessions } from "./pipeline/sessions";
 
@@ -35,7 +36,12 @@ export class CorpusService implements CorpusApi {
   }
 
   async open(params: { path: string }, signal?: AbortSignal): Promise<OpenResult> {
-    const browser = await this.openFile(params.path, signal);
+    const opening = this.openFile(params.path, signal);
+    const browser = await settleOnCancel(opening, signal).catch((error: unknown) => {
+      // It may come to be open after the caller was told that it was cancelled.
+      opening.then((late) => late.close()).catch(() => undefined);
+      throw error;
+    });
     this.browsers.set(browser.file.handle, browser);
     return browser.file.result();
   }
@@ -47,58 +53,61 @@ export class CorpusService implements CorpusApi {
   }
 
   async page(params: { handle: string; query: Query; offset: number; limit: number }, signal?: AbortSignal): Promise<Page> {
-    return this.browser(params.handle).page(params.query, params.offset, params.limit, signal);
+    return settleOnCancel(this.browser(params.handle).page(params.query, params.offset, params.limit, signal), signal);
   }
 
   async facets(params: { handle: string; query: Query }, signal?: AbortSignal): Promise<Facet[]> {
-    return this.browser(params.handle).facets(params.query, signal);
+    return settleOnCancel(this.browser(params.handle).facets(params.query, signal), signal);
   }
 
   async detail(params: { handle: string; row: number }, signal?: AbortSignal): Promise<RowDetail> {
-    return this.browser(params.handle).detail(params.row, signal);
+    return settleOnCancel(this.browser(params.handle).detail(params.row, signal), signal);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
+   
   async predicate(params: { handle: string; query: Query }): Promise<{ sql: string }> {
     return this.browser(params.handle).predicate(params.query);
   }
 
   async stats(params: { path: string }, signal?: AbortSignal): Promise<Stats> {
-    const browser = await this.openFile(params.path, signal);
-    try {
-      return await browser.stats(signal);
-    } finally {
-      browser.close();
-    }
+    const work = async () => {
+      const browser = await this.openFile(params.path, signal);
+      try {
+        return await browser.stats(signal);
+      } finally {
+        browser.close();
+      }
+    };
+    return settleOnCancel(work(), signal);
   }
 
   async counts(params: { path: string; text: string }, signal?: AbortSignal): Promise<RecipeCounts> {
-    return this.recipes.counts(path.resolve(params.path), params.text, signal);
+    return settleOnCancel(this.recipes.counts(path.resolve(params.path), params.text, signal), signal);
   }
 
   async mix(params: { path: string; text: string }, signal?: AbortSignal): Promise<MixTable> {
-    return this.recipes.mix(path.resolve(params.path), params.text, signal);
+    return settleOnCancel(this.recipes.mix(path.resolve(params.path), params.text, signal), signal);
   }
 
   async dropped(params: { path: string; text: string; step: number; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]> {
-    return this.recipes.dropped(path.resolve(params.path), params.text, params.step, params.limit, signal);
+    return settleOnCancel(this.recipes.dropped(path.resolve(params.path), params.text, params.step, params.limit, signal), signal);
   }
 
   async build(params: Parameters<CorpusApi["build"]>[0], signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<BuildResult> {
     const file = path.resolve(params.path);
-    return build({ path: file, text: params.text ?? readRecipe(file), skipSteps: params.skipSteps, evals: params.evals, root: params.root, extensionPath: this.options.extensionPath, signal, progress });
+    return settleOnCancel(build({ path: file, text: params.text ?? readRecipe(file), skipSteps: params.skipSteps, evals: params.evals, root: params.root, extensionPath: this.options.extensionPath, signal, progress }), signal);
   }
 
   async receipts(params: { dataset: string; rowId?: string; step?: string; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]> {
-    return datasetReceipts(params, this.options.extensionPath, signal);
+    return settleOnCancel(datasetReceipts(params, this.options.extensionPath, signal), signal);
   }
 
   async rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<DatasetRow[]> {
-    return datasetRows(params, this.options.extensionPath, signal);
+    return settleOnCancel(datasetRows(params, this.options.extensionPath, signal), signal);
   }
 
   async guards(params: Parameters<CorpusApi["guards"]>[0], signal?: AbortSignal): Promise<GuardResult[]> {
-    return datasetGuards(params, this.options.extensionPath, signal);
+    return settleOnCancel(datasetGuards(params, this.options.extensionPath, signal), signal);
   }
 
   dispose(): void {

@@ -63,12 +63,19 @@ function flatten(issue: Issue): Issue[] {
   if (issue.code !== "invalid_union") return [issue];
   const branches = issue.errors.filter((branch) => branch.some((inner) => inner.path.length > 0 || inner.code === "invalid_value" || inner.code === "invalid_format"));
   const best = branches[0];
-  return best ? best.flatMap((inner) => flatten({ ...inner, path: [...issue.path, ...inner.path] } as Issue)) : [issue];
+  return best ? best.flatMap((inner) => flatten({ ...inner, path: [...issue.path, ...inner.path] })) : [issue];
 }
 
 /** Zod's issues as problems that point into the text; `base` is the path of the value that was checked. */
 export function toProblems(text: string, document: Document, issues: readonly Issue[], base: Path = []): RecipeProblem[] {
-  return issues.flatMap(flatten).flatMap((issue): RecipeProblem[] => {
+  const flat = issues.flatMap(flatten);
+  // A misspelt key explains what is missing because of it: that is not told twice.
+  const misspelt = flat.flatMap((issue) => (issue.code === "unrecognized_keys" ? [JSON.stringify(issue.path)] : []));
+  const explained = (issue: Issue) => {
+    if (issue.code === "custom") return misspelt.includes(JSON.stringify(issue.path));
+    return issue.code !== "unrecognized_keys" && sentence(issue, issue.path.map(String)).endsWith("is missing.") && misspelt.includes(JSON.stringify(issue.path.slice(0, -1)));
+  };
+  return flat.filter((issue) => !explained(issue)).flatMap((issue): RecipeProblem[] => {
     const path = [...base, ...issue.path.map((step) => (typeof step === "symbol" ? String(step) : step))];
     if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(text, document, path, key));
     if (issue.code === "invalid_key") {

@@ -19,7 +19,7 @@ export function spanOf(node: Node | null | undefined): Span | undefined {
 
 /** The pair and the node at a path; `pair` is undefined for list items and the root. */
 export function nodeAt(document: Document, path: Path): { node?: Node; pair?: Pair } {
-  let node = document.contents as Node | null;
+  let node = document.contents;
   let pair: Pair | undefined;
   for (const step of path) {
     if (isMap(node)) {

@@ -34,9 +34,8 @@ export class Browser {
   /** A page of the rows that match. Without conditions it comes straight from the file and waits for nothing. */
   async page(query: Query, offset: number, limit: number, signal?: AbortSignal): Promise<Page> {
     const size = Math.min(limit, maxPage);
-    const { rows, badRows, format } = this.file.imported;
-    const contiguous = format !== "parquet" || badRows === 0;
-    if (query.clauses.length === 0 && !query.sort && contiguous) {
+    const { rows } = this.file.imported;
+    if (query.clauses.length === 0 && !query.sort) {
       const positions = Array.from({ length: Math.max(0, Math.min(size, rows - offset)) }, (_, i) => offset + i);
       return this.session(signal, async (session) => ({ rows: await this.cells(session, positions), total: rows }));
     }

@@ -47,9 +47,7 @@ export class CorpusFile {
       return await database.session(signal, async (session) => {
         const columns = imported.columns.map((column) => (column.type === "JSON" ? `to_json(${ident(column.name)}) AS ${ident(column.name)}` : ident(column.name)));
         const row = imported.format === "parquet" ? "file_row_number AS _row" : "_row";
-        // A Parquet file's own rows without their text are kept out here; other formats lost them when they were read.
-        const good = imported.format === "parquet" && imported.badRows > 0 ? ` WHERE (${faultOf(imported)}) IS NULL` : "";
-        await session.run(`CREATE VIEW file AS SELECT * FROM (SELECT file_row_number AS _pos, ${row}, ${columns.join(", ")} FROM read_parquet(${literal(imported.rowsFile)}, file_row_number = true))${good}`);
+        await session.run(`CREATE VIEW file AS SELECT file_row_number AS _pos, ${row}, ${columns.join(", ")} FROM read_parquet(${literal(imported.rowsFile)}, file_row_number = true)`);
         const file = new CorpusFile(path, handle, database, imported, await columnKinds(session, imported));
         const sees = file.derived().map(([name, sql]) => `${sql} AS ${ident(name)}`);
         const text = file.has("text") ? [] : [`${file.text} AS text`];
@@ -142,15 +140,13 @@ function abortable(work: Promise<void>, signal?: AbortSignal): Promise<void> {
   });
 }
 
-function faultOf(imported: Imported): string {
-  const { own } = shapeOf(imported.columns.map((column) => column.name));
-  return own ? normalSql({ table: "file", columns: imported.columns, json: false, bad: [], badRows: 0 }, own).fault : "NULL";
-}
-
-/** A row's whole text: the shape's, or all of its texts one below the other. */
+/** A row's whole text: the shape's, or all of its texts one below the other. A dataset of several shapes has a `text` for every row. */
 function wholeText(imported: Imported): string {
   const { own } = shapeOf(imported.columns.map((column) => column.name));
-  if (own) return normalSql({ table: "file", columns: imported.columns, json: false, bad: [], badRows: 0 }, own).text;
+  if (own) {
+    const text = normalSql({ table: "file", columns: imported.columns, json: false, bad: [], badRows: 0 }, own).text;
+    return own.shape !== "text" && imported.columns.some((column) => column.name === "text" && column.type === "VARCHAR") ? `coalesce(${text}, "text")` : text;
+  }
   const texts = imported.columns.filter((column) => column.type === "VARCHAR").map((column) => ident(column.name));
   return texts.length > 0 ? `concat_ws(chr(10), ${texts.join(", ")})` : "''";
 }
@@ -160,7 +156,7 @@ const numeric = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECI
 async function columnKinds(session: Session, imported: Imported): Promise<Map<string, ColumnKind>> {
   const kinds = new Map<string, ColumnKind>();
   const { own } = shapeOf(imported.columns.map((column) => column.name));
-  const texts = new Set<string>(own ? Object.entries(own).filter(([role]) => role !== "shape" && role !== "dialect").map(([, column]) => String(column)) : []);
+  const texts = new Set<string>(own ? Object.entries(own).filter(([role]) => role !== "shape" && role !== "dialect").map(([, column]) => column) : []);
   const open = imported.columns.filter(({ name, type }) => {
     const kind: ColumnKind | undefined = numeric.test(type) ? "number" : type === "BOOLEAN" ? "boolean" : type === "JSON" || isNested(type) ? "nested" : texts.has(name) ? "text" : undefined;
     if (kind) kinds.set(name, kind);

@@ -13,7 +13,7 @@ import { fileVersion } from "../sources/scan";
 import { cacheFolder } from "../workspace";
 
 /** Version of what is kept in the cache; another one is computed again. */
-const cacheVersion = 2;
+const cacheVersion = 3;
 
 const metaSchema = z.object({
   format: z.enum(["parquet", "jsonl", "csv"]),
@@ -84,7 +84,8 @@ function readMeta(file: string): ImportMeta | undefined {
 async function convert(session: Session, file: string, format: Format, rowsFile: string): Promise<ImportMeta> {
   const raw = await readFile(session, file, "raw");
   const { shape, own } = shapeOf(raw.columns.map((column) => column.name));
-  const fault = own ? normalSql(raw, own).fault : "NULL::VARCHAR";
+  // A Parquet file is shown as it is: its rows without a text are NULLs like others, no broken lines.
+  const fault = own && format !== "parquet" ? normalSql(raw, own).fault : "NULL::VARCHAR";
   try {
     const counts = await session.one<{ good: number; faults: number }>(`SELECT count(*) FILTER ((${fault}) IS NULL) AS good, count(*) FILTER ((${fault}) IS NOT NULL) AS faults FROM raw`);
     const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, ${fault} AS reason FROM raw WHERE (${fault}) IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);

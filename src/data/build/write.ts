@@ -50,7 +50,7 @@ export async function writeReceipts(session: Session, stages: readonly Stage[], 
       `SELECT ${i - 1} AS step_index, ${literal(stage.count.step)} AS step, x._n, x.effect, x.reason, x.value, coalesce(x.matched, m._row_id) AS matched_row_id, r.text FROM ${stage.receipts} x JOIN ${before.base} r ON r._n = x._n LEFT JOIN rows m ON m._n = x.matched_n`,
     ];
   });
-  parts.push(`SELECT ${recipe.steps.length} AS step_index, 'mix' AS step, r._n, 'dropped' AS effect, 'not sampled' AS reason, w.grp AS value, NULL AS matched_row_id, r.text FROM ${last.view} r JOIN split s USING (_n) JOIN weighed w USING (_n) WHERE s.side = 'train' AND r._n NOT IN (SELECT _n FROM sampled)`);
+  parts.push(`SELECT ${recipe.steps.length} AS step_index, 'mix' AS step, r._n, 'dropped' AS effect, 'not sampled' AS reason, w.grp AS value, NULL::VARCHAR AS matched_row_id, r.text FROM ${last.view} r JOIN split s USING (_n) JOIN weighed w USING (_n) WHERE s.side = 'train' AND r._n NOT IN (SELECT _n FROM sampled)`);
   await session.run(
     `COPY (SELECT r._row_id AS row_id, r._source AS source, r._file AS file, r._file_row AS file_row, p.step_index::INTEGER AS step_index, p.step, p.effect, p.reason, p.value, p.matched_row_id, left(p.text, 400) AS text FROM (${parts.join(" UNION ALL ")}) p JOIN rows r ON r._n = p._n ORDER BY p.step_index, r._n) TO ${literal(file)} (FORMAT parquet, COMPRESSION zstd)`,
   );

@@ -6,7 +6,7 @@ import { TillageError } from "../../protocol/errors";
 import { isCancelled } from "../duckdb/failure";
 import type { Session } from "../duckdb/session";
 import { ident, literal } from "../duckdb/sql";
-import { fileVersion, lineFault, maxLineBytes, readLines, sanitizeLines, scanFile } from "./scan";
+import { fileVersion, lineFault, lineNumbers, maxLineBytes, readLines, sanitizeLines, scanFile } from "./scan";
 
 export type Format = "parquet" | "jsonl" | "csv";
 
@@ -88,8 +88,11 @@ async function readCsv(session: Session, file: string, table: string): Promise<R
     if (isCancelled(error)) throw error;
     throw TillageError.user("broken_csv", `${file} cannot be read as CSV: ${(error instanceof Error ? error.message : String(error)).replace(/^DuckDB refused a query: /, "").split("\n")[0] ?? ""}`, "The first line should name the columns, and every line have as many fields.", { file });
   }
-  const rows = await session.rows<{ line: number; reason: string }>(`SELECT line::BIGINT AS line, min(error_message) AS reason FROM ${ident(rejects)} GROUP BY line ORDER BY line`);
-  const bad = rows.slice(0, maxListedBad).map((row): BadRow => ({ file, line: row.line, reason: row.reason }));
+  const rows = await session.rows<{ byte: number; reason: string }>(`SELECT line_byte_position::BIGINT AS byte, min(error_message) AS reason FROM ${ident(rejects)} GROUP BY line, line_byte_position ORDER BY byte`);
+  const listed = rows.slice(0, maxListedBad);
+  // DuckDB counts records; a quoted line break makes them fewer than lines.
+  const lines = await lineNumbers(file, listed.map((row) => row.byte), session.signal);
+  const bad = listed.map((row, i): BadRow => ({ file, line: lines[i] ?? 0, reason: row.reason }));
   await session.run(`DROP TABLE ${ident(rejects)}; DROP TABLE ${ident(`${rejects}_scan`)}`);
   const columns = (await describe(session, ident(table))).filter((column) => column.name !== "_file_row");
   return { table, columns, json: false, bad, badRows: rows.length };

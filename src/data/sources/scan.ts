@@ -102,6 +102,19 @@ export async function* readLines(file: string, signal?: AbortSignal): AsyncGener
   if (rest.length > 0) yield Buffer.concat(rest);
 }
 
+/** The 1-based lines of byte positions that ascend. */
+export async function lineNumbers(file: string, positions: readonly number[], signal?: AbortSignal): Promise<number[]> {
+  const numbers: number[] = [];
+  let [line, start] = [1, 0];
+  for await (const bytes of readLines(file, signal)) {
+    const end = start + bytes.length + 1;
+    for (let next = positions[numbers.length]; next !== undefined && next < end; next = positions[numbers.length]) numbers.push(line);
+    if (numbers.length === positions.length) break;
+    [line, start] = [line + 1, end];
+  }
+  return numbers;
+}
+
 /** Copies a JSONL file with `null` in place of every line that is no JSON object; blank lines are left out. For files that DuckDB cannot read line by line. */
 export async function sanitizeLines(file: string, target: string, signal?: AbortSignal): Promise<void> {
   const out = createWriteStream(target);

@@ -14,7 +14,7 @@ export interface StepContext {
   /** The table that a step fills that rewrites rows: `_n BIGINT, text, prompt, completion, messages VARCHAR`. */
   changes: string;
   /** Names of scratch tables; the caller drops them. */
-  scratch(name: string): string;
+  scratch: (name: string) => string;
   /** The step's position in the recipe, from 0. */
   index: number;
   seed: number;

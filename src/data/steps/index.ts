@@ -15,5 +15,5 @@ const compilers: { [K in StepKey]: StepCompiler<K> } = { where, quality, languag
 /** Runs a step: fills the context's `receipts` and `changes`. */
 export function runStep(context: StepContext, step: RecipeStep): Promise<void> {
   const compiler = compilers[step.key] as StepCompiler<StepKey>;
-  return compiler(context, step.config as never);
+  return compiler(context, step.config);
 }

@@ -20,5 +20,5 @@ export type StepKey = keyof Registry;
 export type StepConfig = { [K in StepKey]: { key: K; config: z.output<Registry[K]["schema"]> } }[StepKey];
 export type ConfigOf<K extends StepKey> = z.output<Registry[K]["schema"]>;
 
-export const stepDefinitions: Readonly<Record<string, StepDefinition>> = registry as unknown as Record<string, StepDefinition>;
+export const stepDefinitions: Readonly<Record<string, StepDefinition>> = registry;
 export const stepKeys = Object.keys(registry) as StepKey[];

@@ -8,9 +8,6 @@ const presets = ["gopher", "fineweb"] as const;
 const threshold = z.union([z.number(), z.literal("off")], { error: "should be a number, or off" }).optional();
 const thresholds = Object.fromEntries(qualityRuleNames.map((name) => [name, threshold])) as Record<string, typeof threshold>;
 
-/** Thresholds that differ from the preset's, by the rule's name. */
-type Overrides = Record<string, number | "off">;
-
 function thresholdFields(): Record<string, FieldDoc> {
   const fields: Record<string, FieldDoc> = {};
   for (const preset of qualityPresets) {
@@ -32,7 +29,7 @@ export const quality = defineStep({
         if (!known.has(name)) context.addIssue({ code: "custom", path: [name], message: `is no rule of the preset ${preset}` });
       }
     })
-    .transform(({ preset, ...overrides }) => ({ preset, thresholds: overrides as Overrides })),
+    .transform(({ preset, ...overrides }) => ({ preset, thresholds: overrides })),
   field: {
     doc: "**quality**: drops rows that fail a rule of the preset; the first rule that fails is the receipt's reason. `gopher` is the quality and repetition rules of Rae et al. 2021 (tables A1 and A2); `fineweb` those of Penedo et al. 2024.\n\n```yaml\n- quality: { preset: gopher, min_words: 20 }\n```\n\nThe rules were made for web documents: for short question–answer pairs use `only: [texts]` below the step.",
     snippet: "{ preset: ${1|gopher,fineweb|} }",

@@ -1,0 +1,163 @@
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { createLocalCorpus } from "../../../src/data/client";
+import { datasetRows, problemOf, Workspace } from "./support";
+
+const corpus = createLocalCorpus();
+let workspace = new Workspace();
+afterEach(() => workspace.remove());
+afterAll(() => corpus.dispose());
+
+const build = (source: string) => corpus.build({ path: workspace.write("s.recipe.yaml", `tillage: 1\nsources:\n  s: ${source}\n`) });
+const trainRows = async (source: string) => datasetRows(corpus, (await build(source)).split[0]?.files ?? []);
+
+describe("bad rows", () => {
+  it("of a JSONL file are counted, listed with their lines and kept out", async () => {
+    workspace = new Workspace("broken-lines.jsonl");
+    const built = await build("{ files: broken-lines.jsonl, as: text }");
+    expect(built.sources[0]).toMatchObject({ rows: 4, badRows: 5 });
+    expect(built.sources[0]?.bad.map(({ line, reason }) => [line, reason.replace(/:.*/, "")])).toEqual([
+      [2, "it is not valid JSON"],
+      [5, "it is a list, not a JSON object"],
+      [6, "'text' is missing"],
+      [7, "'text' is not a text but ubigint"],
+      [9, "it is not valid UTF-8"],
+    ]);
+    const rows = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect(rows.map((row) => [row._file_row, row.text]).sort((a, b) => Number(a[0]) - Number(b[0]))).toEqual([
+      [0, "one good row"],
+      [3, "another good row"],
+      [7, "A fine"],
+      [9, "the last row, without a line break"],
+    ]);
+  });
+
+  it("of a CSV file are counted and listed, quoted line breaks are read", async () => {
+    workspace = new Workspace("broken.csv");
+    const built = await build("{ files: broken.csv, as: prompt/completion }");
+    expect(built.sources[0]).toMatchObject({ rows: 3, badRows: 2 });
+    expect(built.sources[0]?.bad.map((bad) => bad.line)).toEqual([5, 6]);
+    const rows = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect(rows.map((row) => row.completion).sort()).toEqual(["2", "4", "An apple\nand a pear"]);
+    expect(rows.map((row) => row.topic).sort()).toEqual(["food", "sums", "sums"]);
+  });
+
+  it("are listed by the corpus view with the same lines", async () => {
+    workspace = new Workspace("broken-lines.jsonl");
+    const opened = await corpus.open({ path: workspace.at("broken-lines.jsonl") });
+    expect(opened.bad.map((bad) => bad.line)).toEqual([2, 5, 6, 7, 9]);
+    const page = await corpus.page({ handle: opened.handle, query: { clauses: [] }, offset: 0, limit: 10 });
+    expect(page.rows.map((row) => row.row)).toEqual([0, 3, 7, 9]);
+    await corpus.close({ handle: opened.handle });
+  });
+});
+
+describe("files that cannot be read", () => {
+  it.each([
+    ["empty.jsonl", "empty_file", /empty\.jsonl is empty/],
+    ["cut-short.parquet", "broken_parquet", /cut-short\.parquet is not a whole Parquet file/],
+  ])("%s is an error that names the file", async (name, code, message) => {
+    workspace = new Workspace(name);
+    for (const problem of [await problemOf(build(`{ files: ${name}, as: text }`)), await problemOf(corpus.open({ path: workspace.at(name) }))]) {
+      expect(problem).toMatchObject({ blame: "user", code, file: workspace.at(name) });
+      expect(problem.message).toMatch(message);
+      expect(problem.remedy).not.toBe("");
+    }
+  });
+
+  it("a Parquet file whose inside is damaged is an error that names the file", async () => {
+    workspace = new Workspace("small.parquet");
+    const { readFileSync } = await import("node:fs");
+    const bytes = readFileSync(workspace.at("small.parquet"));
+    bytes.fill(0xaa, 100, 2000);
+    workspace.write("small.parquet", bytes);
+    const problem = await problemOf(build("{ files: small.parquet, as: text }"));
+    expect(problem).toMatchObject({ blame: "user", code: "broken_parquet", file: workspace.at("small.parquet") });
+  });
+
+  it("a glob without a match names the recipe's line", async () => {
+    workspace = new Workspace();
+    const problem = await problemOf(build("{ files: nothing/*.jsonl }"));
+    expect(problem).toMatchObject({ code: "no_files", file: workspace.at("s.recipe.yaml"), line: 3 });
+  });
+
+  it("a missing column names the nearest and the columns that there are", async () => {
+    workspace = new Workspace();
+    workspace.rows("q.jsonl", [{ question: "a?", answer: "b" }]);
+    const problem = await problemOf(build("{ files: q.jsonl, as: prompt/completion, map: { prompt: questoin } }"));
+    expect(problem).toMatchObject({ blame: "user", code: "missing_column", file: workspace.at("q.jsonl") });
+    expect(problem.message).toContain("Did you mean 'question'?");
+  });
+
+  it("a text column of numbers in Parquet is an error", async () => {
+    workspace = new Workspace("small.parquet");
+    expect(await problemOf(build("{ files: small.parquet, as: text, map: { text: id } }"))).toMatchObject({ code: "wrong_type" });
+  });
+
+  it("a file of bad rows only is an error with the first of them", async () => {
+    workspace = new Workspace();
+    workspace.write("bad.jsonl", "{\n{\n");
+    expect(await problemOf(build("{ files: bad.jsonl }"))).toMatchObject({ code: "no_rows", file: workspace.at("bad.jsonl"), line: 1 });
+  });
+});
+
+describe("shapes", () => {
+  it("reads Alpaca's columns", async () => {
+    workspace = new Workspace("alpaca.jsonl");
+    const rows = await trainRows("{ files: alpaca.jsonl }");
+    expect(rows.map((row) => [row.prompt, row.completion]).sort()).toEqual([
+      ["Add the numbers.\n\n1, 2", "3"],
+      ["Name a river.", "The Oder."],
+    ]);
+  });
+
+  it("reads ShareGPT's conversations as messages, and lists a turn that lacks its value", async () => {
+    workspace = new Workspace("sharegpt.jsonl");
+    const built = await build("{ files: sharegpt.jsonl }");
+    expect(built.shape).toBe("chat");
+    expect(built.sources[0]?.bad).toEqual([{ file: "sharegpt.jsonl", line: 2, reason: "a turn of 'conversations' lacks from or value" }]);
+    const rows = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect(JSON.parse(String(rows[0]?.messages))).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "What is ice?" },
+      { role: "assistant", content: "Frozen water." },
+    ]);
+  });
+
+  it("reads messages from Parquet's lists of structs and redacts in them", async () => {
+    workspace = new Workspace();
+    workspace.rows("chat.jsonl", [{ messages: [{ role: "user", content: "Mail me at jo@example.org" }, { role: "assistant", content: "I will." }] }]);
+    const recipe = workspace.write("c.recipe.yaml", "tillage: 1\nsources:\n  c: { files: chat.jsonl, as: chat }\nsteps:\n  - pii: { action: redact }\n");
+    const built = await corpus.build({ path: recipe });
+    const rows = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect(JSON.parse(String(rows[0]?.messages))).toEqual([{ role: "user", content: "Mail me at <EMAIL>" }, { role: "assistant", content: "I will." }]);
+  });
+
+  it("keeps the other columns, nested ones as JSON, over Parquet and several files of a glob", async () => {
+    workspace = new Workspace("small.parquet");
+    workspace.rows("more/a.jsonl", [{ text: "row a", topic: "x", meta: { a: 1 } }]);
+    workspace.rows("more/b.jsonl", [{ text: "row b", topic: "y" }]);
+    const recipe = workspace.write("s.recipe.yaml", "tillage: 1\nsources:\n  p: { files: small.parquet }\n  j: { files: more/*.jsonl }\n");
+    const built = await corpus.build({ path: recipe });
+    const rows = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect(rows.length).toBe(302);
+    expect(rows.find((row) => row.text === "row a")).toMatchObject({ _source: "j", _file: "more/a.jsonl", topic: "x", meta: '{"a":1}', flag: null });
+    expect(rows.find((row) => row.text === "document 7 about 1")).toMatchObject({ _source: "p", topic: "3", meta: '{"a":7}', flag: false, _file_row: 7 });
+  });
+
+  it("gives every row its text where the sources' shapes differ", async () => {
+    workspace = new Workspace("alpaca.jsonl");
+    workspace.rows("t.jsonl", [{ text: "plain" }]);
+    const recipe = workspace.write("s.recipe.yaml", "tillage: 1\nsources:\n  a: { files: alpaca.jsonl }\n  t: { files: t.jsonl }\n");
+    const built = await corpus.build({ path: recipe });
+    expect(built.shape).toBe("mixed");
+    const rows = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect(rows.map((row) => row.text).sort()).toEqual(["Add the numbers.\n\n1, 2\n3", "Name a river.\nThe Oder.", "plain"]);
+  });
+
+  it("says which columns there are when none speaks of a shape", async () => {
+    workspace = new Workspace();
+    workspace.rows("t.jsonl", [{ body: "x" }]);
+    expect((await problemOf(build("{ files: t.jsonl }"))).message).toContain("body");
+    expect((await trainRows("{ files: t.jsonl, map: { text: body } }")).map((row) => row.text)).toEqual(["x"]);
+  });
+});

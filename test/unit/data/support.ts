@@ -1,0 +1,64 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { expect } from "vitest";
+import { TillageError, type Problem } from "../../../src/protocol/errors";
+import type { CorpusApi } from "../../../src/protocol/corpus";
+
+export const fixtures = path.resolve("test/fixtures/corpora");
+
+/** A workspace in a folder of its own, with copies of the fixtures that are named. */
+export class Workspace {
+  readonly folder = mkdtempSync(path.join(os.tmpdir(), "tillage-test-"));
+
+  constructor(...names: string[]) {
+    mkdirSync(path.join(this.folder, ".tillage"));
+    for (const name of names) cpSync(path.join(fixtures, name), this.at(name));
+  }
+
+  at(name: string): string {
+    return path.join(this.folder, name);
+  }
+
+  write(name: string, content: string | Buffer): string {
+    mkdirSync(path.dirname(this.at(name)), { recursive: true });
+    writeFileSync(this.at(name), content);
+    return this.at(name);
+  }
+
+  /** Writes rows as JSONL. */
+  rows(name: string, rows: readonly object[]): string {
+    return this.write(name, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  }
+
+  read(name: string): string {
+    return readFileSync(this.at(name), "utf8");
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** The problem that a call fails with. */
+export async function problemOf(call: Promise<unknown>): Promise<Problem> {
+  const outcome = await call.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(outcome, "the call was to fail").toBeInstanceOf(TillageError);
+  return (outcome as TillageError).problem;
+}
+
+/** All rows of a built dataset's side, by reading its shards with the service itself. */
+export async function datasetRows(corpus: CorpusApi, files: readonly string[]): Promise<Record<string, unknown>[]> {
+  const all: Record<string, unknown>[] = [];
+  for (const file of files) {
+    const opened = await corpus.open({ path: file });
+    const page = await corpus.page({ handle: opened.handle, query: { clauses: [] }, offset: 0, limit: 1000 });
+    expect(page.rows.length).toBe(opened.rows);
+    for (const row of page.rows) all.push(Object.fromEntries(opened.columns.map((column, i) => [column.name, row.cells[i]])));
+    await corpus.close({ handle: opened.handle });
+  }
+  return all;
+}
