@@ -11,8 +11,8 @@ export interface ReceiptsState {
   /** Rows read from the sources, and rows kept. */
   rowsIn: number;
   rowsOut: number;
-  /** What the build said; absent where the dataset was opened later and for live steps. */
-  build: Pick<BuildResult, "built" | "seconds" | "split" | "guards" | "dataset"> | null;
+  /** What the dataset is; null for a step of the present text. */
+  build: DatasetFacts | null;
   /** Position in `steps` of the step whose rows are shown; null shows those of all steps. */
   selected: number | null;
   rows: ReceiptRow[];
@@ -20,6 +20,17 @@ export interface ReceiptsState {
   more: boolean;
   loading: boolean;
   problem: Problem | null;
+}
+
+export interface DatasetFacts {
+  split: BuildResult["split"];
+  guards: BuildResult["guards"];
+  /** The build that was just made; absent when the dataset was opened later. */
+  made?: {
+    /** False where the same dataset was there already. */
+    fresh: boolean;
+    seconds: number;
+  };
 }
 
 export type ReceiptsUpdate = Partial<ReceiptsState>;

@@ -2,8 +2,10 @@ import { html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import type { MixResult } from "../../src/core/mix";
 import { CHINCHILLA_TOKENS_PER_PARAMETER } from "../../src/core/model-size";
+import { formatTokens } from "../../src/core/recipe/quantity";
 import type { MixerModel, MixerState } from "../../src/protocol/mixer-panel";
 import { formatPercent, formatScaled } from "../shared/format";
+import { formatTimes } from "./row";
 
 const SOURCE = "Hoffmann et al. 2022, “Training Compute-Optimal Large Language Models”, arXiv:2203.15556: for a fixed amount of compute, a model is best trained on about 20 tokens a parameter.";
 
@@ -17,11 +19,11 @@ export function budgetView(host: MixerState, mix: MixResult, actions: BudgetActi
   const value = (event: Event): string => (event.target as HTMLInputElement).value;
   return html`<div class="budget" data-testid="mixer-budget-bar">
     <label class="field">budget
-      <vscode-textfield data-testid="mixer-budget" .value=${`${formatScaled(mix.wantedTokens)} tokens`} title="Tokens of the training rows, repeats included"
+      <vscode-textfield data-testid="mixer-budget" .value=${formatTokens(mix.wantedTokens)} title="Tokens of the training rows, repeats included"
         @change=${(event: Event) => actions.setBudget(value(event))}></vscode-textfield>
     </label>
     <label class="field">model
-      <vscode-textfield data-testid="mixer-parameters" .value=${host.model ? formatScaled(host.model.parameters) : ""} placeholder="parameters, such as 1.1M"
+      <vscode-textfield data-testid="mixer-parameters" .value=${host.model ? formatScaled(host.model.parameters) : ""} placeholder="such as 1.1M"
         title="Parameters of the model; leave it empty to take them from the run file" @change=${(event: Event) => actions.setParameters(value(event))}></vscode-textfield>
       <span class="muted" data-testid="mixer-model-from">${origin(host.model)}</span>
     </label>
@@ -30,14 +32,14 @@ export function budgetView(host: MixerState, mix: MixResult, actions: BudgetActi
 }
 
 function origin(model: MixerModel | null): string {
-  if (!model) return "parameters: no run file uses this recipe";
+  if (!model) return "parameters (no run file names this recipe)";
   return model.from === "typed" ? "parameters" : `parameters · ${model.from}`;
 }
 
 function meter(model: MixerModel, tokens: number): TemplateResult {
   const ratio = tokens / model.parameters;
   const full = ratio / CHINCHILLA_TOKENS_PER_PARAMETER;
-  const text = `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)} tokens a parameter`;
+  const text = `${formatTimes(ratio)} tokens a parameter`;
   const tuning = model.objective === "sft";
   return html`<div class="chinchilla" title=${SOURCE}>
     <span data-testid="mixer-ratio">${text}</span>

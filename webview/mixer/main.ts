@@ -18,7 +18,7 @@ import { emptyView, problemStyles, problemView } from "../shared/problem-view";
 import { HostConnection } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { budgetView } from "./budget";
-import { rowView } from "./row";
+import { formatTimes, rowView } from "./row";
 import { styles } from "./styles";
 
 /** While a slider moves the text follows at this rhythm. */
@@ -124,13 +124,13 @@ export class TillageMixer extends LitElement {
       ${this.limit(host, mix)}
       <div class="table" role="table" aria-label="Mix by ${host.by}" data-testid="mixer-table">
         <div class="head row" role="row">
-          <span role="columnheader">${host.by}</span>
-          <span role="columnheader" class="num">rows</span>
-          <span role="columnheader" class="num">tokens</span>
-          <span role="columnheader">share now</span>
-          <span role="columnheader" class="wanted-head">share wanted</span>
-          <span role="columnheader" class="num">mixed tokens</span>
-          <span role="columnheader" class="num">epochs</span>
+          <span role="columnheader" class="group">${host.by}</span>
+          <span role="columnheader" class="num rows">rows</span>
+          <span role="columnheader" class="num tokens">tokens</span>
+          <span role="columnheader" class="now">share now</span>
+          <span role="columnheader" class="wanted wanted-head">share wanted</span>
+          <span role="columnheader" class="num mixed">mixed tokens</span>
+          <span role="columnheader" class="num epochs">epochs</span>
         </div>
         ${mix.rows.map((row, index) => rowView(row, {
           index, mix, maxEpochs: host.wish.maxEpochs, locked: this.locked.has(row.group),
@@ -146,12 +146,12 @@ export class TillageMixer extends LitElement {
     const rows = mix.rows.reduce((sum, row) => sum + row.rows, 0);
     const tokens = mix.rows.reduce((sum, row) => sum + row.tokens, 0);
     return html`<div class="row total" role="row" data-testid="mixer-total">
-      <span role="cell">all</span>
-      <span role="cell" class="num">${formatCount(rows)}</span>
-      <span role="cell" class="num">${formatScaled(tokens)}</span>
-      <span role="cell"></span><span role="cell"></span>
-      <span role="cell" class="num">${formatScaled(mix.budgetTokens)}</span>
-      <span role="cell" class="num">${tokens > 0 ? (mix.budgetTokens / tokens).toFixed(1) : "–"}</span>
+      <span role="cell" class="group">all</span>
+      <span role="cell" class="num rows">${formatCount(rows)}</span>
+      <span role="cell" class="num tokens">${formatScaled(tokens)}</span>
+      <span role="cell" class="now"></span><span role="cell" class="wanted"></span>
+      <span role="cell" class="num mixed">${formatScaled(mix.budgetTokens)}</span>
+      <span role="cell" class="num epochs">${tokens > 0 ? formatTimes(mix.budgetTokens / tokens) : "–"}</span>
     </div>`;
   }
 

@@ -36,8 +36,8 @@ export function rowView(row: MixRow, actions: RowActions): TemplateResult {
       </button>
       <span class="name">${row.group}</span>
     </span>
-    <span role="cell" class="num">${formatCount(row.rows)}</span>
-    <span role="cell" class="num">${formatScaled(row.tokens)}</span>
+    <span role="cell" class="num rows">${formatCount(row.rows)}</span>
+    <span role="cell" class="num tokens">${formatScaled(row.tokens)}</span>
     <span role="cell" class="now"><span class="num percent" data-testid="mix-now">${formatPercent(row.shareNow)}</span>
       <span class="bar" aria-hidden="true"><span style="width: ${row.shareNow * 100}%"></span></span></span>
     <span role="cell" class="wanted">
@@ -47,11 +47,18 @@ export function rowView(row: MixRow, actions: RowActions): TemplateResult {
         @keydown=${(event: KeyboardEvent) => step(event, row.shareWanted, actions)}
         @input=${(event: Event) => actions.move(value(event), false)} @change=${(event: Event) => actions.move(value(event), true)} />
     </span>
-    <span role="cell" class="num">${formatScaled(actions.mix.budgetTokens * row.shareWanted)}</span>
+    <span role="cell" class="num mixed">${formatScaled(actions.mix.budgetTokens * row.shareWanted)}</span>
     <span role="cell" class="num epochs ${over ? "over" : ""}" data-testid="mix-epochs" title=${over ? `More than max_epochs ${actions.maxEpochs}: the budget is cut so that ${row.group} is seen ${actions.maxEpochs} times` : "How often each row is seen"}>
-      ${wished < 10 ? wished.toFixed(1) : Math.round(wished)}${over ? html` <vscode-icon name="warning" aria-label="above max_epochs"></vscode-icon>` : nothing}
+      ${formatTimes(wished)}${over ? html` <vscode-icon name="warning" aria-label="above max_epochs"></vscode-icon>` : nothing}
     </span>
   </div>`;
+}
+
+/** A ratio with the digits that matter: `0.03`, `0.8`, `9.7`, `14`. */
+export function formatTimes(epochs: number): string {
+  if (epochs === 0) return "0";
+  if (epochs < 0.095) return epochs < 0.005 ? "< 0.01" : epochs.toFixed(2);
+  return epochs < 9.95 ? epochs.toFixed(1) : Math.round(epochs).toString();
 }
 
 /** Whole percents by arrow, ten by page: the slider's own tenth is too fine for keys. */

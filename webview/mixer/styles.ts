@@ -29,7 +29,7 @@ export const styles = css`
   .wanted-head { padding-left: 72px; }
   .group { display: flex; gap: 4px; align-items: center; min-width: 0; }
   .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-  .total > :first-child { padding-left: 28px; }
+  .total .group, .head .group { padding-left: 28px; }
   .lock { width: 24px; height: 24px; display: grid; place-items: center; padding: 0; border: 0; border-radius: 4px; background: none; color: var(--t-muted); cursor: pointer; opacity: 0.55; }
   .lock:hover, .lock:focus-visible, .lock[aria-pressed="true"] { opacity: 1; }
   .lock:hover { background: var(--vscode-toolbar-hoverBackground); }
@@ -59,13 +59,20 @@ export const styles = css`
   .by { display: inline-flex; gap: 8px; align-items: center; }
   .by vscode-single-select { width: 150px; }
   .note { flex: 1 1 200px; }
-  @container (max-width: 760px) {
-    .row { grid-template-columns: minmax(84px, 1fr) 60px 60px minmax(84px, 1fr) minmax(170px, 2fr) 52px; gap: 0 10px; }
-    .row > :nth-child(6) { display: none; }
+  @container (max-width: 820px) {
+    .row { grid-template-columns: minmax(84px, 1fr) 60px 60px minmax(90px, 1fr) minmax(170px, 2fr) 56px; gap: 0 10px; }
+    .mixed { display: none; }
   }
-  @container (max-width: 560px) {
-    .row { grid-template-columns: minmax(84px, 1fr) 60px minmax(160px, 2fr) 52px; }
-    .row > :nth-child(2), .row > :nth-child(4) { display: none; }
+  /* Too narrow for one line: what a group has stands above, its two shares below. */
+  @container (max-width: 600px) {
+    .row { grid-template: "group rows tokens epochs" auto "now wanted wanted wanted" auto / minmax(0, 1fr) 72px 72px 72px; gap: 2px 10px; padding: 6px 4px; }
+    .group { grid-area: group; } .rows { grid-area: rows; } .tokens { grid-area: tokens; } .epochs { grid-area: epochs; } .now { grid-area: now; } .wanted { grid-area: wanted; }
+    .row:not(.head):not(.total) .group { font-weight: 600; }
+    .row:not(.head) .now { padding-left: 28px; }
+    .row:not(.total):not(.head) { border-bottom: 1px solid var(--t-line); }
+    .total { border-top: 0; }
+    .total .now, .total .wanted { display: none; }
+    .head .now { padding-left: 28px; }
     .wanted-head { padding-left: 0; }
   }
 `;

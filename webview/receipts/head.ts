@@ -10,7 +10,7 @@ export function headView(host: ReceiptsState): TemplateResult {
   return html`<header class="head">
     <h1 data-testid="receipts-title">${host.title}</h1>
     ${host.steps.length > 0 || host.rowsIn > 0 ? html`<span data-testid="receipts-total"><b>${formatCount(host.rowsIn)}</b> rows read → <b>${formatCount(host.rowsOut)}</b> kept (${formatPercent(kept)})</span>` : nothing}
-    ${build ? html`<span class="muted">${build.built ? `built in ${formatDuration(build.seconds)}` : "was built already"}</span>` : nothing}
+    ${build?.made ? html`<span class="muted">${build.made.fresh ? `built in ${formatDuration(build.made.seconds)}` : "was built already"}</span>` : nothing}
     ${build?.split.map((part) => html`<span class="muted" data-testid="split" data-part=${part.name}>${part.name}: ${plural(part.rows, "row")}, ${formatScaled(part.tokens)} tokens</span>`)}
   </header>
   ${build && build.guards.length > 0 ? html`<ul class="guards" data-testid="guards">

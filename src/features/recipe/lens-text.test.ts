@@ -1,18 +1,24 @@
 import { describe, expect, it } from "vitest";
 import type { RecipeCounts, StepCount } from "../../protocol/corpus";
-import { hasReceipts, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
+import { freshness, hasReceipts, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
 
 const step = (rowsIn: number, out: number, changed = 0): StepCount => ({ index: 0, step: "dedup near", in: rowsIn, out, changed, reasons: [] });
 const source = (rows: number): RecipeCounts["sources"][number] => ({ name: "texts", rows, badRows: 0, bad: [], tokens: 1_240_000 });
 
 describe("counts above the steps", () => {
   it("say what came, what stayed, and the difference", () => {
-    expect(stepLens(step(7473, 7101), false)).toBe("in 7,473 · out 7,101 · −372");
-    expect(stepLens(step(20, 20, 3), false)).toBe("in 20 · out 20 · ±0 · 3 changed");
+    expect(stepLens(step(7473, 7101), "fresh")).toBe("in 7,473 · out 7,101 · −372");
+    expect(stepLens(step(20, 20, 3), "fresh")).toBe("in 20 · out 20 · ±0 · 3 changed");
   });
 
-  it("say that they belong to an older text", () => {
-    expect(stepLens(step(2, 1), true)).toBe("$(sync~spin) in 2 · out 1 · −1");
+  it("turn while rows are counted", () => {
+    expect(stepLens(step(2, 1), "counting")).toBe("$(sync~spin) in 2 · out 1 · −1");
+  });
+
+  it("know how far they belong to the text", () => {
+    expect(freshness({ stale: true, counting: true })).toBe("counting");
+    expect(freshness({ stale: true, counting: false })).toBe("before");
+    expect(freshness({ stale: false, counting: false })).toBe("fresh");
   });
 
   it("offer rows only where there are some", () => {

@@ -1,11 +1,19 @@
 import { formatCount, formatDelta, formatScaled, plural } from "../../core/format";
 import type { RecipeCounts, StepCount } from "../../protocol/corpus";
 
+/** How far the counts on screen are those of the text on screen. */
+export type Freshness = "fresh" | "counting" | "before";
+
+export function freshness(state: { stale: boolean; counting: boolean }): Freshness {
+  if (state.counting) return "counting";
+  return state.stale ? "before" : "fresh";
+}
+
 /** What a step did, as the line above it: `in 7,473 · out 7,101 · −372`. */
-export function stepLens(count: StepCount, stale: boolean): string {
+export function stepLens(count: StepCount, fresh: Freshness): string {
   const parts = [`in ${formatCount(count.in)}`, `out ${formatCount(count.out)}`, formatDelta(count.out - count.in)];
   if (count.changed > 0) parts.push(`${formatCount(count.changed)} changed`);
-  return (stale ? "$(sync~spin) " : "") + parts.join(" · ");
+  return (fresh === "counting" ? "$(sync~spin) " : "") + parts.join(" · ");
 }
 
 /** The reasons of a step's receipts, most frequent first, for the tooltip. */

@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import { stepRanges } from "../../core/recipe";
 import { plural } from "../../core/format";
 import { Owner } from "../../vscode/disposable";
-import { hasReceipts, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
+import { freshness, hasReceipts, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
 import type { LiveCounts, LiveState } from "./live-counts";
 import { recipeSelector } from "./selector";
 import { sourceRanges } from "./source-ranges";
@@ -32,9 +32,10 @@ export class RecipeLenses extends Owner implements vscode.CodeLensProvider {
       lens("$(settings) Mixer", "tillage.recipe.mixer", "Set how many tokens each source gives"),
       lens("$(table) Raw rows", "tillage.recipe.raw", "Open the sources as they are, before any step"),
     ];
+    const fresh = freshness(state);
     if (state.problem) lenses.push(lens(`$(error) ${state.problem.message}`, "tillage.recipe.problem", state.problem.remedy));
-    else if (state.counts) lenses.push(lens(`${state.stale ? "$(sync~spin) " : ""}${totalLens(state.counts)}`, "", "Rows read, and rows that all steps leave"));
-    else if (state.stale) lenses.push(lens("$(sync~spin) counting rows…", "", ""));
+    else if (fresh === "counting") lenses.push(lens("$(sync~spin) counting rows", "", "Rows are read and counted; typing starts over"));
+    else if (state.counts) lenses.push(lens(totalLens(state.counts), "", "Rows read, and rows that all steps leave"));
     return lenses;
   }
 
@@ -67,9 +68,9 @@ export class RecipeLenses extends Owner implements vscode.CodeLensProvider {
       const range = new vscode.Range(at, at);
       const show = { command: "tillage.recipe.rows", arguments: [{ path: document.uri.fsPath, step: step.index }] };
       const tooltip = reasonList(count);
-      if (!hasReceipts(count)) return [new vscode.CodeLens(range, { title: stepLens(count, state.stale), command: "", tooltip })];
+      if (!hasReceipts(count)) return [new vscode.CodeLens(range, { title: stepLens(count, freshness(state)), command: "", tooltip })];
       return [
-        new vscode.CodeLens(range, { ...show, title: stepLens(count, state.stale), tooltip }),
+        new vscode.CodeLens(range, { ...show, title: stepLens(count, freshness(state)), tooltip }),
         new vscode.CodeLens(range, { ...show, title: "show", tooltip: "Show the rows that this step dropped or changed" }),
       ];
     });

@@ -8,6 +8,8 @@ import { isRecipe } from "./selector";
 
 /** Typing pauses this long before rows are counted. */
 const PAUSE_MS = 350;
+/** A count that takes less is not announced: lines that flicker while one types are worse than late ones. */
+const ANNOUNCE_MS = 400;
 const DATA_FILES = "**/*.{jsonl,json,ndjson,csv,tsv,parquet,txt,gz,zst}";
 
 export interface LiveState {
@@ -15,11 +17,14 @@ export interface LiveState {
   counts?: RecipeCounts;
   /** The text that `counts` belongs to is not the text on screen. */
   stale: boolean;
+  /** Rows are being counted for a while already; false too when the text has errors, which stop the counting. */
+  counting: boolean;
   problem?: Problem;
 }
 
 interface Entry extends LiveState {
   timer?: NodeJS.Timeout;
+  announce?: NodeJS.Timeout;
   abort?: AbortController;
 }
 
@@ -43,7 +48,7 @@ export class LiveCounts extends Owner {
   }
 
   get(document: vscode.TextDocument): LiveState {
-    return this.entries.get(document.uri.toString()) ?? { stale: true };
+    return this.entries.get(document.uri.toString()) ?? { stale: true, counting: false };
   }
 
   /** Counts again now, such as after an error that the user mended outside. */
@@ -64,21 +69,22 @@ export class LiveCounts extends Owner {
 
   private schedule(document: vscode.TextDocument, delay: number): void {
     const key = document.uri.toString();
-    const entry = this.entries.get(key) ?? { stale: true };
+    const entry = this.entries.get(key) ?? { stale: true, counting: false };
     this.entries.set(key, entry);
-    clearTimeout(entry.timer);
-    entry.abort?.abort();
-    entry.abort = undefined;
-    const wasStale = entry.stale;
+    stop(entry);
     entry.stale = true;
     entry.timer = setTimeout(() => void this.count(document, entry), delay);
-    if (!wasStale) this.changed.fire(document);
+    entry.announce = setTimeout(() => {
+      entry.counting = true;
+      this.changed.fire(document);
+    }, delay + ANNOUNCE_MS);
   }
 
   private async count(document: vscode.TextDocument, entry: Entry): Promise<void> {
     const text = document.getText();
     if (parseRecipe(text, document.uri.fsPath).recipe === undefined) {
       // The text's own problems are shown at their places; the counts wait until it can be read.
+      stop(entry);
       entry.problem = undefined;
       this.changed.fire(document);
       return;
@@ -93,24 +99,28 @@ export class LiveCounts extends Owner {
       if (abort.signal.aborted) return;
       Object.assign(entry, { counts: undefined, stale: false, problem: toProblem(error) });
     }
-    if (entry.abort === abort) entry.abort = undefined;
+    stop(entry);
     if (!this.disposed) this.changed.fire(document);
   }
 
   private forget(document: vscode.TextDocument): void {
     const key = document.uri.toString();
     const entry = this.entries.get(key);
-    clearTimeout(entry?.timer);
-    entry?.abort?.abort();
+    if (entry) stop(entry);
     this.entries.delete(key);
   }
 
   override dispose(): void {
-    for (const entry of this.entries.values()) {
-      clearTimeout(entry.timer);
-      entry.abort?.abort();
-    }
+    for (const entry of this.entries.values()) stop(entry);
     this.entries.clear();
     super.dispose();
   }
+}
+
+function stop(entry: Entry): void {
+  clearTimeout(entry.timer);
+  clearTimeout(entry.announce);
+  entry.abort?.abort();
+  entry.abort = undefined;
+  entry.counting = false;
 }

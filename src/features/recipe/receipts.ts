@@ -1,5 +1,6 @@
 import path from "node:path";
 import * as vscode from "vscode";
+import { readManifest, recipeFolder } from "../../data/build/manifest";
 import type { BuildResult, ReceiptRow } from "../../protocol/corpus";
 import { toProblem } from "../../protocol/errors";
 import type { ReceiptsApi, ReceiptsState, ReceiptsUpdate, ReceiptTexts } from "../../protocol/receipts-panel";
@@ -7,7 +8,6 @@ import { Owner } from "../../vscode/disposable";
 import { openRow } from "../../vscode/open-row";
 import type { Services } from "../../vscode/services";
 import { WebviewPanel } from "../../vscode/webview-panel";
-import { readManifest } from "./manifest";
 
 /** Rows read at first, and added at each request for more. */
 const PAGE = 2000;
@@ -61,13 +61,13 @@ export class Receipts extends Owner {
   }
 
   private async ofDataset(origin: Extract<ReceiptsOrigin, { kind: "dataset" }>, signal: AbortSignal): Promise<ReceiptsUpdate> {
-    const facts = origin.build ?? (await readManifest(origin.dataset));
-    const steps = facts.steps;
+    const facts = readManifest(origin.dataset);
+    const { steps, split, guards } = facts;
     const selected = this.state.selected ?? indexOfStep(steps, origin.step);
     const step = selected === null ? undefined : steps.find((item) => item.index === selected)?.step;
     const rows = await this.services.corpus.receipts({ dataset: origin.dataset, step, limit: this.limit }, signal);
     const rowsIn = facts.sources.reduce((sum, source) => sum + source.rows, 0);
-    return { steps, selected, rows, more: rows.length >= this.limit, rowsIn, rowsOut: steps.at(-1)?.out ?? rowsIn, build: origin.build ?? null };
+    return { steps, selected, rows, more: rows.length >= this.limit, rowsIn, rowsOut: steps.at(-1)?.out ?? rowsIn, build: { split, guards, made: origin.build && { fresh: origin.build.built, seconds: origin.build.seconds } } };
   }
 
   private async ofStep(origin: Extract<ReceiptsOrigin, { kind: "step" }>, signal: AbortSignal): Promise<ReceiptsUpdate> {
@@ -144,7 +144,7 @@ export class Receipts extends Owner {
 
   private absolute(file: string): string {
     if (path.isAbsolute(file)) return file;
-    const base = this.origin.kind === "step" ? path.dirname(this.origin.document.uri.fsPath) : path.resolve(this.origin.dataset, "../../..");
+    const base = this.origin.kind === "step" ? path.dirname(this.origin.document.uri.fsPath) : recipeFolder(this.origin.dataset, readManifest(this.origin.dataset));
     return path.resolve(base, file);
   }
 

@@ -1,11 +1,11 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import { z } from "zod";
+import { readManifest } from "../../data/build/manifest";
 import type { CorpusApi, ReceiptRow } from "../../protocol/corpus";
 import { Owner } from "../../vscode/disposable";
 import { showProblem } from "../../vscode/show-problem";
 import { pickDataset } from "./datasets";
-import { readManifest } from "./manifest";
 import { whyText } from "./why-text";
 
 const SCHEME = "tillage-why";
@@ -46,14 +46,14 @@ export class Why extends Owner implements vscode.TextDocumentContentProvider {
   }
 
   private async tell(dataset: string, rowId: string, signal: AbortSignal): Promise<string> {
-    const [facts, receipts, kept, all] = await Promise.all([
-      readManifest(dataset),
+    const { steps } = readManifest(dataset);
+    const [receipts, kept, all] = await Promise.all([
       this.corpus.receipts({ dataset, rowId, limit: 100 }, signal),
       this.corpus.rows({ dataset, rowIds: [rowId] }, signal),
       this.corpus.receipts({ dataset, limit: MOST }, signal),
     ]);
     return whyText({
-      rowId, dataset: path.basename(dataset), steps: facts.steps, receipts, kept: kept[0],
+      rowId, dataset: path.basename(dataset), steps, receipts, kept: kept[0],
       matchedBy: all.filter((receipt) => receipt.matchedRowId === rowId),
     });
   }
