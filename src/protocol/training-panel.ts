@@ -125,6 +125,8 @@ export interface BatchRows {
   /** Rows of the batch that the dataset does not hold any more. */
   missing: number;
   dataset: string;
+  /** Why the losses of the rows are not there, when they could not be read. */
+  lossProblem?: Problem;
 }
 
 export type TrainingApi = {

@@ -46,6 +46,7 @@ export class TrainingBatch extends LitElement {
       </header>
       ${problem ? html`<p role="alert">${problem.message} ${problem.remedy}</p>` : !rows ? html`<p class="muted" role="status">Looking up the rows…</p>` : html`
         ${rows.missing > 0 ? html`<p class="muted">${plural(rows.missing, "row")} of this batch ${rows.missing === 1 ? "is" : "are"} not in the dataset any more.</p>` : nothing}
+        ${rows.lossProblem ? html`<p class="muted" role="alert">The rows' losses could not be read: ${rows.lossProblem.message}</p>` : nothing}
         <div class="scroll"><table data-testid="batch-rows">
           <thead><tr>${losses ? html`<th class="num">loss</th>` : nothing}<th>row</th><th>source</th><th>text</th></tr></thead>
           <tbody>${rows.rows.map((row) => html`<tr data-testid="batch-row">

@@ -8,7 +8,6 @@ import { problemBox } from "./problem";
 
 /** A run before its start: what it is, whether anything keeps it from starting, what it would need. */
 export function preflight(view: PreflightView, ask: Ask): TemplateResult {
-  const busy = view.stage === "planning" || view.stage === "measuring" || view.stage === "starting";
   const ready = view.stage === "ready" && !view.blocked;
   return html`
     <div class="preflight" data-testid="preflight" data-stage=${view.stage}>
@@ -25,7 +24,7 @@ export function preflight(view: PreflightView, ask: Ask): TemplateResult {
         ${view.stage === "failed" || view.stage === "cancelled"
           ? html`<button class="action primary" data-testid="preflight-again" @click=${() => ask.again(null)}>Try again</button>`
           : html`<button class="action primary" data-testid="preflight-start" ?disabled=${!ready} @click=${() => ask.start(null)}><vscode-icon name="play"></vscode-icon>Start</button>`}
-        <button class="action" data-testid="preflight-cancel" @click=${() => ask.cancel(null)}>${busy ? "Cancel" : "Close"}</button>
+        <button class="action" data-testid="preflight-cancel" @click=${() => ask.cancel(null)}>${view.stage === "failed" || view.stage === "cancelled" ? "Close" : "Cancel"}</button>
         ${view.stage === "ready" ? html`<button class="action" data-testid="preflight-run-file" @click=${() => ask.openRunFile({})}><vscode-icon name="go-to-file"></vscode-icon>Run file</button>` : nothing}
         ${view.blocked ? html`<span class="muted">A guard keeps this run from starting: mend the data, or give your reason in the run file.</span>` : nothing}
       </p>
@@ -67,7 +66,7 @@ function plan(result: PreflightResult, view: PreflightView): TemplateResult {
   return html`<section>
     <h2>What it needs</h2>
     <table class="plan" data-testid="plan">
-      ${row("Time", formatDuration(result.seconds_total), `${formatCount(result.total_steps)} steps of ${formatDuration(result.seconds_per_step)}, measured on the longest batch`)}
+      ${row("Time", formatDuration(result.seconds_total), `${formatCount(result.total_steps)} steps of ${formatStep(result.seconds_per_step)}, measured on the longest batch`)}
       ${row("Memory", formatBytes(result.planned_bytes), html`of ${formatBytes(result.free_bytes)} free <span class="meter ${tooLarge ? "over" : ""}" role="img" aria-label=${formatPercent(share)}><i style="width:${Math.min(1, share) * 100}%"></i></span>`)}
       ${row("Rows", formatCount(result.train_rows), `${formatScaled(result.train_tokens)} tokens${view.head ? `, seen ${view.head.epochs} times` : ""}`)}
       ${row("Cut rows", formatCount(result.long_rows), result.long_rows === 0 ? "every row fits the context" : `longer than the context of ${formatCount(view.head?.context ?? 0)} tokens; ${formatCount(result.cut_tokens)} tokens are lost`)}
@@ -77,4 +76,9 @@ function plan(result: PreflightResult, view: PreflightView): TemplateResult {
     </table>
     ${tooLarge ? html`<p class="warn" role="alert"><vscode-icon name="warning"></vscode-icon>It would need more memory than is free. Take a smaller batch_tokens or context, or close other programs.</p>` : nothing}
   </section>`;
+}
+
+/** A step is often shorter than a second. */
+function formatStep(seconds: number): string {
+  return seconds < 1 ? `${formatCount(seconds * 1000)} ms` : formatDuration(seconds);
 }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { TillageError } from "../../protocol/errors";
+import { TillageError, toProblem } from "../../protocol/errors";
+import type { Problem } from "../../protocol/errors";
 import type { Cell, CorpusApi } from "../../protocol/corpus";
 import type { RunSpec } from "../../protocol/native.gen";
 import type { BatchRow, BatchRows } from "../../protocol/training-panel";
@@ -11,15 +12,15 @@ export async function batchRows(dir: string, spec: RunSpec, step: number, corpus
   const dataset = datasetOf(dir, spec);
   if (dataset === undefined) throw TillageError.user("no_dataset", `The dataset of this run is not there any more: ${spec.data.train[0] ?? "none"}.`, "Build the recipe again; the same recipe on the same sources gives the same rows.");
   const ids = [...new Set(await rowsOfStep(dir, step))];
-  const [found, losses] = await Promise.all([corpus.rows({ dataset, rowIds: ids }, signal), rowLosses(dir, step, corpus, signal)]);
+  const [found, losses] = await Promise.all([corpus.rows({ dataset, rowIds: ids }, signal), settled(rowLosses(dir, step, corpus, signal))]);
   const byId = new Map(found.map((row) => [row.rowId, row]));
   const rows = ids.flatMap((id): BatchRow[] => {
     const row = byId.get(id);
-    const loss = losses.get(id);
+    const loss = losses.value?.get(id);
     return row ? [{ rowId: id, source: row.source, text: textOf(row.values), ...(loss === undefined ? {} : { loss }) }] : [];
   });
   rows.sort((a, b) => (b.loss ?? 0) - (a.loss ?? 0));
-  return { step, rows, missing: ids.length - rows.length, dataset };
+  return { step, rows, missing: ids.length - rows.length, dataset, ...(losses.problem ? { lossProblem: losses.problem } : {}) };
 }
 
 /** A row of any shape as one text. */
@@ -36,6 +37,15 @@ function messagesText(json: string): string {
     return messages.map((message) => `${String(message.role)}: ${String(message.content)}`).join("\n");
   } catch {
     return json;
+  }
+}
+
+/** The rows are worth showing without their losses; why those are missing is said beside them. */
+async function settled<T>(promise: Promise<T>): Promise<{ value?: T; problem?: Problem }> {
+  try {
+    return { value: await promise };
+  } catch (error) {
+    return { problem: toProblem(error) };
   }
 }
 
