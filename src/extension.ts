@@ -1,3 +1,4 @@
+import "./vscode/zod-setup";
 import * as vscode from "vscode";
 import { register as registerCorpus } from "./features/corpus";
 import { register as registerExplorer } from "./features/explorer";

@@ -1,11 +1,12 @@
 import { css, html, LitElement, nothing } from "lit";
 import type { TemplateResult } from "lit";
-import { customElement, property } from "lit/decorators.js";
+import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { Column, Facet } from "../../src/protocol/corpus";
 import { formatCount, plural } from "../shared/format";
 import { theme } from "../shared/theme";
 import "./histogram";
+import { FIRST_VALUES, isIdentifier, orderFacets } from "./facet-order";
 import type { Range, ViewAction, ViewState } from "./view-state";
 
 /** One facet a column: a histogram to brush, or categories to tick. Fires `view` with the action. */
@@ -41,17 +42,18 @@ export class FacetRail extends LitElement {
   @property({ attribute: false }) columns: readonly Column[] = [];
   @property({ attribute: false }) view!: ViewState;
   @property({ type: Boolean }) busy = false;
+  @state() private unfolded: ReadonlySet<string> = new Set();
 
   override render(): TemplateResult {
     if (this.facets.length === 0) {
       return html`<p class="wait muted" role="status">${this.busy ? "Counting…" : "No column of this file has values to count."}</p>`;
     }
-    return html`${repeat(this.facets, (facet) => facet.column, (facet) => this.facet(facet))}`;
+    return html`${repeat(orderFacets(this.facets), (facet) => facet.column, (facet) => this.facet(facet))}`;
   }
 
   private facet(facet: Facet): TemplateResult {
     const active = facet.column in this.view.ranges || facet.column in this.view.values;
-    const about = facet.kind === "categories" ? plural(facet.distinct, "value") : facet.nulls > 0 ? `${formatCount(facet.nulls)} without` : "";
+    const about = facet.kind === "categories" ? (isIdentifier(facet) ? `${plural(facet.distinct, "value")}, all different` : plural(facet.distinct, "value")) : facet.nulls > 0 ? `${formatCount(facet.nulls)} without` : "";
     const column = this.columns.find((other) => other.name === facet.column);
     return html`<section aria-label=${facet.column} data-testid="facet" data-column=${facet.column}>
       <header><h3 title=${column ? `${column.type}${column.derived ? ", computed by Tillage" : ""}` : ""}>${facet.column}</h3><span class="muted">${about}</span>
@@ -67,8 +69,13 @@ export class FacetRail extends LitElement {
   private categories(facet: Extract<Facet, { kind: "categories" }>): TemplateResult {
     const chosen = this.view.values[facet.column] ?? [];
     const peak = Math.max(1, ...facet.values.map((value) => value.all));
+    const open = this.unfolded.has(facet.column);
+    const top = isIdentifier(facet) ? 0 : FIRST_VALUES;
+    // What is ticked stays in sight, so that it can be taken away again.
+    const shown = open ? facet.values : facet.values.filter((value, index) => index < top || chosen.includes(value.value));
+    const folded = facet.values.length - shown.length;
     const hidden = facet.distinct - facet.values.length;
-    return html`<div class="values">${facet.values.map(({ value, all, selected }) => html`
+    return html`<div class="values">${shown.map(({ value, all, selected }) => html`
         <label class="value" title="${value ?? "no value"}: ${formatCount(selected)} of ${formatCount(all)} rows" data-testid="facet-value" data-value=${value ?? ""}>
           <input type="checkbox" .checked=${chosen.includes(value)} @change=${() => this.fire({ kind: "toggle", column: facet.column, value })}>
           <span class="name ${value === null || value === "" ? "none" : ""}">${value === null ? "no value" : value === "" ? "empty" : value}</span>
@@ -76,7 +83,16 @@ export class FacetRail extends LitElement {
           <span class="bar" style="transform: scaleX(${all / peak})"></span>
           <span class="bar selected" style="transform: scaleX(${selected / peak})"></span>
         </label>`)}</div>
-      ${hidden > 0 ? html`<p class="more">and ${formatCount(hidden)} rarer ${hidden === 1 ? "value" : "values"}: search by SQL for them</p>` : nothing}`;
+      ${folded > 0 || (open && facet.values.length > top)
+        ? html`<button class="link" data-testid="facet-more" aria-expanded=${String(open)} @click=${() => this.fold(facet.column)}>${open ? "Show fewer" : top === 0 ? `Show ${formatCount(folded)} values` : `Show ${formatCount(folded)} more`}</button>`
+        : nothing}
+      ${hidden > 0 && open ? html`<p class="more">and ${formatCount(hidden)} rarer ${hidden === 1 ? "value" : "values"}: search by SQL for them</p>` : nothing}`;
+  }
+
+  private fold(column: string): void {
+    const next = new Set(this.unfolded);
+    if (!next.delete(column)) next.add(column);
+    this.unfolded = next;
   }
 
   private fire(action: ViewAction): void {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { RunSummary } from "../../runtime/run-folder";
-import { familyOf, runNode, treeOf } from "./nodes";
+import { dayAndTime, familyOf, runNode, treeOf } from "./nodes";
 import type { TreeNode, WorkspaceFacts } from "./nodes";
 
 const nothing: WorkspaceFacts = { root: "/w", sources: [], recipes: [], datasets: [], models: [], runFiles: [], runs: [], evals: [], results: [] };
-const run: RunSummary = { id: "tune-2", dir: "/w/.tillage/runs/tune-2", name: "tune", file: "../../../tune.run.yaml", objective: "sft", adapter: true, phase: "running", step: 420, total: 1200, loss: 1.8342 };
+const run: RunSummary = { id: "tune-2", dir: "/w/.tillage/runs/tune-2", name: "tune", file: "../../../tune.run.yaml", objective: "sft", adapter: true, phase: "running", step: 420, total: 1200, loss: 1.8342, startedAt: "2020-01-02T10:00:00Z" };
 const root = (nodes: TreeNode[], id: string): TreeNode => {
   const found = nodes.find((node) => node.id === id);
   if (!found) throw new Error(`no root ${id}`);
@@ -25,9 +25,17 @@ describe("treeOf", () => {
   it("puts runs below the run file that made them, and others beside it", () => {
     const orphan: RunSummary = { ...run, id: "old", dir: "/w/.tillage/runs/old", file: "../../../gone.run.yaml", phase: "completed" };
     const runs = root(treeOf({ ...nothing, runFiles: ["/w/tune.run.yaml"], runs: [run, orphan] }), "runs");
-    expect(runs.children.map((node) => node.label)).toEqual(["tune.run.yaml", "old"]);
-    expect(runs.children[0]?.children.map((node) => node.label)).toEqual(["tune-2"]);
+    expect(runs.children.map((node) => node.fsPath)).toEqual(["/w/tune.run.yaml", orphan.dir]);
+    expect(runs.children[0]?.children.map((node) => node.fsPath)).toEqual([run.dir]);
+    expect(runs.children[1]?.label).toMatch(/^tune · \d+ Jan 2020/);
     expect(runs.description).toBe("2 · 1 running");
+  });
+
+  it("finds a run's file again after the workspace was moved", () => {
+    const moved: RunSummary = { ...run, file: "/elsewhere/tune.run.yaml" };
+    const runs = root(treeOf({ ...nothing, runFiles: ["/w/tune.run.yaml"], runs: [moved] }), "runs");
+    expect(runs.children).toHaveLength(1);
+    expect(runs.children[0]?.children).toHaveLength(1);
   });
 
   it("shows an eval's newest result first", () => {
@@ -49,5 +57,14 @@ describe("familyOf", () => {
   it("names the family and its shape", () => {
     expect(familyOf({ model_type: "llama", hidden_size: 192, num_hidden_layers: 4 })).toBe("llama 4×192");
     expect(familyOf({})).toBe("model");
+  });
+});
+
+describe("dayAndTime", () => {
+  const noon = new Date(2026, 10, 20, 12, 5).getTime();
+  it("leaves today's date out", () => expect(dayAndTime(noon, noon + 3_600_000)).toBe("12:05"));
+  it("has the day otherwise, and the year when it is another", () => {
+    expect(dayAndTime(noon, noon + 2 * 86_400_000)).toBe("20 Nov, 12:05");
+    expect(dayAndTime(noon, noon + 200 * 86_400_000)).toBe("20 Nov 2026, 12:05");
   });
 });

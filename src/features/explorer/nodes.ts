@@ -129,9 +129,10 @@ function fileNode(file: string, root: string, context: string, icon: string): Tr
 }
 
 function datasetNode(dataset: DatasetFact): TreeNode {
+  const [name = "", hash = ""] = path.basename(dataset.dir).split("@");
   return {
-    id: `dataset:${dataset.dir}`, label: path.basename(dataset.dir), icon: "package", context: "dataset", fsPath: dataset.dir, children: [], expanded: false,
-    description: `${plural(dataset.rows, "row")} · ${dayAndTime(dataset.time)}`, tooltip: `${dataset.dir}\n${plural(dataset.rows, "row")}, ${dataset.shape}\nbuilt ${dayAndTime(dataset.time)}`,
+    id: `dataset:${dataset.dir}`, label: name, icon: "package", context: "dataset", fsPath: dataset.dir, children: [], expanded: false,
+    description: [plural(dataset.rows, "row"), dayAndTime(dataset.time), hash && `@${hash.slice(0, 6)}`].filter(Boolean).join(" · "), tooltip: `${dataset.dir}\n${plural(dataset.rows, "row")}, ${dataset.shape}\nbuilt ${dayAndTime(dataset.time)}`,
     command: { id: "tillage.dataset.receipts", title: "Show receipts" },
   };
 }
@@ -150,16 +151,22 @@ function modelNode(model: ModelFact, root: string): TreeNode {
 
 /** Run files with their runs below them, newest first; then runs whose file is gone. */
 function runNodes(facts: WorkspaceFacts): TreeNode[] {
-  const fileOf = (run: RunSummary): string | undefined => (run.file === undefined ? undefined : path.resolve(run.dir, run.file));
+  const known = new Set(facts.runFiles);
+  const fileOf = (run: RunSummary): string | undefined => {
+    const file = run.file === undefined ? undefined : path.resolve(run.dir, run.file);
+    if (file === undefined || known.has(file)) return file;
+    // The workspace was moved since: the file of the same name is meant, where there is only one.
+    const named = facts.runFiles.filter((other) => path.basename(other) === path.basename(file));
+    return named.length === 1 ? named[0] : file;
+  };
   const files = facts.runFiles.map((file): TreeNode => {
     const runs = facts.runs.filter((run) => fileOf(run) === file);
     return {
       ...fileNode(file, facts.root, "run-file", "file-code"), description: [runs.length === 0 ? "not started" : plural(runs.length, "run"), folderOf(file, facts.root)].filter(Boolean).join(" · "),
-      children: runs.map(runNode), expanded: true,
+      children: runs.map((run) => runNode(run)), expanded: true,
     };
   });
-  const known = new Set(facts.runFiles);
-  const orphans = facts.runs.filter((run) => !known.has(fileOf(run) ?? "")).map(runNode);
+  const orphans = facts.runs.filter((run) => !known.has(fileOf(run) ?? "")).map((run) => runNode(run, run.name));
   return [...files, ...orphans];
 }
 
@@ -173,14 +180,15 @@ const phaseIcons: Record<RunPhase, { icon: string; color?: string }> = {
   interrupted: { icon: "debug-disconnect", color: "list.warningForeground" },
 };
 
-export function runNode(run: RunSummary): TreeNode {
+/** A run by the time of its start; `name` stands before it where no run file above says it. */
+export function runNode(run: RunSummary, name = ""): TreeNode {
   const { icon, color } = phaseIcons[run.phase];
   const loss = run.loss === undefined ? "" : `loss ${run.loss.toFixed(3)}`;
   const steps = run.total > 0 ? (run.phase === "completed" ? plural(run.step, "step") : `step ${formatCount(run.step)}/${formatCount(run.total)}`) : "";
   const phase = run.phase === "running" || run.phase === "completed" ? "" : run.phase;
   const started = run.startedAt === undefined ? "" : dayAndTime(Date.parse(run.startedAt));
   return {
-    id: `run:${run.dir}`, label: run.id, icon, ...(color ? { iconColor: color } : {}),
+    id: `run:${run.dir}`, label: [name, started].filter(Boolean).join(" · ") || run.id, icon, ...(color ? { iconColor: color } : {}),
     context: `run-${isLive(run.phase) ? "live" : isResumable(run.phase) ? "resumable" : "done"}`, fsPath: run.dir, children: [], expanded: false,
     description: [phase, steps, loss].filter(Boolean).join(" · "),
     tooltip: `${run.name}: ${run.objective}${run.adapter ? ", LoRA" : ""}, ${run.phase}${started ? `\nstarted ${started}` : ""}\n${run.dir}`,
@@ -209,11 +217,13 @@ function folderOf(file: string, root: string): string {
   return folder.startsWith("..") ? path.dirname(file) : folder;
 }
 
-/** `20 Nov, 14:03`, in local time. */
-export function dayAndTime(time: number): string {
+/** `14:03` today, `20 Nov, 14:03` before, in local time. */
+export function dayAndTime(time: number, now = Date.now()): string {
   const date = new Date(time);
-  const month = date.toLocaleString("en-GB", { month: "short" });
-  return `${date.getDate()} ${month}, ${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
+  const clock = `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
+  if (date.toDateString() === new Date(now).toDateString()) return clock;
+  const year = date.getFullYear() === new Date(now).getFullYear() ? "" : ` ${date.getFullYear()}`;
+  return `${date.getDate()} ${date.toLocaleString("en-GB", { month: "short" })}${year}, ${clock}`;
 }
 
 /** A model's size in words, from what its config says. */
