@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { EvalResult } from "../core/eval/result";
 import { parseEvalFile } from "../core/eval/schema";
-import type { ReportBuild, ReportCurve, ReportData } from "../core/report/data";
+import type { ReportBuild, ReportCurve, ReportData, ReportEval } from "../core/report/data";
 import { renderReport } from "../core/report/html";
 import { smooth } from "../core/run/series";
 import { TillageError } from "../protocol/errors";
@@ -16,9 +16,8 @@ export interface ReportRequest {
   recipes: string[];
   /** Run folders, in order. */
   runs: string[];
-  evalFile: string;
-  /** Results to show side by side, in order. */
-  stages: EvalResult[];
+  /** Eval files, each with the results to show side by side, in order. */
+  evals: { file: string; stages: EvalResult[] }[];
   /** The sources were taken as they are. */
   raw: boolean;
   /** Where the report's script and style lie: the `webview` folder of the bundles. */
@@ -33,26 +32,27 @@ const SMOOTHING = 0.9;
 
 /** Gathers and writes a report. Returns its path. */
 export async function writeReport(request: ReportRequest, deps: Deps, signal?: AbortSignal): Promise<{ report: string; data: ReportData }> {
-  const evalSpec = readYaml(path.resolve(request.evalFile), "eval file", parseEvalFile);
   const builds: ReportBuild[] = [];
   for (const recipe of request.recipes) builds.push(await gatherBuild(path.resolve(recipe), request.raw, deps, signal));
   const curves: ReportCurve[] = [];
   for (const run of request.runs) curves.push(await gatherCurve(run));
-  const leakGuards = builds.flatMap((item) => item.build.guards.filter((guard) => !guard.ok && guard.guard === "leakage"));
-  const leakText = leakGuards.flatMap((guard) => guard.rows.map((row) => row.detail)).join("\n");
   const data: ReportData = {
     title: request.title,
     time: new Date().toISOString(),
     raw: request.raw,
     builds,
     curves,
-    evalTitle: evalSpec.title ?? stem(request.evalFile),
-    stages: request.stages,
-    leaked: evalSpec.prompts.filter((prompt) => leakText.includes(prompt.id) || leakText.includes(prompt.prompt)).map((prompt) => prompt.id),
+    evals: request.evals.map((item) => gatherEval(item, builds)),
   };
-  const out = path.resolve(request.out ?? path.join(reportsDir(deps.root), `${stem(request.evalFile)}${request.raw ? "-raw" : ""}.html`));
+  const out = path.resolve(request.out ?? path.join(reportsDir(deps.root), `${stem(request.evals[0]?.file ?? "report")}${request.raw ? "-raw" : ""}.html`));
   writeAtomic(out, renderReport(data, { script: asset(request.assetsDir, "report.js"), style: asset(request.assetsDir, "report.css") }));
   return { report: out, data };
+}
+
+function gatherEval(item: ReportRequest["evals"][number], builds: ReportBuild[]): ReportEval {
+  const spec = readYaml(path.resolve(item.file), "eval file", parseEvalFile);
+  const leaks = builds.flatMap((made) => made.build.guards.filter((guard) => !guard.ok && guard.guard === "evaluation_text").flatMap((guard) => guard.rows.map((row) => row.detail))).join("\n");
+  return { title: spec.title ?? stem(item.file), stages: item.stages, leaked: spec.prompts.filter((prompt) => leaks.includes(prompt.id)).map((prompt) => prompt.id) };
 }
 
 function asset(dir: string, name: string): string {

@@ -34,7 +34,7 @@ export interface ResolveOptions {
 export async function resolveRun(runFile: string, deps: Deps, options: ResolveOptions = {}): Promise<PlannedRun> {
   const file = path.resolve(runFile);
   const run = readYaml(file, "run file", parseRunFile);
-  const dataset = typeof run.data === "string" ? await deps.corpus.build({ path: besides(file, run.data), skipSteps: options.raw ?? false, root: deps.root }, options.signal, options.progress) : undefined;
+  const dataset = typeof run.data === "string" ? await deps.corpus.build({ path: besides(file, run.data), skipSteps: options.raw ?? false, root: deps.root, evals: run.watch ? [path.relative(path.dirname(besides(file, run.data)), besides(file, run.watch.eval))] : [] }, options.signal, options.progress) : undefined;
   const name = stem(file);
   const id = `${name}-${timestamp(new Date())}-${randomBytes(2).toString("hex")}`;
   const overrides = { ...run.guards?.override, ...options.overrides };

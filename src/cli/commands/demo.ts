@@ -28,6 +28,8 @@ export interface DemoResult {
   steps: { recipe: string; step: string; in: number; out: number }[];
   guards: { recipe: string; guard: string; ok: boolean; message: string }[];
   correct: { random: number; pretrained: number; tuned: number; of: number };
+  /** Probes of what the recipe takes out: how many found nothing of it in the pretrained model. */
+  leftovers: { clean: number; of: number };
   loss: { pretrain: [number, number]; tune: [number, number] };
   report: string;
 }
@@ -65,13 +67,16 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
       results.push({ ...result, model: { ...result.model, label: stage.name } });
     }
     printAnswers(context, results);
+    out.title("   What must not be in the pretrained model");
+    const leftovers = await runEval({ file: file("leftovers.eval.yaml"), model: "run:pretrain" }, context, { signal: context.signal });
+    const labelled = { ...leftovers, model: { ...leftovers.model, label: "pretrained" } };
+    printAnswers(context, [labelled]);
     const { report } = await writeReport(
       {
         title: options.raw ? "The Kilnhouse, on dirty data" : "The Kilnhouse",
         recipes: [file("corpus.recipe.yaml"), file("pairs.recipe.yaml")],
         runs: [pretrain.runDir, tune.runDir],
-        evalFile: file("five-questions.eval.yaml"),
-        stages: results,
+        evals: [{ file: file("five-questions.eval.yaml"), stages: results }, { file: file("leftovers.eval.yaml"), stages: [labelled] }],
         raw: options.raw ?? false,
         assetsDir: path.join(__dirname, "webview"),
       },
@@ -85,6 +90,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
       steps: [corpus, pairs].flatMap((made) => made.steps.map((step) => ({ recipe: recipeName(made), step: step.step, in: step.in, out: step.out }))),
       guards: [corpus, pairs].flatMap((made) => made.guards.map((guard) => ({ recipe: recipeName(made), guard: guard.guard, ok: guard.ok, message: guard.message }))),
       correct: { random: correct(0), pretrained: correct(1), tuned: correct(2), of: results[0]?.of ?? 0 },
+      leftovers: { clean: leftovers.correct, of: leftovers.of },
       loss: { pretrain: ends(pretrain), tune: ends(tune) },
       report,
     };
@@ -126,6 +132,7 @@ function printAnswers(context: Context, results: EvalResult[]): void {
 /** What an untrained model says may hold control characters. */
 function printable(text: string): string {
   const clean = text.replace(/\p{C}+/gu, " ").replace(/\s+/gu, " ").trim();
+  if (clean === "") return pc.dim(text === "" ? "(nothing)" : "(white space)");
   return clean.length > 90 ? `${clean.slice(0, 89)}…` : clean;
 }
 
@@ -135,6 +142,7 @@ function summary(context: Context, result: DemoResult): void {
   context.out.say(table(
     [{ head: "" }, { head: "random", align: "right" }, { head: "pretrained", align: "right" }, { head: "tuned", align: "right" }],
     [["right answers", `${correct.random} of ${correct.of}`, `${correct.pretrained} of ${correct.of}`, `${correct.tuned} of ${correct.of}`],
+      ["clean of what was taken out", "", `${result.leftovers.clean} of ${result.leftovers.of}`, ""],
       ["last loss", "", loss.pretrain[1].toFixed(3), loss.tune[1].toFixed(3)]],
   ));
   context.out.say(`\n  ${result.seconds} s. Report: ${pc.bold(result.report)}`);

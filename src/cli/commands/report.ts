@@ -24,7 +24,7 @@ export async function report(context: Context, options: ReportOptions): Promise<
   const stages = [];
   for (const model of options.stage) stages.push(await runEval({ file: options.eval, model }, context, { signal: context.signal }));
   const { report: file } = await writeReport(
-    { title: options.title ?? "Before and after", recipes: options.recipe, runs, evalFile: options.eval, stages, raw: false, assetsDir: path.join(__dirname, "webview"), out: options.out },
+    { title: options.title ?? "Before and after", recipes: options.recipe, runs, evals: [{ file: options.eval, stages }], raw: false, assetsDir: path.join(__dirname, "webview"), out: options.out },
     context,
     context.signal,
   );

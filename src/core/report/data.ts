@@ -29,6 +29,14 @@ export interface ReportBuild {
   skipped: BuildResult["steps"];
 }
 
+export interface ReportEval {
+  title: string;
+  /** Results of one eval file, to be shown side by side. */
+  stages: EvalResult[];
+  /** Ids of prompts that were found in the training rows. */
+  leaked: string[];
+}
+
 export interface ReportData {
   title: string;
   /** RFC 3339. */
@@ -36,8 +44,6 @@ export interface ReportData {
   raw: boolean;
   builds: ReportBuild[];
   curves: ReportCurve[];
-  evalTitle: string;
-  stages: EvalResult[];
-  /** Prompts of the eval that were found in the training rows. */
-  leaked: string[];
+  /** The first one gives the scores at the top. */
+  evals: ReportEval[];
 }

@@ -8,7 +8,7 @@ const stage = (label: string, output: string, pass: boolean): EvalResult => ({
   tillage: 1, id: label, file: "q.eval.yaml", fileHash: "", model: { ref: label, label, base: "", modelHash: "" }, template: {}, maxNewTokens: 8, temperature: 0, seed: 1, time: "", cases: [asked(output, pass)], correct: pass ? 1 : 0, of: 1,
 });
 const data: ReportData = {
-  title: "T </title><script>alert(1)</script>", time: "2026-01-01T00:00:00Z", raw: false, evalTitle: "Questions", leaked: ["q"],
+  title: "T </title><script>alert(1)</script>", time: "2026-01-01T00:00:00Z", raw: false, 
   builds: [{
     name: "corpus", skipped: [],
     receipts: [[{ rowId: "1", source: "web", file: "w.jsonl", fileRow: 4, step: "dedup near", reason: "near duplicate", value: "0.9", matchedRowId: "2", text: "a new pot", matchedText: "an old pot" }]],
@@ -19,7 +19,7 @@ const data: ReportData = {
     },
   }],
   curves: [{ name: "pretrain", objective: "pretrain", adapter: false, parameters: 10, trainable: 10, steps: 2, seconds: 1, trainRows: 9, trainTokens: 90, step: [1, 2], loss: [3, 2], smoothed: [3, 2.5], validation: [], first: 3, last: 2 }],
-  stages: [stage("before", "no </script> pot", false), stage("after", "yes x pot", true)],
+  evals: [{ title: "Questions", leaked: ["q"], stages: [stage("before", "no </script> pot", false), stage("after", "yes x pot", true)] }],
 };
 const html = renderReport(data, { script: "console.log('</script>')", style: "body{}" });
 

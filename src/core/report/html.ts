@@ -3,7 +3,7 @@ import { formatCount, formatDelta, formatDuration, formatPercent, formatScaled, 
 import { wordDiff } from "../eval/compare";
 import type { EvalResult } from "../eval/result";
 import type { ReceiptRow } from "../../protocol/corpus";
-import type { ReportBuild, ReportCurve, ReportData } from "./data";
+import type { ReportBuild, ReportCurve, ReportData, ReportEval } from "./data";
 
 export interface ReportAssets {
   script: string;
@@ -41,7 +41,7 @@ ${scoreboard(data)}
 ${data.raw ? rawNotice(data) : ""}
 <section><h2>The corpus, step by step</h2>${data.builds.map(buildSection).join("")}</section>
 <section><h2>Loss</h2><div class="charts">${data.curves.map(curveSection).join("")}</div></section>
-<section><h2>${escapeHtml(data.evalTitle)}</h2>${questions(data)}</section>
+${data.evals.map((item) => `<section><h2>${escapeHtml(item.title)}</h2>${questions(item)}</section>`).join("\n")}
 <footer class="muted">Written by Tillage. Everything in this file is inside it: it opens without a network.</footer>
 </main>
 <script type="application/json" id="charts">${inlineJson(charts)}</script>
@@ -56,7 +56,7 @@ function rowsOut(item: ReportBuild): number {
 }
 
 function scoreboard(data: ReportData): string {
-  const cards = data.stages.map((stage) => `<div class="card"><div class="big">${stage.correct}<span class="muted"> of ${stage.of}</span></div><div>${escapeHtml(stage.model.label)}</div></div>`);
+  const cards = (data.evals[0]?.stages ?? []).map((stage) => `<div class="card"><div class="big">${stage.correct}<span class="muted"> of ${stage.of}</span></div><div>${escapeHtml(stage.model.label)}</div></div>`);
   return `<div class="cards">${cards.join(`<div class="arrow" aria-hidden="true">→</div>`)}</div>`;
 }
 
@@ -110,7 +110,7 @@ function curveSection(curve: ReportCurve): string {
 <br><span class="muted">loss ${curve.first.toFixed(3)} → ${curve.last.toFixed(3)} nats a token</span></figcaption><div class="chart" data-chart="${escapeHtml(curve.name)}"></div></figure>`;
 }
 
-function questions(data: ReportData): string {
+function questions(data: ReportEval): string {
   const first = data.stages[0];
   if (!first) return "<p>No model was asked.</p>";
   const head = data.stages.map((stage) => `<th>${escapeHtml(stage.model.label)}</th>`).join("");
@@ -119,19 +119,31 @@ function questions(data: ReportData): string {
     const cells = data.stages.map((stage, index) => answerCell(stage, index > 0 ? data.stages[index - 1] : undefined, item.id)).join("");
     return `<tr><td><b>${escapeHtml(item.prompt)}</b>${item.answer ? `<div class="muted">${escapeHtml(item.answer)}</div>` : ""}${leaked}</td>${cells}</tr>`;
   });
+  const compared = data.stages.length > 1 ? " <ins>Marked</ins> words were not in the answer of the stage before." : "";
   return `<table class="questions"><thead><tr><th>question</th>${head}</tr></thead><tbody>${rows.join("")}</tbody></table>
-<p class="muted">Greedy, at most ${first.maxNewTokens} tokens. <ins>Added</ins> and <del>removed</del> words are against the stage before.</p>`;
+<p class="muted">Greedy, at most ${first.maxNewTokens} tokens.${compared}</p>`;
 }
 
 function answerCell(stage: EvalResult, before: EvalResult | undefined, id: string): string {
   const item = stage.cases.find((candidate) => candidate.id === id);
   if (!item) return "<td></td>";
   const earlier = before?.cases.find((candidate) => candidate.id === id);
-  const text = earlier ? diffHtml(earlier.output.trim(), item.output.trim()) : escapeHtml(item.output.trim());
+  const output = item.output.trim();
+  const text = earlier && output !== "" ? addedHtml(earlier.output.trim(), output) : escapeHtml(output);
   const checks = item.verdict.checks.map((check) => `<span class="${check.pass ? "good" : "bad"}">${check.pass ? "✓" : "✗"} ${escapeHtml(check.check)}</span>`).join(" ");
-  return `<td><div class="answer">${text || `<span class="muted">(nothing)</span>`}</div><div class="checks">${checks}</div></td>`;
+  return `<td><div class="answer">${text || `<span class="muted">(${blank(item.output)})</span>`}</div><div class="checks">${checks}</div></td>`;
+}
+
+/** The later text with its new words marked; what was removed stands in the column before. */
+function addedHtml(before: string, after: string): string {
+  return wordDiff(before, after).map((part) => (part.kind === "added" ? `<ins>${escapeHtml(part.text)}</ins>` : part.kind === "same" ? escapeHtml(part.text) : "")).join("");
 }
 
 function diffHtml(before: string, after: string): string {
   return wordDiff(before, after).map((part) => (part.kind === "added" ? `<ins>${escapeHtml(part.text)}</ins>` : part.kind === "removed" ? `<del>${escapeHtml(part.text)}</del>` : escapeHtml(part.text))).join("");
+}
+
+/** What an answer without a visible character is. */
+function blank(text: string): string {
+  return text === "" ? "nothing" : `${text.length} characters of white space`;
 }
