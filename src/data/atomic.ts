@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
 import path from "node:path";
 
@@ -13,7 +14,7 @@ export function fsyncPath(target: string): void {
 
 /** Writes a file so that it is there whole or not at all. */
 export function writeAtomic(target: string, content: string): void {
-  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.${process.pid}.tmp`);
+  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.${randomUUID()}.tmp`);
   const handle = openSync(temporary, "w");
   try {
     writeSync(handle, content);

@@ -28,7 +28,9 @@ export async function checkPredicate(session: Session, predicate: string, place:
     const at = offset === undefined ? "" : ` at character ${offset + 1}${offset < predicate.length ? `, near '${predicate.slice(offset).split(/\s/)[0] ?? ""}'` : " (its end)"}`;
     throw TillageError.user("sql_syntax", `The SQL predicate has a syntax error${at}: ${parsed.error_message ?? "it cannot be read"}.`, "Write one SQL expression that is true for the rows to keep, such as length(text) > 200.", place);
   }
-  const node = parsed.statements?.[0]?.node;
+  // What closes the parenthesis around it and opens another one parses with it, but not without.
+  const bare = await session.one<{ ast: string }>("SELECT json_serialize_sql(?::VARCHAR)::VARCHAR AS ast", [`SELECT 1 FROM t WHERE\n${predicate}\n`]);
+  const node = (JSON.parse(bare.ast) as Parsed).error ? undefined : parsed.statements?.[0]?.node;
   const single = parsed.statements?.length === 1 && node?.type === "SELECT_NODE" && node.where_clause && !node.group_expressions?.length && !node.having && !node.qualify && !node.modifiers?.length && node.from_table?.table_name === "t";
   if (!single) throw TillageError.user("sql_syntax", "The SQL predicate is more than one expression.", "Write one SQL expression that is true for the rows to keep, such as length(text) > 200.", place);
 }

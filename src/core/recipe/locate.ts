@@ -42,6 +42,8 @@ export function spanAt(document: Document, path: Path): Span {
     const { node, pair } = nodeAt(document, path.slice(0, length));
     const value = spanOf(node);
     if (value && length > 0 && value.end > value.start) return value;
+    // An item that is not typed yet: its dash, not the whole list.
+    if (value && length > 0 && !pair) return { start: Math.max(0, value.start - 2), end: value.start };
     if (pair && isNode(pair.key)) {
       const key = spanOf(pair.key);
       if (key) return key;

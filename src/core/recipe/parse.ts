@@ -27,7 +27,7 @@ export function parseRecipe(text: string, file?: string): ParsedRecipe {
   const document = recipeDocument(text);
   const at = (severity: RecipeProblem["severity"], code: string, message: string, span: Span, fixes: RecipeProblem["fixes"] = []): RecipeProblem => ({ severity, code, message, ...span, fixes, line: lineAt(text, span.start) });
   if (document.errors.length > 0) {
-    return { problems: document.errors.map((error) => at("error", "yaml_syntax", `This is not valid YAML: ${error.message.split("\n")[0]?.replace(/\.?$/, ".")}`, { start: error.pos[0], end: error.pos[1] })) };
+    return { problems: document.errors.map((error) => at("error", "yaml_syntax", `This is not valid YAML: ${error.message.split("\n")[0]?.replace(/\.?$/, ".")}`, { start: Math.min(error.pos[0], text.length), end: Math.min(error.pos[1], text.length) })) };
   }
   if (!isMap(document.contents)) {
     return { problems: [at("error", "empty_recipe", "The recipe is empty: it needs at least 'tillage: 1' and 'sources'.", { start: 0, end: text.length })] };
@@ -63,7 +63,7 @@ function parseStep(text: string, document: Document, index: number, span: Span, 
   const node = stepNodes(document)[index]?.node;
   const push = (code: string, message: string, where: Span, fixes: RecipeProblem["fixes"] = []) => problems.push({ severity: "error", code, message, ...where, fixes, line: lineAt(text, where.start) });
   if (!isMap(node)) {
-    push("invalid_step", `Step ${index + 1} should be one of ${stepKeys.join(", ")}, such as '- dedup: { exact: normalized }'.`, span.end > span.start ? span : spanAt(document, ["steps"]));
+    push("invalid_step", `Step ${index + 1} should be one of ${stepKeys.join(", ")}, such as '- dedup: { exact: normalized }'.`, span.end > span.start ? span : spanAt(document, ["steps", index]));
     return undefined;
   }
   const keys = node.items.map(keyOf);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { existsSync, renameSync, rmSync } from "node:fs";
 import type { Column, ColumnKind, OpenResult } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
@@ -22,6 +23,7 @@ export class CorpusFile {
   readonly columns: Column[];
   /** A row's whole text as SQL over `file`. */
   readonly text: string;
+  private readonly derivedTemporary: string;
   private ready: Promise<void> | undefined;
   private readonly stop = new AbortController();
   /** Whether `cols` is there. */
@@ -38,6 +40,7 @@ export class CorpusFile {
     const taken = new Set(own.map((column) => column.name));
     this.columns = [...own, ...derivedColumns.filter((column) => !taken.has(column.name)).map((column): Column => ({ ...column, derived: true }))];
     this.text = wholeText(imported);
+    this.derivedTemporary = `${imported.derivedFile}.${randomUUID()}.tmp`;
   }
 
   static async open(path: string, handle: string, extensionPath: string | undefined, signal?: AbortSignal): Promise<CorpusFile> {
@@ -52,7 +55,7 @@ export class CorpusFile {
         const sees = file.derived().map(([name, sql]) => `${sql} AS ${ident(name)}`);
         const text = file.has("text") ? [] : [`${file.text} AS text`];
         await session.run(`CREATE VIEW computed AS SELECT *, ${[...text, ...sees].join(", ")} FROM file`);
-        await database.lock([imported.rowsFile, imported.derivedFile, `${imported.derivedFile}.${process.pid}.tmp`]);
+        await database.lock([imported.rowsFile, imported.derivedFile, file.derivedTemporary]);
         return file;
       });
     } catch (error) {
@@ -108,10 +111,13 @@ export class CorpusFile {
       const { derivedFile } = this.imported;
       const derived = this.derived();
       if (!existsSync(derivedFile)) {
-        const temporary = `${derivedFile}.${process.pid}.tmp`;
-        await session.run(`COPY (SELECT _pos, ${derived.map(([name]) => ident(name)).join(", ")} FROM computed ORDER BY _pos) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`);
-        if (existsSync(derivedFile)) rmSync(temporary, { force: true });
-        else renameSync(temporary, derivedFile);
+        const temporary = this.derivedTemporary;
+        try {
+          await session.run(`COPY (SELECT _pos, ${derived.map(([name]) => ident(name)).join(", ")} FROM computed ORDER BY _pos) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`);
+          renameSync(temporary, derivedFile);
+        } finally {
+          rmSync(temporary, { force: true });
+        }
       }
       const own = this.small.filter((column) => !column.derived).map((column) => `f.${ident(column.name)}`);
       const side = derived.map(([name]) => `d.${ident(name)}`);

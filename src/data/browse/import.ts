@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { detectShape, shapeColumns, type ShapeColumns } from "../../core/dataset";
@@ -11,6 +11,7 @@ import { normalSql } from "../sources/normalize";
 import { formatOf, maxListedBad, parquetFault, readFile, type Format, type RawTable } from "../sources/read";
 import { fileVersion } from "../sources/scan";
 import { cacheFolder } from "../workspace";
+import { sweepCache } from "./sweep";
 
 /** Version of what is kept in the cache; another one is computed again. */
 const cacheVersion = 3;
@@ -55,8 +56,11 @@ export async function importFile(file: string, extensionPath: string | undefined
   const version = versionOf(file);
   const format = formatOf(file);
   const key = createHash("sha256").update(JSON.stringify([cacheVersion, path.resolve(file), version])).digest("hex").slice(0, 24);
-  const folder = path.join(cacheFolder(file), key);
+  const cache = cacheFolder(file);
+  sweepCache(cache);
+  const folder = path.join(cache, key);
   mkdirSync(folder, { recursive: true });
+  utimesSync(folder, new Date(), new Date());
   const metaFile = path.join(folder, "meta.json");
   const rowsFile = format === "parquet" ? path.resolve(file) : path.join(folder, "rows.parquet");
   const place = { version, bytes: statSync(file).size, rowsFile, derivedFile: path.join(folder, "derived.parquet") };
@@ -110,7 +114,7 @@ async function copyRows(session: Session, raw: RawTable, own: ShapeColumns | und
     const value = raw.json ? `json_extract_string(_json, ${literal(`$."${name.replaceAll('"', '\\"')}"`)})` : `${ident(name)}::VARCHAR`;
     return `${value} AS ${ident(name)}`;
   });
-  const temporary = `${rowsFile}.${process.pid}.tmp`;
+  const temporary = `${rowsFile}.${randomUUID()}.tmp`;
   try {
     await session.run(`COPY (SELECT _file_row AS _row, ${columns.join(", ")} FROM raw WHERE (${fault}) IS NULL ORDER BY _file_row) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10240)`);
     renameSync(temporary, rowsFile);

@@ -54,13 +54,25 @@ function guardNgram(recipe: Recipe): number {
 /** Removes the unfinished folders of builds whose process is gone. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
-    const pid = /^\.building-.*-(\d+)$/.exec(name)?.[1];
+    const pid = /^\.building-.*-(\d+)-\d+$/.exec(name)?.[1];
     if (pid === undefined || Number(pid) === process.pid) continue;
     try {
       process.kill(Number(pid), 0);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ESRCH") rmSync(path.join(folder, name), { recursive: true, force: true });
     }
+  }
+}
+
+let serial = 0;
+
+/** Gives the finished folder its name; where another build of the same was faster, that one stays. */
+function moveInto(temporary: string, target: string): void {
+  try {
+    renameSync(temporary, target);
+  } catch (error) {
+    if (!existsSync(path.join(target, "manifest.json"))) throw error;
+    rmSync(temporary, { recursive: true, force: true });
   }
 }
 
@@ -77,15 +89,13 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const seconds = () => (performance.now() - started) / 1000;
   if (existsSync(path.join(target, "manifest.json"))) return buildResult(target, readManifest(target), false, seconds());
 
-  const temporary = path.join(datasets, `.building-${name}@${inputs.hash}-${process.pid}`);
-  rmSync(temporary, { recursive: true, force: true });
+  const temporary = path.join(datasets, `.building-${name}@${inputs.hash}-${process.pid}-${++serial}`);
   mkdirSync(temporary);
   try {
     const manifest = await write(recipe, inputs, temporary, options, path.dirname(path.dirname(datasets)));
     writeAtomic(path.join(temporary, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
     if (process.platform !== "win32") fsyncPath(temporary);
-    if (existsSync(target)) rmSync(temporary, { recursive: true, force: true });
-    else renameSync(temporary, target);
+    moveInto(temporary, target);
     if (process.platform !== "win32") fsyncPath(datasets);
     return buildResult(target, manifest, true, seconds());
   } catch (error) {

@@ -15,7 +15,7 @@ export function throwIfCancelled(signal?: AbortSignal): void {
 }
 
 /** How long a cancelled call is given to end by itself. */
-const graceMs = 120;
+const graceMs = 50;
 
 /**
  * Settles as `work` does, but soon after a cancellation in any case: DuckDB's interrupt is heard between chunks of 2,048 rows, which a slow

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -114,7 +115,7 @@ async function readJsonl(session: Session, file: string, table: string): Promise
   }
   if (!clean) {
     // What DuckDB does not read line by line is read once here, so that every row keeps its line number.
-    const copy = path.join(os.tmpdir(), `tillage-${process.pid}-${scan.sha256.slice(0, 16)}.jsonl`);
+    const copy = path.join(os.tmpdir(), `tillage-${randomUUID()}.jsonl`);
     try {
       await sanitizeLines(file, copy, session.signal);
       await load(copy);

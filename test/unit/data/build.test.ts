@@ -67,6 +67,20 @@ describe("building a recipe", () => {
     expect(existsSync(first.dataset)).toBe(true);
   });
 
+  it("may be asked for twice at once", async () => {
+    workspace = planted();
+    const [a, b] = await Promise.all([corpus.build({ path: workspace.at("planted.recipe.yaml") }), corpus.build({ path: workspace.at("planted.recipe.yaml") })]);
+    expect(b.dataset).toBe(a.dataset);
+    expect(readdirSync(workspace.at(".tillage/datasets"))).toEqual([path.basename(a.dataset)]);
+  });
+
+  it("clears away what a killed build left", async () => {
+    workspace = planted();
+    workspace.write(".tillage/datasets/.building-planted@0123456789ab-999999999-1/train-00000.parquet", "half");
+    const built = await corpus.build({ path: workspace.at("planted.recipe.yaml") });
+    expect(readdirSync(workspace.at(".tillage/datasets"))).toEqual([path.basename(built.dataset)]);
+  });
+
   it("gives the same bytes in another folder", async () => {
     workspace = planted();
     const other = planted();
