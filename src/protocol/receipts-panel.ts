@@ -46,7 +46,7 @@ export interface ReceiptTexts {
 export type ReceiptsApi = {
   select: (params: { step: number | null }) => Promise<null>;
   /** Opens the row in its source file. */
-  open: (params: { file: string; fileRow: number }) => Promise<null>;
+  open: (params: { index: number }) => Promise<null>;
   texts: (params: { index: number }) => Promise<ReceiptTexts>;
   why: (params: { rowId: string }) => Promise<null>;
   loadMore: (params: null) => Promise<null>;

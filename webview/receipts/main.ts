@@ -86,7 +86,7 @@ export class TillageReceipts extends LitElement {
         </div>
         <div class="detail">
           ${row ? detailView(row, this.textsOf === current ? this.texts : undefined, {
-            open: () => this.call(this.connection.calls.open({ file: row.file, fileRow: row.fileRow })),
+            open: () => this.openRow(current),
             why: host.kind === "dataset" ? () => this.call(this.connection.calls.why({ rowId: row.rowId })) : undefined,
           }) : html`<p class="muted none" data-testid="receipts-none">No row has this reason and text.</p>`}
         </div>
@@ -106,10 +106,14 @@ export class TillageReceipts extends LitElement {
   private item(row: ReceiptRow | undefined, index: number, current: number): TemplateResult {
     if (!row) return html``;
     return html`<div class="item ${index === current ? "active" : ""}" role="option" aria-selected=${index === current} data-testid="receipt" data-row-id=${row.rowId} @click=${() => (this.active = index)}
-      @dblclick=${() => this.call(this.connection.calls.open({ file: row.file, fileRow: row.fileRow }))}>
+      @dblclick=${() => this.openRow(index)}>
       <div class="item-head"><span class="effect ${row.effect ?? "dropped"}">${row.effect ?? "dropped"}</span> <span class="reason">${row.reason}</span>${row.value === null ? nothing : html` <span class="mono value">${row.value}</span>`}<span class="muted where">${row.source} · row ${formatCount(row.fileRow + 1)}</span></div>
       <div class="item-text">${row.text.replace(/\s+/g, " ")}</div>
     </div>`;
+  }
+
+  private openRow(index: number): void {
+    this.call(this.connection.calls.open({ index }));
   }
 
   private toggle(reason: string): void {
@@ -122,9 +126,8 @@ export class TillageReceipts extends LitElement {
     const at = shown.indexOf(current);
     const by: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -shown.length, End: shown.length };
     const change = by[event.key];
-    const row = this.host?.rows[current];
-    if (event.key === "Enter" && row) {
-      this.call(this.connection.calls.open({ file: row.file, fileRow: row.fileRow }));
+    if (event.key === "Enter") {
+      this.openRow(current);
       return;
     }
     if (change === undefined) return;

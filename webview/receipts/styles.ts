@@ -2,7 +2,7 @@ import { css } from "lit";
 
 /** Head and steps on top; below them the rows, and beside these the one that is chosen. Differences are marked by line as well as by colour. */
 export const styles = css`
-  :host { display: flex; flex-direction: column; height: 100vh; overflow: hidden; container-type: inline-size; }
+  :host { display: flex; flex-direction: column; height: 100vh; overflow: auto; container-type: inline-size; }
   .busy { height: 4px; flex: none; }
   h1 { font-size: 1.15em; font-weight: 600; margin: 0; }
   h2 { font-size: 1.05em; font-weight: 600; margin: 0; }
@@ -14,7 +14,7 @@ export const styles = css`
   .guards .ok { color: var(--t-good); } .guards .warn { color: var(--t-warn); }
   .guards summary { cursor: pointer; color: var(--vscode-textLink-foreground); }
   .guards ul { margin: 4px 0; }
-  .steps { flex: none; max-height: 40vh; overflow: auto; border-block: 1px solid var(--t-line); }
+  .steps { flex: none; max-height: 32vh; overflow: auto; border-block: 1px solid var(--t-line); }
   .step {
     display: grid; grid-template-columns: minmax(120px, 160px) 72px 72px 72px 72px minmax(80px, 140px) 1fr; gap: 0 12px; align-items: center; width: 100%; min-height: 24px; padding: 0 16px;
     border: 0; background: none; color: inherit; font: inherit; font-variant-numeric: tabular-nums; text-align: left; cursor: pointer;
@@ -35,7 +35,7 @@ export const styles = css`
   .chip[aria-pressed="true"] { background: var(--vscode-badge-background); color: var(--vscode-badge-foreground); border-color: var(--vscode-contrastBorder, transparent); }
   .chip[aria-pressed="true"] .muted { color: inherit; }
   .search { width: 200px; margin-left: auto; }
-  .panes { flex: 1; min-height: 0; display: grid; grid-template-columns: minmax(260px, 2fr) 3fr; border-top: 1px solid var(--t-line); }
+  .panes { flex: 1; min-height: 300px; display: grid; grid-template-columns: minmax(260px, 2fr) 3fr; border-top: 1px solid var(--t-line); }
   .list { min-height: 0; overflow: hidden; border-right: 1px solid var(--t-line); }
   .list:focus-visible { outline-offset: -1px; }
   lit-virtualizer { height: 100%; }
@@ -55,6 +55,7 @@ export const styles = css`
   .detail-actions { display: flex; gap: 8px; margin-bottom: 12px; }
   .text { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5; }
   .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 16px; }
+  .facts button.link { text-align: left; }
   mark { color: inherit; border-radius: 2px; }
   mark.found { background: var(--vscode-editor-findMatchHighlightBackground); border-bottom: 2px solid var(--t-warn); }
   mark.gone { background: var(--vscode-diffEditor-removedTextBackground, transparent); border-bottom: 2px dotted var(--t-bad); }
@@ -63,7 +64,7 @@ export const styles = css`
   @container (max-width: 720px) {
     .step { grid-template-columns: minmax(100px, 1fr) 56px 56px 60px 60px; }
     .step > :nth-child(n + 6) { display: none; }
-    .panes { grid-template-columns: none; grid-template-rows: 1fr 1fr; }
+    .panes { grid-template-columns: none; grid-template-rows: minmax(140px, 1fr) minmax(240px, 1.3fr); }
     .list { border-right: 0; border-bottom: 1px solid var(--t-line); }
     .pair { grid-template-columns: none; }
   }

@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import { readManifest, recipeFolder } from "../../data/build/manifest";
-import type { BuildResult, ReceiptRow } from "../../protocol/corpus";
+import type { BuildResult, ReceiptRow, StepCount } from "../../protocol/corpus";
 import { toProblem } from "../../protocol/errors";
 import type { ReceiptsApi, ReceiptsState, ReceiptsUpdate, ReceiptTexts } from "../../protocol/receipts-panel";
 import { Owner } from "../../vscode/disposable";
@@ -11,6 +11,10 @@ import { WebviewPanel } from "../../vscode/webview-panel";
 
 /** Rows read at first, and added at each request for more. */
 const PAGE = 2000;
+/** The name under which receipts file rows that the mix did not take. */
+const MIX = "mix";
+/** Receipts of the mix that are counted; a mix that leaves out more shows this many. */
+const MOST_MIX = 20_000;
 
 /** Where the receipts come from. */
 export type ReceiptsOrigin =
@@ -23,6 +27,7 @@ export class Receipts extends Owner {
   private state: ReceiptsState;
   private abort: AbortController | undefined;
   private limit = PAGE;
+  private rows: ReceiptRow[] = [];
   /** Source files that were opened for their whole rows. */
   private readonly handles = new Map<string, Promise<string>>();
 
@@ -62,12 +67,28 @@ export class Receipts extends Owner {
 
   private async ofDataset(origin: Extract<ReceiptsOrigin, { kind: "dataset" }>, signal: AbortSignal): Promise<ReceiptsUpdate> {
     const facts = readManifest(origin.dataset);
-    const { steps, split, guards } = facts;
+    const { split, guards } = facts;
+    const rowsIn = facts.sources.reduce((sum, source) => sum + source.rows, 0);
+    const rowsOut = facts.steps.at(-1)?.out ?? rowsIn;
+    const steps = [...facts.steps, ...(await this.mixStep(origin.dataset, facts.steps.length, rowsOut, signal))];
     const selected = this.state.selected ?? indexOfStep(steps, origin.step);
     const step = selected === null ? undefined : steps.find((item) => item.index === selected)?.step;
     const rows = await this.services.corpus.receipts({ dataset: origin.dataset, step, limit: this.limit }, signal);
-    const rowsIn = facts.sources.reduce((sum, source) => sum + source.rows, 0);
-    return { steps, selected, rows, more: rows.length >= this.limit, rowsIn, rowsOut: steps.at(-1)?.out ?? rowsIn, build: { split, guards, made: origin.build && { fresh: origin.build.built, seconds: origin.build.seconds } } };
+    return { steps, selected, rows: this.keep(rows), more: rows.length >= this.limit, rowsIn, rowsOut, build: { split, guards, made: origin.build && { fresh: origin.build.built, seconds: origin.build.seconds } } };
+  }
+
+  /** What the mix did not sample, as one more step: its rows have receipts like those of the others. */
+  private async mixStep(dataset: string, index: number, rowsIn: number, signal: AbortSignal): Promise<StepCount[]> {
+    const rows = await this.services.corpus.receipts({ dataset, step: MIX, limit: MOST_MIX }, signal);
+    if (rows.length === 0) return [];
+    const reasons = [{ reason: rows[0]?.reason ?? MIX, rows: rows.length }];
+    return [{ index, step: MIX, in: rowsIn, out: rowsIn - rows.length, changed: 0, reasons }];
+  }
+
+  /** Keeps the rows with their real paths; the panel shows paths as the workspace calls them. */
+  private keep(rows: ReceiptRow[]): ReceiptRow[] {
+    this.rows = rows;
+    return rows.map((row) => ({ ...row, file: vscode.workspace.asRelativePath(this.absolute(row.file)) }));
   }
 
   private async ofStep(origin: Extract<ReceiptsOrigin, { kind: "step" }>, signal: AbortSignal): Promise<ReceiptsUpdate> {
@@ -78,7 +99,7 @@ export class Receipts extends Owner {
       this.services.corpus.dropped({ ...about, step: selected, limit: this.limit }, signal),
     ]);
     const rowsIn = counts.sources.reduce((sum, source) => sum + source.rows, 0);
-    return { steps: counts.steps, selected, rows, more: rows.length >= this.limit, rowsIn, rowsOut: counts.steps.at(-1)?.out ?? rowsIn };
+    return { steps: counts.steps, selected, rows: this.keep(rows), more: rows.length >= this.limit, rowsIn, rowsOut: counts.steps.at(-1)?.out ?? rowsIn };
   }
 
   private update(update: ReceiptsUpdate): void {
@@ -95,8 +116,9 @@ export class Receipts extends Owner {
         await this.load();
         return null;
       },
-      open: async ({ file, fileRow }) => {
-        await openRow(this.absolute(file), fileRow);
+      open: async ({ index }) => {
+        const row = this.rows[index];
+        if (row) await openRow(this.absolute(row.file), row.fileRow);
         return null;
       },
       texts: async ({ index }) => this.texts(index),
@@ -118,7 +140,7 @@ export class Receipts extends Owner {
   }
 
   private async texts(index: number): Promise<ReceiptTexts> {
-    const row = this.state.rows[index];
+    const row = this.rows[index];
     if (!row) return { text: "", matchedText: null, matched: null };
     const text = await this.wholeText(row);
     return { text, matchedText: row.matchedText, matched: null };

@@ -32,6 +32,12 @@ describe("a row's story", () => {
     expect(text).toContain("> Write to us.");
   });
 
+  it("ends at the mix when that did not sample it", () => {
+    const text = whyText({ rowId: "aa11", dataset: "corpus@12", steps, matchedBy: [], receipts: [receipt({}), receipt({ step: "mix", effect: "dropped", reason: "not sampled" })] });
+    expect(text).toContain("It **left** corpus@12 at the `mix`: not sampled.");
+    expect(text).toContain("3. `language` (−1 rows): passed\n4. `mix`: **dropped**, not sampled");
+  });
+
   it("says so when nobody knows the row", () => {
     expect(whyText({ rowId: "zz", dataset: "corpus@12", steps, receipts: [], matchedBy: [] })).toContain("has no such row");
   });

@@ -17,11 +17,11 @@ export interface RowStory {
 export function whyText(story: RowStory): string {
   const first = story.receipts[0];
   const dropped = dropping(story);
-  const origin = first ? `${first.source} · ${first.file}, row ${first.fileRow}` : (story.kept?.source ?? "");
+  const origin = first ? `${first.source} · ${first.file}, row ${first.fileRow + 1}` : (story.kept?.source ?? "");
   const verdict = story.kept
     ? `It is **in the dataset** ${story.dataset}${changes(story) > 0 ? ", changed on the way" : ""}.`
     : dropped
-      ? `It **left** ${story.dataset} at step ${stepNumber(story, dropped)}, \`${dropped.step}\`: ${dropped.reason}.`
+      ? `It **left** ${story.dataset} at ${place(story, dropped)}: ${dropped.reason}.`
       : `${story.dataset} has no such row, and no receipt names it.`;
   const lines = [`# Row ${story.rowId}`, "", ...(origin ? [origin, ""] : []), verdict, ""];
   const text = first?.text ?? textOf(story.kept?.values);
@@ -48,9 +48,10 @@ function way(story: RowStory): string[] {
       lines.push(`${label}: **${effectOf(receipt)}**, ${receipt.reason}${value}`);
       if (receipt.matchedRowId !== null) lines.push("", `   It matched row \`${receipt.matchedRowId}\`:`, "", ...quote(receipt.matchedText ?? "").map((line) => `   ${line}`), "");
     }
-    if (receipts.some((receipt) => effectOf(receipt) === "dropped")) break;
+    if (receipts.some((receipt) => effectOf(receipt) === "dropped")) return lines;
   }
-  return lines;
+  const after = story.receipts.filter((receipt) => !story.steps.some((step) => step.step === receipt.step));
+  return [...lines, ...after.map((receipt, i) => `${story.steps.length + 1 + i}. \`${receipt.step}\`: **${effectOf(receipt)}**, ${receipt.reason}`)];
 }
 
 function dropping(story: RowStory): ReceiptRow | undefined {
@@ -61,8 +62,10 @@ function changes(story: RowStory): number {
   return story.receipts.filter((receipt) => effectOf(receipt) === "changed").length;
 }
 
-function stepNumber(story: RowStory, receipt: ReceiptRow): number {
-  return (story.steps.find((step) => step.step === receipt.step)?.index ?? 0) + 1;
+/** Rows leave at a step, or at the mix that comes after all steps. */
+function place(story: RowStory, receipt: ReceiptRow): string {
+  const step = story.steps.find((item) => item.step === receipt.step);
+  return step ? `step ${step.index + 1}, \`${step.step}\`` : `the \`${receipt.step}\``;
 }
 
 function effectOf(receipt: ReceiptRow): string {
