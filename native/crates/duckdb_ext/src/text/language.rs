@@ -3,13 +3,14 @@
 //! Two models vote: whichlang (a linear model over 16 languages, the most accurate on short text) and
 //! whatlang (trigram profiles of 69 languages, with a confidence). Where they agree the confidence is
 //! raised; a language that only whatlang knows wins when whatlang is sure; between two that both know
-//! whichlang decides, at a confidence of 0.5.
+//! whichlang decides, at a confidence of 0.5. Text that whichlang calls English and that is full of
+//! English function words is taken for English at once: the trigrams, most of the cost, add nothing.
 //!
-//! Measured on 5,520 texts: 1,000 English school-maths questions 99.9 % right, their answers 97.9 %,
-//! 500 single English sentences 98.6 % (whatlang alone: 83 %), 124 single sentences in the 16
-//! languages 98 %, paragraphs in them 100 %; of 564 foreign sentences none was called English with a
-//! confidence of 0.65 or more (whatlang alone: 9). A language that neither knows is given to its
-//! nearest relative, often with confidence.
+//! Measured: 1,000 English school-maths questions 99.9 % right, their answers 97.9 %, 500 single English
+//! sentences 98.6 % (whatlang alone: 83 %), 124 single sentences in the 16 languages 98 %, 16 paragraphs
+//! in them all. Of 774 sentences and short texts in 66 languages besides English none was called English with a
+//! confidence of 0.65 or more (9 by whichlang alone, which has no confidence). A language that neither
+//! knows is given to its nearest relative, often with confidence.
 
 use whatlang::Lang;
 
@@ -20,7 +21,7 @@ pub struct Language {
     pub confidence: f64,
 }
 
-/// Characters that whatlang looks at: more change nothing and cost time.
+/// Characters that are looked at: more change nothing and cost time.
 const SAMPLE: usize = 1000;
 /// Confidence of two models that agree, before whatlang's own is added.
 const AGREEMENT: f64 = 0.7;
@@ -29,13 +30,51 @@ const DISAGREEMENT: f64 = 0.5;
 /// From this confidence on whatlang may name a language that whichlang does not know.
 const SURE: f64 = 0.3;
 
+/// The commonest function words of English.
+const FUNCTION_WORDS: [&str; 50] = [
+    "a", "about", "after", "all", "an", "and", "are", "as", "at", "be", "but", "by", "can", "for", "from",
+    "had", "has", "have", "he", "her", "his", "how", "if", "in", "is", "it", "many", "much", "not", "of",
+    "on", "or", "she", "so", "than", "that", "the", "their", "they", "this", "to", "was", "we", "were",
+    "what", "which", "will", "with", "would", "you",
+];
+/// Share of the words that must be function words, and how many different ones, for English to be
+/// taken on whichlang's word alone.
+const FUNCTION_SHARE: f64 = 0.2;
+const FUNCTION_KINDS: u32 = 5;
+
+/// Whether the sample is full of English function words: `None` says no, otherwise their share.
+fn english_share(sample: &str) -> Option<f64> {
+    let (mut words, mut hits, mut kinds) = (0_u32, 0_u32, 0_u64);
+    for word in sample.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        words += 1;
+        let mut lower = [0; 8];
+        let Some(lower) = lower.get_mut(..word.len()) else { continue };
+        lower.copy_from_slice(word.as_bytes());
+        lower.make_ascii_lowercase();
+        if let Ok(index) = FUNCTION_WORDS.binary_search_by(|known| known.as_bytes().cmp(lower)) {
+            hits += 1;
+            kinds |= 1 << index;
+        }
+    }
+    let share = f64::from(hits) / f64::from(words.max(1));
+    (share >= FUNCTION_SHARE && kinds.count_ones() >= FUNCTION_KINDS).then_some(share)
+}
+
 /// The language of `text`; no language and confidence 0 when it has no letters to tell from.
 pub fn detect(text: &str) -> Language {
     let sample = text.char_indices().nth(SAMPLE).map_or(text, |(end, _)| &text[..end]);
+    let linear = linear_code(whichlang::detect_language(sample));
+    if linear == "en" {
+        if let Some(share) = english_share(sample) {
+            return Language {
+                lang: Some("en"),
+                confidence: AGREEMENT + (1.0 - AGREEMENT) * (2.0 * share).min(1.0),
+            };
+        }
+    }
     let Some(profile) = whatlang::detect(sample) else {
         return Language { lang: None, confidence: 0.0 };
     };
-    let linear = linear_code(whichlang::detect_language(text));
     let (trigram, confidence) = (code(profile.lang()), profile.confidence());
     let (lang, confidence) = if trigram == linear {
         (linear, AGREEMENT + (1.0 - AGREEMENT) * confidence)

@@ -22,19 +22,23 @@ use super::shingle::mix;
 /// Most permutations that a signature may have: beyond, it costs more than the exact comparison.
 pub const MAX_PERMUTATIONS: usize = 4096;
 
-/// A family of hash functions h -> high 32 bits of (a h + b) modulo 2^64, with a odd; the shingle
-/// hashes are mixed 64-bit values. The coefficients follow from the seed alone.
+/// Functions that are computed together; their minima stay in vector registers.
+const BLOCK: usize = 32;
+
+/// A family of hash functions x -> a x + b modulo 2^32, with a odd, over the high 32 bits of the
+/// shingle hashes (which are mixed). The coefficients follow from the seed alone.
 #[derive(Debug, Default)]
 pub struct Permutations {
     seed: i64,
-    multipliers: Vec<u64>,
-    offsets: Vec<u64>,
+    count: usize,
+    multipliers: Vec<[u32; BLOCK]>,
+    offsets: Vec<[u32; BLOCK]>,
 }
 
 impl Permutations {
     /// Makes the family `count` functions large, from `seed`; does nothing when it is so already.
     pub fn prepare(&mut self, count: usize, seed: i64) {
-        if self.multipliers.len() == count && self.seed == seed {
+        if self.count == count && self.seed == seed {
             return;
         }
         let mut state = mix(seed as u64);
@@ -42,10 +46,13 @@ impl Permutations {
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
             mix(state)
         };
-        (self.seed, self.multipliers, self.offsets) = (seed, Vec::new(), Vec::new());
-        for _ in 0..count {
-            self.multipliers.push(next() | 1);
-            self.offsets.push(next());
+        (self.seed, self.count) = (seed, count);
+        self.multipliers.clear();
+        self.offsets.clear();
+        for _ in 0..count.div_ceil(BLOCK) {
+            let coefficients: [u64; BLOCK] = std::array::from_fn(|_| next());
+            self.multipliers.push(coefficients.map(|value| value as u32 | 1));
+            self.offsets.push(coefficients.map(|value| (value >> 32) as u32));
         }
     }
 
@@ -54,17 +61,32 @@ impl Permutations {
         if shingles.is_empty() {
             return Vec::new();
         }
-        let mut signature = vec![u32::MAX; self.multipliers.len()];
-        for &shingle in shingles {
-            for ((least, multiplier), offset) in
-                signature.iter_mut().zip(&self.multipliers).zip(&self.offsets)
-            {
-                let value = (shingle.wrapping_mul(*multiplier).wrapping_add(*offset) >> 32) as u32;
-                *least = value.min(*least);
-            }
-        }
+        let mut signature = Vec::with_capacity(self.multipliers.len() * BLOCK);
+        // Compiled for several instruction sets; the widest that the processor has is run.
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (multipliers, offsets) in self.multipliers.iter().zip(&self.offsets) {
+                    signature.extend_from_slice(&minima(shingles, multipliers, offsets));
+                }
+            },
+        );
+        signature.truncate(self.count);
         signature
     }
+}
+
+#[inline(always)]
+fn minima(shingles: &[u64], multipliers: &[u32; BLOCK], offsets: &[u32; BLOCK]) -> [u32; BLOCK] {
+    let mut least = [u32::MAX; BLOCK];
+    for &shingle in shingles {
+        let shingle = (shingle >> 32) as u32;
+        for index in 0..BLOCK {
+            let value = shingle.wrapping_mul(multipliers[index]).wrapping_add(offsets[index]);
+            least[index] = least[index].min(value);
+        }
+    }
+    least
 }
 
 /// One hash a band of `len / bands` rows, the band's number mixed in, so that hashes of different

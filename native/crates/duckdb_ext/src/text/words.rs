@@ -12,23 +12,44 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The normalised words of a text, in one buffer that is reused from text to text.
 #[derive(Debug, Default)]
 pub struct Words {
-    buffer: String,
+    /// UTF-8.
+    buffer: Vec<u8>,
     ends: Vec<usize>,
+    /// A character that is a word of its own came last: a mark would still belong to it.
+    after_single: bool,
 }
+
+/// For every byte: its lower-case form where it is an ASCII word character, otherwise 0.
+const ASCII_WORD: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        if (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_' {
+            table[byte] = (byte as u8).to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    table
+};
 
 impl Words {
     /// Replaces the contents by the words of `text`.
     pub fn read(&mut self, text: &str) {
         self.buffer.clear();
         self.ends.clear();
-        self.buffer.reserve(text.len());
+        self.after_single = false;
         if text.is_ascii() {
             self.read_ascii(text.as_bytes());
-        } else if is_nfkc_quick(text.chars()) == IsNormalized::Yes {
-            self.read_chars(text.chars());
         } else {
-            self.read_chars(text.nfkc());
+            // ASCII is in normal form and cannot make what follows it less so.
+            let others = text.chars().filter(|character| !character.is_ascii());
+            if is_nfkc_quick(others) == IsNormalized::Yes {
+                text.chars().for_each(|character| self.push(character));
+            } else {
+                text.nfkc().for_each(|character| self.push(character));
+            }
         }
+        self.finish();
     }
 
     pub fn len(&self) -> usize {
@@ -39,7 +60,8 @@ impl Words {
         self.ends.is_empty()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    /// The words, in UTF-8.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| &self.buffer[start..end])
     }
@@ -47,45 +69,66 @@ impl Words {
     /// The 64-bit XXH3 of every word, appended to `hashes` after clearing it.
     pub fn hash_into(&self, hashes: &mut Vec<u64>) {
         hashes.clear();
-        hashes.extend(self.iter().map(|word| xxh3_64(word.as_bytes())));
+        hashes.extend(self.iter().map(xxh3_64));
     }
 
     fn read_ascii(&mut self, bytes: &[u8]) {
+        self.buffer.resize(bytes.len(), 0);
+        let mut length = 0;
+        let mut last_end = 0;
         for &byte in bytes {
-            if byte.is_ascii_alphanumeric() || byte == b'_' {
-                self.buffer.push(byte.to_ascii_lowercase() as char);
-            } else {
-                self.finish();
+            let lower = ASCII_WORD[byte as usize];
+            if lower != 0 {
+                self.buffer[length] = lower;
+                length += 1;
+            } else if length > last_end {
+                self.ends.push(length);
+                last_end = length;
             }
         }
-        self.finish();
+        self.buffer.truncate(length);
     }
 
-    fn read_chars(&mut self, chars: impl Iterator<Item = char>) {
-        let mut after_single = false;
-        for character in chars {
-            if is_combining_mark(character) {
-                // A mark belongs to the word before it and begins none.
-                if self.in_word() || after_single {
-                    self.buffer.push(character);
-                    if after_single {
-                        *self.ends.last_mut().expect("a word came before the mark") = self.buffer.len();
-                    }
-                }
-            } else if !(character.is_alphanumeric() || character == '_') {
+    #[inline]
+    fn push(&mut self, character: char) {
+        if character.is_ascii() {
+            let lower = ASCII_WORD[character as usize];
+            if lower == 0 {
                 self.finish();
-                after_single = false;
-            } else if stands_alone(character) {
-                self.finish();
-                self.buffer.push(character);
-                self.finish();
-                after_single = true;
             } else {
-                self.buffer.extend(character.to_lowercase());
-                after_single = false;
+                self.buffer.push(lower);
             }
+            self.after_single = false;
+        } else {
+            self.push_other(character);
         }
-        self.finish();
+    }
+
+    fn push_other(&mut self, character: char) {
+        if is_combining_mark(character) {
+            // A mark belongs to the word before it and begins none.
+            if self.after_single {
+                self.encode(character);
+                *self.ends.last_mut().expect("a word came before the mark") = self.buffer.len();
+            } else if self.in_word() {
+                self.encode(character);
+            }
+            return;
+        }
+        self.after_single = stands_alone(character) && character.is_alphanumeric();
+        if !character.is_alphanumeric() {
+            self.finish();
+        } else if self.after_single {
+            self.finish();
+            self.encode(character);
+            self.finish();
+        } else {
+            character.to_lowercase().for_each(|lower| self.encode(lower));
+        }
+    }
+
+    fn encode(&mut self, character: char) {
+        self.buffer.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
     }
 
     fn in_word(&self) -> bool {
@@ -123,7 +166,7 @@ mod tests {
     fn words(text: &str) -> Vec<String> {
         let mut words = Words::default();
         words.read(text);
-        words.iter().map(str::to_owned).collect()
+        words.iter().map(|word| String::from_utf8(word.to_vec()).unwrap()).collect()
     }
 
     #[test]

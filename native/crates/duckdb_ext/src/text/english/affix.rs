@@ -85,14 +85,17 @@ const UNITS: &str =
     m/s km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % км км² км³ м м² м³ дм дм² дм³ см см² см³ \
     мм мм² мм³ нм кг г мг м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тб";
 
-/// Length of the longest unit of measure at the end that stands after a digit.
+/// Longest unit in bytes ("мбар").
+const UNIT_BYTES: usize = 8;
+
+/// Length of the unit of measure at the end that stands right after a digit.
 fn unit(text: &str) -> Option<usize> {
-    let digit = text.bytes().rposition(|byte| byte.is_ascii_digit())?;
-    let tail = &text[digit + 1..];
-    // The longest unit has 6 bytes ("мбар" has 8).
-    if tail.is_empty() || tail.len() > 8 {
+    let bytes = text.as_bytes();
+    let length = bytes.iter().rev().take(UNIT_BYTES + 1).position(u8::is_ascii_digit)?;
+    if length == 0 {
         return None;
     }
+    let tail = &text[text.len() - length..];
     UNITS.split_ascii_whitespace().find(|unit| *unit == tail).map(str::len)
 }
 

@@ -97,6 +97,10 @@ pub fn is_currency(character: char) -> bool {
 
 /// Pictographs and other symbols (Unicode category So), by block.
 pub fn is_icon(character: char) -> bool {
+    !character.is_ascii() && is_icon_block(character)
+}
+
+fn is_icon_block(character: char) -> bool {
     matches!(character as u32,
         0xA6 | 0xA9 | 0xAE | 0xB0
         | 0x2100..=0x2101 | 0x2103..=0x2106 | 0x2108..=0x2109 | 0x2114 | 0x2116..=0x2117 | 0x211E..=0x2123

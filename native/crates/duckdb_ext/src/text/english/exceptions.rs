@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 /// Lengths in bytes of the words of an exception; they add up to the length of the chunk.
 type Parts = Box<[u8]>;
 
 struct Table {
-    entries: HashMap<Box<str>, Parts>,
+    entries: HashMap<Box<str>, Parts, Xxh3DefaultBuilder>,
     /// Bit n of element b: an exception of n bytes begins with byte b. Spares most look-ups.
     lengths: [u64; 256],
 }
@@ -51,7 +52,7 @@ const NOT_CONTRACTED: &str =
 
 impl Table {
     fn new() -> Self {
-        let mut table = Table { entries: HashMap::new(), lengths: [0; 256] };
+        let mut table = Table { entries: HashMap::default(), lengths: [0; 256] };
         for letter in 'a'..='z' {
             table.add(&[&format!("{letter}.")]);
         }

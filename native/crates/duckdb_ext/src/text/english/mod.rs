@@ -85,10 +85,7 @@ fn split_chunk(
         end -= suffix;
     }
     if let Some(parts) = exception {
-        for &length in parts {
-            words.push(start..start + length as usize);
-            start += length as usize;
-        }
+        push_parts(start, parts, words);
     } else if start < end {
         if url::is_address(&text[start..end]) {
             words.push(start..end);
@@ -108,23 +105,35 @@ const MERGED: usize = 6;
 /// Puts neighbouring words of one chunk, from word `first` on, together to exceptions, the longest
 /// from the left.
 fn merge_exceptions(text: &str, first: usize, words: &mut Vec<Range<usize>>) {
-    let mut index = first;
-    while index + 1 < words.len() {
-        let start = words[index].start;
-        let longest = words.len().min(index + MERGED);
-        let merged = (index + 1..longest)
-            .rev()
-            .find_map(|last| exceptions::find(&text[start..words[last].end]).map(|parts| (last, parts)));
-        index += 1;
-        if let Some((last, parts)) = merged {
-            let mut start = start;
-            let ranges = parts.iter().map(|&length| {
-                start += length as usize;
-                start - length as usize..start
-            });
-            words.splice(index - 1..=last, ranges);
-            index += parts.len() - 1;
+    let Some(start) = (first..words.len()).find(|&index| exception_at(text, &words[index..]).is_some())
+    else {
+        return;
+    };
+    let tail: Vec<Range<usize>> = words.drain(start..).collect();
+    let mut index = 0;
+    while index < tail.len() {
+        if let Some((merged, parts)) = exception_at(text, &tail[index..]) {
+            push_parts(tail[index].start, parts, words);
+            index += merged;
+        } else {
+            words.push(tail[index].clone());
+            index += 1;
         }
+    }
+}
+
+/// The longest exception that two or more of the first words make together, and how many they are.
+fn exception_at(text: &str, words: &[Range<usize>]) -> Option<(usize, &'static [u8])> {
+    let start = words.first()?.start;
+    (2..=words.len().min(MERGED))
+        .rev()
+        .find_map(|count| exceptions::find(&text[start..words[count - 1].end]).map(|parts| (count, parts)))
+}
+
+fn push_parts(mut start: usize, parts: &[u8], words: &mut Vec<Range<usize>>) {
+    for &length in parts {
+        words.push(start..start + length as usize);
+        start += length as usize;
     }
 }
 

@@ -64,6 +64,15 @@ fn buffers_do_not_leak_from_text_to_text() {
 }
 
 #[test]
+fn hostile_texts_take_linear_time() {
+    let start = std::time::Instant::now();
+    for piece in [":)", ")", "(", "a.", "...", "a-", "@a.b", "://", "\n", "- ", "…", "'s", "1km", "a b "] {
+        signals(&piece.repeat(300_000));
+    }
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn thresholds_json_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/thresholds.json");
     if std::env::var_os("UPDATE_THRESHOLDS").is_some() {
