@@ -7,7 +7,7 @@ import { checkProtocol, ensureBuilt, ensureDependencies } from "./lib/setup.mjs"
 import { add, check, lint, nothing, rust, showFailures, vitest } from "./lib/tiers.mjs";
 import { makePackage } from "./package.mjs";
 import { ensureBrowser, ensureVsCodeServer } from "./lib/tools.mjs";
-import { cache, duration, entry, Failure, printFailure, root, say } from "./lib/run.mjs";
+import { cache, duration, entry, Failure, printFailure, say } from "./lib/run.mjs";
 
 /** @typedef {import("./lib/tiers.mjs").Result} Result */
 
@@ -53,7 +53,7 @@ async function insideVsCode() {
   const { runInHost } = await importTs("test/harness/in-host.ts");
   const developmentPath = await installVsix(await packaged(), path.join(cache, "run", "unpacked"));
   /** @type {{ name: string, ok: boolean, error?: string }[]} */
-  const outcomes = await runInHost({ workspace: path.join(root, "demo"), developmentPath });
+  const outcomes = await runInHost({ developmentPath });
   const total = nothing();
   for (const { name, ok, error } of outcomes) {
     if (ok) total.passed += 1;

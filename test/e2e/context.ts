@@ -21,7 +21,7 @@ export const loop = (): string => inject("loop");
 
 /** VS Code with the packaged extension installed, on a copy of a workspace. */
 export function open(workspace: string): Promise<VsCode> {
-  return startVsCode({ workspace, vsix: inject("vsix") });
+  return startVsCode({ workspace, fresh: workspace === fresh, vsix: inject("vsix") });
 }
 
 /** Takes a picture before a failed test goes on to the next, and closes the window at the end. */

@@ -1,8 +1,16 @@
+import { readdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { VsCode } from "../harness/vscode";
 import { loop, open, pictureOfFailure } from "./context";
 import { until } from "./pages/poll";
 import { TrainingPage } from "./pages/training";
+
+/** Asks every run of the workspace to stop, as the panel's button does. */
+function stopRuns(workspace: string): void {
+  const runs = path.join(workspace, ".tillage/runs");
+  for (const run of readdirSync(runs)) writeFileSync(path.join(runs, run, "stop"), "");
+}
 
 describe("a run", () => {
   let code: VsCode;
@@ -12,11 +20,9 @@ describe("a run", () => {
   });
   afterEach((context) => pictureOfFailure(code, context));
   afterAll(async () => {
-    // A run outlives the window: it is ended here, so that nothing is left behind.
-    if (run && /running|starting/.test(await run.phase().catch(() => ""))) {
-      await run.frame.getByTestId("run-stop").click();
-      await run.untilPhase("stopped");
-    }
+    // A run outlives the window: where a test failed in the middle it is ended here, so that nothing is left behind.
+    stopRuns(code.workspace);
+    await code.page.waitForTimeout(1_000);
     await code.dispose();
   });
 

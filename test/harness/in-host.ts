@@ -12,12 +12,16 @@ export interface Outcome {
   error?: string;
 }
 
-/** Bundles test/integration for the extension host. Returns the folder; its index.js is what VS Code is given. */
-export async function bundleSuites(): Promise<string> {
-  const folder = path.join(cache, "integration");
+/** Where suites run: `*.empty.test.ts` in an empty folder, in which nothing activates the extension by itself, the others in the demo workspace. */
+export type Place = "empty" | "demo";
+
+/** Bundles the suites of one place for the extension host. Returns the folder; its index.js is what VS Code is given. */
+export async function bundleSuites(place: Place): Promise<string> {
+  const folder = path.join(cache, "integration", place);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const sources = readdirSync(path.join(root, "test/integration")).filter((file) => file.endsWith(".ts"));
+  const sources = readdirSync(path.join(root, "test/integration")).filter((file) => file === "index.ts" || (file.endsWith(".test.ts") && file.endsWith(".empty.test.ts") === (place === "empty")));
+  if (sources.length < 2) throw new Error(`test/integration has no suites for ${place}.`);
   await build({
     absWorkingDir: root,
     entryPoints: sources.map((file) => path.join("test/integration", file)),
@@ -40,13 +44,25 @@ export function readOutcomes(folder: string): Outcome[] {
   return JSON.parse(readFileSync(file, "utf8")) as Outcome[];
 }
 
-/** Runs the suites in a real VS Code's extension host on a copy of the workspace. */
-export async function runInHost(options: { workspace: string; developmentPath: string; minutes?: number; log?: (line: string) => void }): Promise<Outcome[]> {
-  const folder = await bundleSuites();
+/** The folder that the suites of a place are run on; a copy of it is opened. */
+export function workspaceOf(place: Place): string {
+  if (place === "demo") return path.join(root, "demo");
+  const folder = path.join(cache, "run", "empty");
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/** Runs all suites in a real VS Code's extension host. */
+export async function runInHost(options: { developmentPath: string; minutes?: number; log?: (line: string) => void }): Promise<Outcome[]> {
+  return [...(await runPlace("empty", options)), ...(await runPlace("demo", options))];
+}
+
+async function runPlace(place: Place, options: { developmentPath: string; minutes?: number; log?: (line: string) => void }): Promise<Outcome[]> {
+  const folder = await bundleSuites(place);
   let finish: (code: number) => void = () => undefined;
   const exit = new Promise<number>((resolve) => (finish = resolve));
   const code = await startVsCode(
-    { workspace: options.workspace, developmentPath: options.developmentPath, testsPath: path.join(folder, "index.js") },
+    { workspace: workspaceOf(place), fresh: true, developmentPath: options.developmentPath, testsPath: path.join(folder, "index.js") },
     {
       beforeLoad: async (page) => {
         await page.exposeFunction("codeAutomationExit", (status: number) => finish(status));

@@ -34,6 +34,8 @@ export interface Options {
   workspace: string;
   /** Opens the workspace folder itself instead of a copy. */
   inPlace?: boolean;
+  /** Leaves out of the copy what was built in the workspace: its `.tillage` folder. */
+  fresh?: boolean;
   /** VS Code settings, given as settings of the machine. */
   settings?: Record<string, unknown>;
   /** The packaged extension to install. */
@@ -242,7 +244,7 @@ export async function startVsCode(options: Options, hooks: { beforeLoad?: (page:
   mkdirSync(path.join(cache, "run"), { recursive: true });
   const folder = mkdtempSync(path.join(cache, "run", "vscode-"));
   const workspace = options.inPlace ? options.workspace : path.join(folder, path.basename(options.workspace));
-  if (!options.inPlace) cpSync(options.workspace, workspace, { recursive: true });
+  if (!options.inPlace) cpSync(options.workspace, workspace, { recursive: true, filter: (file) => !(options.fresh && path.basename(file) === ".tillage") });
   const theme = options.theme ?? "dark";
   const settings = { ...quietSettings, "workbench.colorTheme": themes[theme].name, ...options.settings };
   const executablePath = await ensureBrowser();

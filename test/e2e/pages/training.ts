@@ -5,20 +5,20 @@ import { until } from "./poll";
 
 /** The panel of a run: preflight first, then the curves. */
 export class TrainingPage {
-  private constructor(private readonly code: VsCode, readonly frame: Frame) {}
+  private constructor(readonly frame: Frame) {}
 
   /** Opens the preflight of a run file. */
   static async preflight(code: VsCode, file: string): Promise<TrainingPage> {
     await code.openFile(file);
     await code.runCommand("Tillage: Start run");
-    const page = new TrainingPage(code, await code.webview("training"));
+    const page = new TrainingPage(await code.webview("training"));
     await page.frame.getByTestId("preflight").waitFor({ timeout: 120_000 });
     return page;
   }
 
   /** The panel that is on the screen, such as after a reload of the window. */
   static async shown(code: VsCode): Promise<TrainingPage> {
-    return new TrainingPage(code, await code.webview("training", 60_000));
+    return new TrainingPage(await code.webview("training", 60_000));
   }
 
   get chart(): Locator {
