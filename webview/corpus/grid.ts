@@ -136,7 +136,8 @@ export class Grid extends LitElement {
   }
 
   private ownOrScroll(): number {
-    return this.ownScroll >= 0 ? this.ownScroll : (this.scroller?.scrollTop ?? 0);
+    if (this.ownScroll >= 0) return this.ownScroll;
+    return this.hasUpdated ? this.scroller.scrollTop : 0;
   }
 
   private scrolled(): void {

@@ -3,6 +3,9 @@ import { css } from "lit";
 export const styles = css`
   :host { display: flex; flex-direction: column; height: 100vh; overflow: hidden; background: var(--vscode-editor-background); }
   .body { flex: 1; min-height: 0; display: grid; }
+  .body.narrow { grid-template-rows: minmax(0, 1fr); }
+  .body.narrow.split { grid-template-rows: minmax(0, 3fr) minmax(0, 2fr); }
+  .body.narrow > tillage-row-detail { grid-column: 1 / -1; border-top: 1px solid var(--t-line); }
   .table { display: flex; flex-direction: column; min-width: 0; min-height: 0; }
   .bar { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px; min-height: 36px; padding: 4px 8px; border-bottom: 1px solid var(--t-line); }
   .count { white-space: nowrap; }
@@ -12,6 +15,7 @@ export const styles = css`
     background: var(--vscode-badge-background); color: var(--vscode-badge-foreground); border: 1px solid var(--vscode-contrastBorder, transparent); }
   .chip span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .chip button { display: inline-flex; padding: 1px; border: 0; border-radius: 8px; background: none; color: inherit; cursor: pointer; }
+  .chip vscode-icon { color: inherit; }
   .chip button:hover { background: var(--vscode-toolbar-hoverBackground); }
   .actions { display: flex; align-items: center; gap: 4px; margin-left: auto; }
   .grid-wrap { position: relative; flex: 1; min-height: 0; display: grid; }

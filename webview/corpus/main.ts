@@ -22,8 +22,11 @@ import { styles } from "./main.styles";
 import { failedView, openingView } from "./stages";
 import { CorpusStore } from "./store";
 import { chips } from "./view-state";
-import type { ViewAction } from "./view-state";
+import type { Search, ViewAction } from "./view-state";
 import { formatCount } from "../shared/format";
+
+/** Below this width in px the panes stack. */
+const NARROW = 820;
 
 /** The corpus editor: header, search, facets, grid, detail. */
 @customElement("tillage-corpus")
@@ -32,6 +35,7 @@ export class TillageCorpus extends LitElement {
 
   @state() private version = 0;
   @state() private layout = layout;
+  @state() private width = window.innerWidth;
   private readonly store: CorpusStore;
 
   constructor() {
@@ -48,6 +52,7 @@ export class TillageCorpus extends LitElement {
   }
 
   override firstUpdated(): void {
+    new ResizeObserver(() => (this.width = this.clientWidth)).observe(this);
     document.addEventListener("keydown", (event) => {
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f") {
         event.preventDefault();
@@ -78,7 +83,7 @@ export class TillageCorpus extends LitElement {
         @reload=${() => this.store.run(this.store.calls.reload(null))}>
         <tillage-search-box
           .search=${this.store.view.search} .columns=${open.columns} .problem=${this.store.queryProblem}
-          @search=${(event: CustomEvent) => this.store.act({ kind: "search", search: event.detail })}></tillage-search-box>
+          @search=${(event: CustomEvent<Search>) => this.store.act({ kind: "search", search: event.detail })}></tillage-search-box>
       </tillage-corpus-header>
       ${this.renderNote()}
       ${open.rows === 0 ? this.renderEmpty() : this.renderBody()}
@@ -107,10 +112,14 @@ export class TillageCorpus extends LitElement {
   }
 
   private renderBody(): TemplateResult {
-    const { rail, detail, railOpen } = this.layout;
+    const { railOpen } = this.layout;
     const shown = this.store.detail;
-    const columns = `${railOpen ? `${rail}px 1px ` : ""}minmax(0, 1fr)${shown ? ` 1px ${detail}px` : ""}`;
-    return html`<div class="body" style="grid-template-columns: ${columns}">
+    // Beside another editor there is no room for three panes: the detail goes below the rows.
+    const narrow = this.width < NARROW;
+    const rail = narrow ? Math.min(this.layout.rail, this.width * 0.45) : this.layout.rail;
+    const detail = Math.min(this.layout.detail, this.width - (railOpen ? rail : 0) - 240);
+    const columns = `${railOpen ? `${rail}px 1px ` : ""}minmax(0, 1fr)${shown && !narrow ? ` 1px ${detail}px` : ""}`;
+    return html`<div class="body ${narrow ? "narrow" : ""} ${shown ? "split" : ""}" style="grid-template-columns: ${columns}">
       ${railOpen
         ? html`<tillage-facet-rail
               .facets=${this.store.facets} .columns=${this.store.columns} .view=${this.store.view} .busy=${this.store.facetsBusy}
@@ -120,8 +129,8 @@ export class TillageCorpus extends LitElement {
         : nothing}
       <section class="table" aria-label="Rows">${this.renderBar()} ${this.renderGrid()}</section>
       ${shown
-        ? html`<tillage-splitter class="right" label="Width of the row's detail" .size=${detail} min="220" max="900" reversed
-              @resize-to=${(event: CustomEvent<number>) => (this.layout = { ...this.layout, detail: event.detail })}></tillage-splitter>
+        ? html`${narrow ? nothing : html`<tillage-splitter class="right" label="Width of the row's detail" .size=${detail} min="220" max="900" reversed
+              @resize-to=${(event: CustomEvent<number>) => (this.layout = { ...this.layout, detail: event.detail })}></tillage-splitter>`}
             <tillage-row-detail .row=${shown.row} .detail=${shown.detail} .problem=${shown.problem} .columns=${this.store.columns}
               .search=${this.store.view.search}
               @copy-text=${(event: CustomEvent<string>) => this.store.run(this.store.calls.copy({ text: event.detail }))}

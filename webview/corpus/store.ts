@@ -65,7 +65,7 @@ export class CorpusStore {
       this.opened();
     } else {
       this.state = { ...this.state, stage: { kind: "ready", open: update.open }, bytes: update.bytes };
-      const at = new Date(update.time).toLocaleTimeString();
+      const at = new Date(update.time).toLocaleTimeString("en-GB");
       const rows = (count: number): string => count.toLocaleString("en-US");
       const change = update.open.rows === update.rowsBefore ? `${rows(update.open.rows)} rows as before` : `${rows(update.rowsBefore)} → ${rows(update.open.rows)} rows`;
       this.note = { kind: "changed", text: `The file changed on disk at ${at} and was read again: ${change}.` };

@@ -38,6 +38,13 @@ describe("treeOf", () => {
     expect(runs.children[0]?.children).toHaveLength(1);
   });
 
+  it("opens a dataset's splits as corpora", () => {
+    const splits = [{ name: "train", rows: 227, files: ["train-00000.parquet"] }, { name: "valid", rows: 11, files: ["valid-00000.parquet"] }];
+    const datasets = root(treeOf({ ...nothing, datasets: [{ dir: "/w/.tillage/datasets/corpus@01d5f0960346", splits, shape: "text", time: 0 }] }), "datasets");
+    expect(datasets.children[0]).toMatchObject({ label: "corpus", description: expect.stringMatching(/^238 rows · .* · @01d5f0$/) as string });
+    expect(datasets.children[0]?.children.map((node) => [node.label, node.description, node.command?.id])).toEqual([["train", "227 rows", "tillage.corpus.open"], ["valid", "11 rows", "tillage.corpus.open"]]);
+  });
+
   it("shows an eval's newest result first", () => {
     const result = { evalFile: "/w/five.eval.yaml", model: "tune", correct: 4, of: 5 };
     const results = [{ ...result, file: "/w/.tillage/evals/1/result.json", correct: 0, model: "base", time: 1 }, { ...result, file: "/w/.tillage/evals/2/result.json", time: 2 }];

@@ -14,8 +14,7 @@ export interface SourceFact {
 
 export interface DatasetFact {
   dir: string;
-  /** Rows of all its splits. */
-  rows: number;
+  splits: { name: string; rows: number; files: string[] }[];
   shape: string;
   /** Milliseconds since the epoch. */
   time: number;
@@ -129,12 +128,24 @@ function fileNode(file: string, root: string, context: string, icon: string): Tr
 }
 
 function datasetNode(dataset: DatasetFact): TreeNode {
+  const rows = dataset.splits.reduce((sum, split) => sum + split.rows, 0);
   const [name = "", hash = ""] = path.basename(dataset.dir).split("@");
   return {
-    id: `dataset:${dataset.dir}`, label: name, icon: "package", context: "dataset", fsPath: dataset.dir, children: [], expanded: false,
-    description: [plural(dataset.rows, "row"), dayAndTime(dataset.time), hash && `@${hash.slice(0, 6)}`].filter(Boolean).join(" · "), tooltip: `${dataset.dir}\n${plural(dataset.rows, "row")}, ${dataset.shape}\nbuilt ${dayAndTime(dataset.time)}`,
+    id: `dataset:${dataset.dir}`, label: name, icon: "package", context: "dataset", fsPath: dataset.dir, children: dataset.splits.flatMap((split) => shardNodes(dataset.dir, split)), expanded: false,
+    description: [plural(rows, "row"), dayAndTime(dataset.time), hash && `@${hash.slice(0, 6)}`].filter(Boolean).join(" · "), tooltip: `${dataset.dir}\n${plural(rows, "row")}, ${dataset.shape}\nbuilt ${dayAndTime(dataset.time)}`,
     command: { id: "tillage.dataset.receipts", title: "Show receipts" },
   };
+}
+
+/** A split's files; one file goes by the split's name. */
+function shardNodes(dir: string, split: DatasetFact["splits"][number]): TreeNode[] {
+  return split.files.map((name) => {
+    const file = path.join(dir, name);
+    return {
+      id: `shard:${file}`, label: split.files.length === 1 ? split.name : name, description: split.files.length === 1 ? plural(split.rows, "row") : split.name, tooltip: file,
+      icon: "table", context: "shard", fsPath: file, children: [], expanded: false, command: { id: "tillage.corpus.open", title: "Open as corpus" },
+    };
+  });
 }
 
 function modelNode(model: ModelFact, root: string): TreeNode {

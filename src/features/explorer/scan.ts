@@ -29,13 +29,13 @@ export async function scanRuns(roots: readonly string[], log: vscode.LogOutputCh
   return { runFiles: files.map((uri) => uri.fsPath), runs: lists.flat() };
 }
 
-const manifest = z.object({ shape: z.string().optional(), split: z.array(z.object({ rows: z.number() })) });
+const manifest = z.object({ shape: z.string().optional(), split: z.array(z.object({ name: z.string(), rows: z.number(), files: z.array(z.string()) })) });
 
 export async function scanDatasets(roots: readonly string[]): Promise<DatasetFact[]> {
   return perFolder(roots, "datasets", async (dir) => {
     const file = path.join(dir, "manifest.json");
     const { shape, split } = manifest.parse(JSON.parse(await readFile(file, "utf8")));
-    return { dir, rows: split.reduce((sum, part) => sum + part.rows, 0), shape: shape ?? "", time: (await stat(file)).mtimeMs };
+    return { dir, splits: split, shape: shape ?? "", time: (await stat(file)).mtimeMs };
   });
 }
 
