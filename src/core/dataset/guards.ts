@@ -33,7 +33,7 @@ export function tooLongGuard(found: GuardFindings, cutTokens: number, context: n
 export function emptyCompletionGuard(found: GuardFindings): GuardResult {
   const guard = "empty_completion";
   if (found.count === 0) return { guard, ok: true, message: "Every row has something to learn.", rows: [] };
-  return { guard, ok: false, message: `${plural(found.count, "row has", "rows have")} an empty completion or text. Drop them with where: "length(trim(text)) > 0".`, rows: found.rows };
+  return { guard, ok: false, message: `${plural(found.count, "row has", "rows have")} an empty completion or text. Drop them with a step such as - where: "regexp_matches(completion, '\\\\S')".`, rows: found.rows };
 }
 
 /** From which share of all rows one and the same completion is suspicious, with at least 10 rows. */

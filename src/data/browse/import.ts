@@ -116,7 +116,7 @@ async function copyRows(session: Session, raw: RawTable, own: ShapeColumns | und
   });
   const temporary = `${rowsFile}.${randomUUID()}.tmp`;
   try {
-    await session.run(`COPY (SELECT _file_row AS _row, ${columns.join(", ")} FROM raw WHERE (${fault}) IS NULL ORDER BY _file_row) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10240)`);
+    await session.run(`COPY (SELECT _file_row AS _row, ${columns.join(", ")} FROM raw WHERE (${fault}) IS NULL) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10240)`);
     renameSync(temporary, rowsFile);
   } finally {
     rmSync(temporary, { force: true });

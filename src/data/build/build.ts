@@ -9,6 +9,7 @@ import { Pipeline, type Stage } from "../pipeline/pipeline";
 import { relativePath, tokensSql } from "../sources/load";
 import type { Session } from "../duckdb/session";
 import { tillageFolder, workspaceRoot } from "../workspace";
+import { datasetGuards } from "./dataset";
 import { runGuards } from "./guards";
 import { hashInputs, type Inputs } from "./hash";
 import { buildResult, readManifest, type Manifest } from "./manifest";
@@ -81,13 +82,13 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const started = performance.now();
   const recipe = checkedRecipe(options.text, options.path);
   const name = recipeName(options.path);
-  const flags = [...(options.skipSteps ? ["raw"] : []), ...(options.evals ?? [])];
+  const flags = options.skipSteps ? ["raw"] : [];
   const inputs = await hashInputs(options.text, recipe, options.path, flags, options.extensionPath, options.signal);
   const datasets = tillageFolder(options.root ?? workspaceRoot(options.path), "datasets");
   sweep(datasets);
   const target = path.join(datasets, `${name}@${inputs.hash}`);
   const seconds = () => (performance.now() - started) / 1000;
-  if (existsSync(path.join(target, "manifest.json"))) return buildResult(target, readManifest(target), false, seconds());
+  if (existsSync(path.join(target, "manifest.json"))) return guarded(buildResult(target, readManifest(target), false, seconds()), options);
 
   const temporary = path.join(datasets, `.building-${name}@${inputs.hash}-${process.pid}-${++serial}`);
   mkdirSync(temporary);
@@ -97,11 +98,18 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     if (process.platform !== "win32") fsyncPath(temporary);
     moveInto(temporary, target);
     if (process.platform !== "win32") fsyncPath(datasets);
-    return buildResult(target, manifest, true, seconds());
+    return await guarded(buildResult(target, manifest, true, seconds()), options);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** The result with the guards run again where the caller adds evaluations: they change what is warned of, not the dataset. */
+async function guarded(result: BuildResult, options: BuildOptions): Promise<BuildResult> {
+  if (!options.evals?.length) return result;
+  const evals = options.evals.map((file) => path.resolve(path.dirname(options.path), file));
+  return { ...result, guards: await datasetGuards({ dataset: result.dataset, evals }, options.extensionPath, options.signal) };
 }
 
 async function write(full: Recipe, inputs: Inputs, folder: string, options: BuildOptions, root: string): Promise<Manifest> {
@@ -116,9 +124,9 @@ async function write(full: Recipe, inputs: Inputs, folder: string, options: Buil
     writable: [folder],
     stage: report,
     prepare: async (session) => {
-      // The guard compares with the recipe's own evaluations even where its steps are left out, and with those that the caller adds.
+      // The guard compares with the recipe's own evaluations even where its steps are left out.
       const own = options.skipSteps ? full.steps.flatMap((step) => (step.key === "decontaminate" ? step.config.against : [])) : [];
-      guardEvals.push(...(await loadEvalFiles(session, -1, [...new Set([...own, ...(options.evals ?? [])])], recipeDir)));
+      guardEvals.push(...(await loadEvalFiles(session, -1, [...new Set(own)], recipeDir)));
     },
   });
   try {

@@ -47,9 +47,9 @@ export async function runGuards(session: Session, options: GuardOptions): Promis
   }
 
   const answer = columns.has("completion") ? (columns.has("text") ? "coalesce(completion, text)" : "completion") : text;
-  results.push(emptyCompletionGuard(await findings(session, `guarded WHERE trim(coalesce(${answer}, '')) = ''`, "'empty'", "_row_id")));
+  results.push(emptyCompletionGuard(await findings(session, `guarded WHERE NOT regexp_matches(coalesce(${answer}, ''), '\\S')`, "'empty'", "_row_id")));
   if (columns.has("completion")) {
-    const top = await session.rows<{ completion: string; n: number }>("SELECT completion, count(*) AS n FROM guarded WHERE trim(completion) <> '' GROUP BY completion ORDER BY n DESC, completion LIMIT 1");
+    const top = await session.rows<{ completion: string; n: number }>("SELECT completion, count(*) AS n FROM guarded WHERE regexp_matches(completion, '\\S') GROUP BY completion ORDER BY n DESC, completion LIMIT 1");
     const constant = top[0] && total >= 10 && top[0].n > total * constantShare ? top[0].completion : undefined;
     const same = constant === undefined ? { rows: [], count: 0 } : await findings(session, `guarded WHERE completion = ${literal(constant)}`, "'same completion'", "_row_id");
     results.push(constantCompletionGuard(constant, same, total));

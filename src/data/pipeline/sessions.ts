@@ -89,9 +89,16 @@ export class RecipeSessions {
   }
 
   private async run<T>(recipe: Recipe, recipePath: string, signal: AbortSignal | undefined, work: (session: Session, pipeline: Pipeline, open: Open) => Promise<T>): Promise<T> {
-    const open = await this.pipeline(recipe, recipePath, signal);
-    const pipeline = await open.pipeline;
-    return pipeline.exclusive(() => pipeline.database.session(signal, (session) => work(session, pipeline, open)));
+    for (let attempt = 1; ; attempt++) {
+      const open = await this.pipeline(recipe, recipePath, signal);
+      const pipeline = await open.pipeline;
+      try {
+        return await pipeline.exclusive(() => pipeline.database.session(signal, (session) => work(session, pipeline, open)));
+      } catch (error) {
+        // A call with other sources took this one's place while it waited for its turn: it loads its own again.
+        if (attempt === 3 || !(error instanceof TillageError) || error.problem.code !== "closed") throw error;
+      }
+    }
   }
 
   /** Counts of each step, and what is wrong with the recipe or its data. What is the user's to mend is a diagnostic, not an error. */

@@ -105,7 +105,7 @@ async function readJsonl(session: Session, file: string, table: string): Promise
   const load = (from: string) =>
     session.run(`CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT row_number() OVER () - 1 AS k, json FROM read_ndjson_objects(${literal(from)}, ignore_errors = true, maximum_object_size = ${maxLineBytes})`);
   let clean = false;
-  if (scan.longestLine <= maxLineBytes) {
+  if (scan.longestLine <= maxLineBytes && !scan.byteOrderMark) {
     try {
       await load(file);
       clean = (await session.one<{ n: number }>(`SELECT count(*) AS n FROM ${ident(staged)}`)).n === scan.lines;
@@ -130,7 +130,7 @@ async function readJsonl(session: Session, file: string, table: string): Promise
   const fields = columns.map((column) => `v.${ident(column.name)} AS ${ident(column.name)}`);
   if (columns.length === 0) throw TillageError.user("no_rows", `${file} has no row that can be read: ${bad[0]?.reason ?? "it is empty"}.`, "Every line should be a JSON object.", { file, line: bad[0]?.line ?? 1 });
   await session.run(
-    `CREATE TABLE ${ident(table)} AS SELECT _file_row, json AS _json, ${fields.join(", ")} FROM (SELECT line AS _file_row, json, json_transform(json, ${literal(structure)}) AS v FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT') ORDER BY _file_row`,
+    `CREATE TABLE ${ident(table)} AS SELECT _file_row, json AS _json, ${fields.join(", ")} FROM (SELECT line AS _file_row, json, json_transform(json, ${literal(structure)}) AS v FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT')`,
   );
   await session.run(`DROP TABLE ${ident(staged)}`);
   return { table, columns, json: true, bad, badRows };
@@ -145,7 +145,7 @@ async function numberLines(session: Session, staged: string, blank: readonly num
   // The i-th blank line b comes before the row b - i: rows from there on stand i + 1 lines further down.
   const shifts = blank.map((b, i) => `(${b - i}, ${i + 1})`).join(", ");
   await session.run(
-    `CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT l.k + coalesce(s.shift, 0) AS line, l.json FROM ${ident(staged)} l ASOF LEFT JOIN (SELECT start, max(shift) AS shift FROM (VALUES ${shifts}) t(start, shift) GROUP BY start) s ON l.k >= s.start`,
+    `CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT l.k + coalesce(s.shift, 0) AS line, l.json FROM ${ident(staged)} l ASOF LEFT JOIN (SELECT start, max(shift) AS shift FROM (VALUES ${shifts}) t(start, shift) GROUP BY start) s ON l.k >= s.start ORDER BY l.k`,
   );
 }
 

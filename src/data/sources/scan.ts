@@ -21,6 +21,8 @@ export interface FileScan extends FileVersion {
   /** 0-based numbers of the lines with nothing but white space. */
   blank: number[];
   longestLine: number;
+  /** The file begins with UTF-8's byte order mark. */
+  byteOrderMark: boolean;
 }
 
 /** Size and time of a file; missing files are the user's error. */
@@ -45,6 +47,7 @@ export async function scanFile(file: string, signal?: AbortSignal): Promise<File
   const hash = createHash("sha256");
   const blank: number[] = [];
   let [line, lines, longestLine, length, filled] = [0, 0, 0, 0, false];
+  let byteOrderMark: boolean | undefined;
   const endLine = () => {
     if (filled) lines++;
     else blank.push(line);
@@ -54,6 +57,7 @@ export async function scanFile(file: string, signal?: AbortSignal): Promise<File
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
     throwIfCancelled(signal);
     hash.update(chunk);
+    byteOrderMark ??= chunk.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
     for (let from = 0; from < chunk.length; ) {
       const newline = chunk.indexOf(10, from);
       const to = newline < 0 ? chunk.length : newline;
@@ -64,7 +68,7 @@ export async function scanFile(file: string, signal?: AbortSignal): Promise<File
     }
   }
   if (length > 0) endLine();
-  const scan: FileScan = { ...version, sha256: hash.digest("hex"), lines, blank, longestLine };
+  const scan: FileScan = { ...version, sha256: hash.digest("hex"), lines, blank, longestLine, byteOrderMark: byteOrderMark ?? false };
   known.set(file, scan);
   return scan;
 }

@@ -89,7 +89,7 @@ describe("building a recipe", () => {
       expect(b.hash).toBe(a.hash);
       for (const name of ["train-00000.parquet", "receipts.parquet", "manifest.json"]) expect(readFileSync(path.join(b.dataset, name)).equals(readFileSync(path.join(a.dataset, name))), name).toBe(true);
     } finally {
-      other.remove();
+      await other.remove();
     }
   });
 

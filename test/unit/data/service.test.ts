@@ -17,9 +17,7 @@ let workspace = new Workspace();
 beforeAll(async () => {
   await esbuild.build({ entryPoints: ["src/data/service-main.ts"], bundle: true, platform: "node", target: "node20", format: "cjs", external: ["@duckdb/node-api"], outfile: module, logLevel: "error" });
 });
-afterEach(() => {
-  workspace.remove();
-});
+afterEach(() => workspace.remove());
 afterAll(() => {
   corpus.dispose();
   rmSync(folder, { recursive: true, force: true });

@@ -161,3 +161,29 @@ describe("shapes", () => {
     expect((await trainRows("{ files: t.jsonl, map: { text: body } }")).map((row) => row.text)).toEqual(["x"]);
   });
 });
+
+describe("what real files are like", () => {
+  it("a byte order mark, Windows line ends, blank lines and odd column names are read", async () => {
+    workspace = new Workspace();
+    workspace.write("w.jsonl", '\uFEFF{"text":"first","a \\"b\\".c":1}\r\n\r\n   \r\n{"text":"second","a \\"b\\".c":2}\r\n');
+    const rows = await trainRows("{ files: w.jsonl }");
+    expect(rows.map((row) => [row._file_row, row.text, row['a "b".c']]).sort((a, b) => Number(a[0]) - Number(b[0]))).toEqual([[0, "first", 1], [3, "second", 2]]);
+  });
+
+  it("a column whose values have several types stays as JSON, and the text beside it is read", async () => {
+    workspace = new Workspace();
+    workspace.rows("m.jsonl", [{ text: "a \"quoted\" text", v: 1 }, { text: "b", v: "x" }, { text: 7, v: [1] }]);
+    const built = await build("{ files: m.jsonl }");
+    expect(built.sources[0]?.bad.map((bad) => bad.line)).toEqual([3]);
+    const rows = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect(rows.map((row) => [row.text, row.v]).sort()).toEqual([['a "quoted" text', "1"], ["b", '"x"']]);
+  });
+
+  it("columns with the names of our own keep their values under another name", async () => {
+    workspace = new Workspace();
+    workspace.rows("r.jsonl", [{ prompt: "p", completion: "c", text: "own text", _row_id: "own id" }]);
+    const rows = await trainRows("{ files: r.jsonl, as: prompt/completion }");
+    expect(rows[0]).toMatchObject({ prompt: "p", completion: "c", file_text: "own text", file_row_id: "own id" });
+    expect(rows[0]?._row_id).toMatch(/^[0-9a-f]{32}$/);
+  });
+});

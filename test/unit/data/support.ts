@@ -1,4 +1,5 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "vitest";
@@ -35,9 +36,17 @@ export class Workspace {
     return readFileSync(this.at(name), "utf8");
   }
 
-  remove(): void {
-    // A service may still be writing its cache: what appears meanwhile is removed by the next try.
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  async remove(): Promise<void> {
+    // A service may still be writing its cache here: what appears meanwhile is removed by the next try.
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await rm(this.folder, { recursive: true, force: true });
+        return;
+      } catch (error) {
+        if (attempt === 100) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
   }
 }
 
