@@ -36,7 +36,14 @@ pub struct EngineError {
 
 impl EngineError {
     fn new(blame: Blame, code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { blame, code: code.into(), message: message.into(), remedy: remedy.into(), file: None, line: None }
+        Self {
+            blame,
+            code: code.into(),
+            message: message.into(),
+            remedy: remedy.into(),
+            file: None,
+            line: None,
+        }
     }
 
     /// An error in the user's input.
@@ -74,9 +81,11 @@ impl EngineError {
         use std::io::ErrorKind as K;
         let shown = path.as_ref().display();
         let e = match err.kind() {
-            K::NotFound => {
-                Self::user("file_not_found", format!("{shown} does not exist."), "Check the path in the file that names it.")
-            }
+            K::NotFound => Self::user(
+                "file_not_found",
+                format!("{shown} does not exist."),
+                "Check the path in the file that names it.",
+            ),
             K::PermissionDenied => Self::environment(
                 "permission_denied",
                 format!("{shown} cannot be opened: permission denied."),
@@ -87,7 +96,16 @@ impl EngineError {
                 format!("No space is left on the disk that holds {shown}."),
                 "Free some space, then resume the run: its last checkpoint is whole.",
             ),
-            _ => Self::environment("io", format!("{shown}: {err}."), "Check that the disk is there and healthy, then try again."),
+            K::InvalidData => Self::user(
+                "not_utf8",
+                format!("{shown} is not UTF-8 text."),
+                "Save the file as UTF-8, or name another one.",
+            ),
+            _ => Self::environment(
+                "io",
+                format!("{shown}: {err}."),
+                "Check that the disk is there and healthy, then try again.",
+            ),
         };
         e.with_file(path)
     }

@@ -13,6 +13,9 @@ use tillage_text::Tokenizer;
 /// Checkpoints kept beside step 0.
 pub const KEEP: usize = 3;
 
+/// Version of [`State`].
+pub const STATE_VERSION: u32 = 1;
+
 /// Everything beyond weights and moments that a resumed run needs, or must find unchanged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

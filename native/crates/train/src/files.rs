@@ -105,3 +105,56 @@ fn sync_dir(dir: &Path) -> Result<(), EngineError> {
     }
     File::open(dir).and_then(|f| f.sync_all()).map_err(|e| EngineError::io(&e, dir))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(dir: &Path) -> Vec<(String, String)> {
+        let mut all: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .map(|p| {
+                (p.file_name().unwrap().to_string_lossy().into(), fs::read_to_string(&p).unwrap_or_default())
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn what_fails_half_way_leaves_the_old_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, folder) = (dir.path().join("a"), dir.path().join("b"));
+        let fill = |text: &'static str| {
+            move |d: &Path| fs::write(d.join("x"), text).map_err(|e| EngineError::io(&e, d))
+        };
+        write_atomic(&file, |f| f.write_all(b"old").map_err(|e| EngineError::io(&e, "a"))).unwrap();
+        write_folder(&folder, fill("old")).unwrap();
+        let full = || EngineError::io(&std::io::Error::from(std::io::ErrorKind::StorageFull), "disk");
+        let error = write_atomic(&file, |f| {
+            f.write_all(b"new").unwrap();
+            Err(full())
+        });
+        assert_eq!(error.unwrap_err().code, "disk_full");
+        let error = write_folder(&folder, |d| {
+            fill("new")(d)?;
+            Err(full())
+        });
+        assert_eq!(error.unwrap_err().code, "disk_full");
+        assert_eq!(content(&folder), [("x".to_owned(), "old".to_owned())]);
+        assert_eq!(
+            content(dir.path()),
+            [("a".to_owned(), "old".to_owned()), ("b".to_owned(), String::new())]
+        );
+
+        write_atomic(&file, |f| f.write_all(b"new").map_err(|e| EngineError::io(&e, "a"))).unwrap();
+        write_folder(&folder, fill("new")).unwrap();
+        assert_eq!(content(&folder), [("x".to_owned(), "new".to_owned())]);
+        assert_eq!(content(dir.path())[0].1, "new");
+        fs::write(dir.path().join(".tmp-c"), "").unwrap();
+        fs::create_dir(dir.path().join(".tmp-d")).unwrap();
+        sweep(dir.path()).unwrap();
+        assert_eq!(content(dir.path()).len(), 2);
+    }
+}

@@ -1,6 +1,7 @@
 //! What the machine says of its memory.
 
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+use tillage_protocol::EngineError;
 
 /// Reads memory numbers; kept between steps since its creation is the slow part.
 #[derive(Debug)]
@@ -27,5 +28,22 @@ impl Machine {
         let limit = self.system.cgroup_limits().map(|c| c.free_memory);
         let system = self.system.available_memory();
         limit.map_or(system, |l| l.min(system))
+    }
+
+    /// Refuses what cannot fit, before it is tried.
+    ///
+    /// # Errors
+    /// `out_of_memory` with both sizes.
+    pub fn check(&self, planned: u64) -> Result<(), EngineError> {
+        let available = self.available();
+        if available == 0 || planned <= available {
+            return Ok(());
+        }
+        let mb = |bytes: u64| bytes.div_ceil(1 << 20);
+        Err(EngineError::environment(
+            "out_of_memory",
+            format!("The run would take {} MB, and {} MB are free.", mb(planned), mb(available)),
+            "Lower `batch_tokens` or `context`, close other programs, or use a smaller model.",
+        ))
     }
 }

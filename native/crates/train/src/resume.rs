@@ -1,14 +1,25 @@
 //! Is a checkpoint still a checkpoint of this run?
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, STATE_VERSION};
 use crate::setup::Prepared;
 use tillage_protocol::EngineError;
 
 /// Checks before the rows are read.
 ///
 /// # Errors
-/// `run_changed` when the settings are not those of the checkpoint.
+/// `checkpoint_version` when another engine wrote it in another form; `run_changed` when the settings are not those of the checkpoint.
 pub fn check_spec(checkpoint: &Checkpoint, spec_hash: &str) -> Result<(), EngineError> {
+    if checkpoint.state.version != STATE_VERSION {
+        return Err(EngineError::user(
+            "checkpoint_version",
+            format!(
+                "The checkpoint has version {}, and this engine reads {STATE_VERSION}.",
+                checkpoint.state.version
+            ),
+            "Go on with the version of Tillage that began the run.",
+        )
+        .with_file(&checkpoint.path));
+    }
     if checkpoint.state.spec_hash == spec_hash {
         return Ok(());
     }

@@ -83,7 +83,7 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
     rewind(run_dir, log, checkpoint.as_ref())?;
     let planned_bytes = setup::planned_bytes(&prepared);
     let machine = Machine::new();
-    check_memory(planned_bytes, &machine)?;
+    machine.check(planned_bytes)?;
     log.append(&Event::Started {
         time: now(),
         pid: std::process::id(),
@@ -161,19 +161,6 @@ fn rewind(run_dir: &Path, log: &mut EventLog, checkpoint: Option<&Checkpoint>) -
     log.rewind_to(c.state.events_bytes, &event)
 }
 
-fn check_memory(planned: u64, machine: &Machine) -> Result<(), EngineError> {
-    let available = machine.available();
-    if available == 0 || planned <= available {
-        return Ok(());
-    }
-    let mb = |bytes: u64| bytes.div_ceil(1 << 20);
-    Err(EngineError::environment(
-        "out_of_memory",
-        format!("The run would take {} MB, and {} MB are free.", mb(planned), mb(available)),
-        "Lower `batch_tokens` or `context`, close other programs, or use a smaller model.",
-    ))
-}
-
 fn warn(
     log: &mut EventLog,
     step: u64,
@@ -183,6 +170,12 @@ fn warn(
 ) -> Result<(), EngineError> {
     let mut warn =
         |code: &str, message: String| log.append(&Event::Warning { step, code: code.into(), message });
+    if let Some(before) = checkpoint.map(|c| &c.state.engine).filter(|v| *v != env!("CARGO_PKG_VERSION")) {
+        warn(
+            "engine_changed",
+            format!("The run was begun with engine {before}: its losses may differ in the last digits from an unbroken run's."),
+        )?;
+    }
     if let Some(before) = checkpoint.map(|c| c.state.threads).filter(|before| *before != threads) {
         warn(
             "threads_changed",

@@ -3,10 +3,12 @@
 use crate::checkpoint::Checkpoint;
 use crate::data::{self, DataRow};
 use crate::dataset::{Counts, Dataset};
+use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::spec;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use tillage_model::spec::DecoderSpec;
 use tillage_model::{Model, ModelConfig, Trainable};
 use tillage_protocol::run::{ModelSource, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
@@ -132,6 +134,7 @@ fn load_model(
     let name = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
     let mut loaded = match (&spec.model, &spec.adapter, checkpoint) {
         (ModelSource::Folder { path }, Some(lora), _) => {
+            check_weights(&ModelConfig::from_dir(path)?, false)?;
             let mut model = Model::load(path)?;
             match checkpoint {
                 Some(c) => model.load_adapter(&c.path)?,
@@ -139,18 +142,29 @@ fn load_model(
             }
             (model, name(path), Some(tillage_generate::model_hash(path)?))
         }
-        (ModelSource::Folder { path }, None, None) => (Model::load(path)?, name(path), None),
+        (ModelSource::Folder { path }, None, None) => {
+            check_weights(&ModelConfig::from_dir(path)?, true)?;
+            (Model::load(path)?, name(path), None)
+        }
         (_, None, Some(c)) => (Model::load(&c.path)?, name(&c.path), None),
         (ModelSource::Init { shape, .. }, _, _) => {
             let id = |key: &str| tokenizer.special(key).and_then(|t| tokenizer.token_to_id(&t));
             let eos = tokenizer.eos().map(|(_, id)| id);
             let config =
                 ModelConfig::from_init(shape, tokenizer.vocab_size(), id("bos_token"), eos, id("pad_token"))?;
+            check_weights(&config, true)?;
             (Model::init(config, seed), String::new(), None)
         }
     };
     loaded.0.set_trainable(if spec.adapter.is_some() { Trainable::Adapter } else { Trainable::Full });
     Ok(loaded)
+}
+
+/// Weights alone (f32), and under full training their gradients and two moments, must fit before anything is allocated.
+fn check_weights(config: &ModelConfig, full: bool) -> Result<(), EngineError> {
+    let tensors = DecoderSpec::of(config).tensors();
+    let numbers: u64 = tensors.iter().map(|t| t.shape.iter().map(|n| *n as u64).product::<u64>()).sum();
+    Machine::new().check(numbers * 4 * if full { 4 } else { 1 })
 }
 
 fn check_fit(spec: &RunSpec, model: &Model, tokenizer: &Tokenizer) -> Result<(), EngineError> {

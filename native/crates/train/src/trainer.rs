@@ -103,7 +103,7 @@ impl Trainer<'_> {
         self.log.sync()?;
         self.row_loss.write(&self.prepared.train.ids)?;
         let state = State {
-            version: 1,
+            version: checkpoint::STATE_VERSION,
             engine: env!("CARGO_PKG_VERSION").into(),
             step,
             rng: RngState { algorithm: "chacha8".into(), seed: self.spec.train.seed },

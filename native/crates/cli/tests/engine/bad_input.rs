@@ -75,6 +75,8 @@ fn a_broken_run_json_is_named_with_its_line() {
 
     std::fs::write(&path, good.replace("\"lr\": 0.003", "\"lr\": -1")).unwrap();
     assert!(refuse(&run, "bad_setting")["message"].as_str().unwrap().contains("lr"));
+    std::fs::write(&path, b"{\"version\": 1, \"name\": \"\xff\"}").unwrap();
+    refuse(&run, "not_utf8");
     std::fs::remove_file(&path).unwrap();
     assert_eq!(failure(&["train", run.to_str().unwrap()]).1["code"], "no_run_json");
     assert_eq!(failure(&["train", "/no/such/folder"]).1["code"], "no_run_folder");
@@ -186,6 +188,43 @@ fn a_diverging_run_names_the_rows_of_the_batch() {
     assert!(error["message"].as_str().unwrap().contains("doc-"), "{error}");
     let log = events(&run);
     assert!(run.join(log.last().unwrap()["checkpoint"].as_str().unwrap()).is_dir());
+}
+
+#[test]
+fn a_broken_line_of_prompts_is_named() {
+    let (w, model) = model();
+    let prompts = w.path().join("p.jsonl");
+    std::fs::write(&prompts, "{\"id\":\"a\",\"prompt\":\"The\"}\n\n{\"id\":\"b\",\"prompt\n").unwrap();
+    let args = ["generate", "--model", model.to_str().unwrap(), "--prompts", prompts.to_str().unwrap()];
+    let (exit, error) = failure(&args);
+    assert_eq!((exit, error["code"].as_str(), &error["line"]), (1, Some("bad_prompts"), &json!(3)));
+    assert_eq!(error["file"], prompts.to_str().unwrap());
+    std::fs::write(&prompts, "").unwrap();
+    assert_eq!(failure(&args).1["code"], "no_prompts");
+    let long = format!("{{\"id\":\"a\",\"prompt\":\"{}\"}}\n", "The alder stands. ".repeat(100));
+    std::fs::write(&prompts, long).unwrap();
+    assert_eq!(failure(&args).1["code"], "prompt_too_long");
+    std::fs::write(&prompts, "{\"id\":\"a\",\"prompt\":\"\"}\n").unwrap();
+    assert_eq!(failure(&args).1["code"], "empty_prompt");
+}
+
+#[test]
+fn a_run_that_cannot_fit_the_memory_does_not_begin() {
+    let w = Workspace::new();
+    let shape = json!({"hidden_size": 262_144, "intermediate_size": 262_144, "num_hidden_layers": 2});
+    let run = w.pretrain("run", &json!({"model": {"shape": shape}}));
+    let (exit, error) = failure(&["train", run.to_str().unwrap()]);
+    assert_eq!((exit, error["code"].as_str()), (2, Some("out_of_memory")), "{error}");
+    assert_eq!(failure(&["preflight", run.to_str().unwrap()]).1["code"], "out_of_memory");
+}
+
+#[test]
+fn a_context_beyond_the_models_is_refused() {
+    let (w, _) = model();
+    let run = w.tune("tune", "pre", &json!({"train": {"context": 128}}));
+    assert!(refuse(&run, "context_too_long")["remedy"].as_str().unwrap().contains("64"));
+    let run = w.pretrain("run", &json!({"train": {"context": 128}}));
+    refuse(&run, "bad_setting");
 }
 
 #[test]
