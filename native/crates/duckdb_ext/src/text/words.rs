@@ -5,9 +5,9 @@
 //! Thai, Lao, Burmese, Khmer) have one word a character, marks staying with their letter, so that
 //! n-grams mean something there too. Digits are kept as they are: "12 apples" and "13 apples" differ.
 
+use super::hash::hash64;
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{is_nfkc_quick, IsNormalized, UnicodeNormalization};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// The normalised words of a text, in one buffer that is reused from text to text.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ impl Words {
     /// The 64-bit XXH3 of every word, appended to `hashes` after clearing it.
     pub fn hash_into(&self, hashes: &mut Vec<u64>) {
         hashes.clear();
-        hashes.extend(self.iter().map(xxh3_64));
+        hashes.extend(self.iter().map(hash64));
     }
 
     fn read_ascii(&mut self, bytes: &[u8]) {

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 /// Lengths in bytes of the words of an exception; they add up to the length of the chunk.
 type Parts = Box<[u8]>;
 
 struct Table {
-    entries: HashMap<Box<str>, Parts, Xxh3DefaultBuilder>,
+    entries: HashMap<Box<str>, Parts>,
     /// Bit n of element b: an exception of n bytes begins with byte b. Spares most look-ups.
     lengths: [u64; 256],
 }

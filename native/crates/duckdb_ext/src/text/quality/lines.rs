@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::{ratio, Signals};
 use crate::text::english::{is_space, is_terminal};
-use xxhash_rust::xxh3::xxh3_64;
+use crate::text::hash::hash64;
 
 /// Longest line that FineWeb's filter calls short, in characters.
 const SHORT_LINE: usize = 30;
@@ -63,7 +63,7 @@ fn duplicates<'t>(parts: impl Iterator<Item = &'t str>, table: &mut Table) -> Du
     let mut duplicates = Duplicates { all: 0, repeated: 0, repeated_characters: 0 };
     for part in parts {
         duplicates.all += 1;
-        if table.insert(xxh3_64(part.as_bytes()), 0).is_some() {
+        if table.insert(hash64(part.as_bytes()), 0).is_some() {
             duplicates.repeated += 1;
             duplicates.repeated_characters += part.chars().count();
         }

@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use super::{ratio, Signals};
-use xxhash_rust::xxh3::xxh3_64;
+use crate::text::hash::hash64;
 
 /// A word: its hash and its length in characters.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Token {
 impl Token {
     pub fn new(word: &str, characters: usize) -> Self {
         // A word beyond 4 billion characters cannot come: a DuckDB text has at most 4 GiB.
-        Token { hash: xxh3_64(word.as_bytes()), characters: characters as u32 }
+        Token { hash: hash64(word.as_bytes()), characters: characters as u32 }
     }
 }
 
