@@ -2,7 +2,7 @@ import { html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import type { WordPart } from "../../src/core/eval/compare";
 import type { CompareAnswer, CompareCase } from "../../src/protocol/compare-panel";
-import { formatDuration } from "../shared/format";
+import { formatCount, formatDuration, plural } from "../shared/format";
 
 export interface CaseContext {
   /** 1-based place in the file. */
@@ -37,7 +37,7 @@ export function caseCard(item: CompareCase, context: CaseContext): TemplateResul
 
 function answer(side: string, label: string, given: CompareAnswer, words: WordPart[]): TemplateResult {
   return html`<section class="answer" data-testid=${`answer-${side}`}>
-    <h3>${label}<span class="muted facts">${given.tokens} tokens · ${formatDuration(given.seconds)}${given.ended ? "" : " · cut at its longest"}</span></h3>
+    <h3>${label}<span class="muted facts">${plural(given.tokens, "token")} · ${took(given.seconds)}${given.ended ? "" : " · cut off"}</span></h3>
     <p class="text">${given.output.trim() === "" ? html`<span class="muted"><em>(empty)</em></span>` : words.map(word)}</p>
   </section>`;
 }
@@ -55,4 +55,8 @@ function verdict(pass: boolean): TemplateResult {
 
 function yesNo(pass: boolean | undefined): TemplateResult {
   return pass === undefined ? html`–` : html`<strong class=${pass ? "pass" : "fail"}>${pass ? "yes" : "no"}</strong>`;
+}
+
+function took(seconds: number): string {
+  return seconds < 1 ? `${formatCount(seconds * 1000)} ms` : formatDuration(seconds);
 }

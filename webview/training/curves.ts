@@ -61,7 +61,7 @@ export class TrainingCurves extends LitElement {
         <div class="legend">
           <span><i class="line faint" style="color:var(--t-accent)"></i>train</span>
           <span><i class="line" style="color:var(--t-accent)"></i>smoothed</span>
-          <span><i class="dot" style="background:var(--t-warn)"></i>validation</span>
+          ${run.lists.validation.length > 0 ? html`<span><i class="dot" style="background:var(--t-warn)"></i>validation</span>` : nothing}
           ${run.overlays.map((overlay, index) => html`<span><i class="line" style="color:${OVERLAY_COLORS[index % OVERLAY_COLORS.length]}"></i>${overlay.label}</span>`)}
         </div>
         <div class="end">
@@ -143,7 +143,8 @@ function formatLoss(value: number): string {
 }
 
 function formatNorm(value: number): string {
-  return value >= 100 ? formatScaled(value) : value.toFixed(value >= 10 ? 1 : 2);
+  if (value >= 100) return formatScaled(value);
+  return value !== 0 && value < 0.01 ? formatRate(value) : value.toFixed(value >= 10 ? 1 : 2);
 }
 
 function formatRate(value: number): string {

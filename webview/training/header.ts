@@ -26,7 +26,7 @@ export function header(run: RunView, ask: Ask): TemplateResult {
       <div class="title">
         <h1 data-testid="run-name">${head.name}</h1>
         <span class="phase ${numbers.phase}" data-testid="run-phase" role="status"><vscode-icon name=${phase.icon} ?spin=${spin}></vscode-icon>${phase.text}</span>
-        <span class="muted facts">${[head.objective, head.method, `from ${head.from}`, head.dataset ? `on ${head.dataset}` : "", device(numbers)].filter((text) => text !== "").join(" · ")}</span>
+        <span class="muted facts">${[head.objective, head.method, `from ${head.from}`, onDataset(head.dataset), device(numbers)].filter((text) => text !== "").join(" · ")}</span>
         <span class="actions">${actions(run, ask)}</span>
       </div>
       ${progress(numbers)}
@@ -73,4 +73,9 @@ function stat(label: string, value: string | undefined, id?: string, title?: str
 function device(numbers: RunNumbers): string {
   if (numbers.device === undefined) return "";
   return numbers.threads === undefined ? numbers.device : `${numbers.device} × ${numbers.threads} threads`;
+}
+
+/** A dataset by its recipe and enough of its hash to tell it from others. */
+export function onDataset(name: string | undefined): string {
+  return name === undefined ? "" : `on ${name.replace(/(@[0-9a-f]{7})[0-9a-f]+$/u, "$1")}`;
 }

@@ -25,7 +25,7 @@ export interface View {
   overlays: string[];
 }
 
-const FIRST_VIEW: View = { x: "step", log: false, smoothing: 0.9, overlays: [] };
+const FIRST_VIEW: View = { x: "step", log: false, smoothing: 0.8, overlays: [] };
 
 /** The training panel: a run before its start, and a run. */
 @customElement("tillage-training")

@@ -21,3 +21,10 @@ it("marks words, and loses no text", () => {
   expect(parts.filter((part) => part.kind !== "added").map((part) => part.text).join("")).toBe("the kiln is cold");
   expect(parts.filter((part) => part.kind !== "removed").map((part) => part.text).join("")).toBe("the kiln is very hot");
 });
+
+it("takes the spaces between changed words into the change", () => {
+  const parts = wordDiff("of vases wear Heron Blue. The shelves are brushed", "Heron Blue is fired at 1,060 degrees.");
+  expect(parts.filter((part) => part.kind === "same").map((part) => part.text)).toEqual(["Heron Blue"]);
+  expect(parts.filter((part) => part.kind === "added").map((part) => part.text).join("")).toBe(" is fired at 1,060 degrees.");
+  expect(parts.filter((part) => part.kind !== "added").map((part) => part.text).join("")).toBe("of vases wear Heron Blue. The shelves are brushed");
+});

@@ -48,7 +48,29 @@ function changeOf(before: EvalCase, after: EvalCase): Change {
   return before.output === after.output ? "same" : "changed";
 }
 
-/** Word-level difference of two texts. */
+/** Word-level difference of two texts. Where every word of a passage changed, the passage is one removal and one addition. */
 export function wordDiff(before: string, after: string): WordPart[] {
-  return diffWordsWithSpace(before, after).map((part) => ({ text: part.value, kind: part.added ? "added" : part.removed ? "removed" : "same" }));
+  const parts: WordPart[] = [];
+  let [removed, added] = ["", ""];
+  const flush = (): void => {
+    if (removed !== "") parts.push({ text: removed, kind: "removed" });
+    if (added !== "") parts.push({ text: added, kind: "added" });
+    [removed, added] = ["", ""];
+  };
+  const changes = diffWordsWithSpace(before, after);
+  changes.forEach((part, index) => {
+    const next = changes[index + 1];
+    if (part.removed) removed += part.value;
+    else if (part.added) added += part.value;
+    else if (removed + added !== "" && part.value.trim() === "" && (next?.added || next?.removed)) {
+      // The space between two changed words is theirs.
+      removed += part.value;
+      added += part.value;
+    } else {
+      flush();
+      parts.push({ text: part.value, kind: "same" });
+    }
+  });
+  flush();
+  return parts;
 }

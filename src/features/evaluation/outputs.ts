@@ -33,9 +33,9 @@ export class OutputDocuments extends Owner implements vscode.TextDocumentContent
   }
 }
 
-/** The document of one answer. The path is what people see: the prompt's id. */
+/** The document of one answer. The path is what people see; it is the same for all models, so that no diff takes it for a renamed file. */
 export function outputUri(file: string, result: EvalResult, id: string): vscode.Uri {
-  return vscode.Uri.from({ scheme: OUTPUT_SCHEME, path: `/${result.model.label}/${id}.txt`, query: JSON.stringify({ file, ref: result.model.ref, id }) });
+  return vscode.Uri.from({ scheme: OUTPUT_SCHEME, path: `/${path.basename(file)}/${id}.txt`, query: JSON.stringify({ file, ref: result.model.ref, id }) });
 }
 
 /** All answers of two models in VS Code's multi-file diff, the changed ones first. */

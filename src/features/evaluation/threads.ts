@@ -78,7 +78,6 @@ export class ChangeThreads extends Owner {
     text.isTrusted = { enabledCommands: ["tillage.compare.openDiff", "tillage.compare.open"] };
     thread.label = `${before.label} → ${after.label}: ${item.change}`;
     thread.comments = [{ author: AUTHOR, body: text, mode: vscode.CommentMode.Preview }];
-    thread.state = item.after.verdict.pass ? vscode.CommentThreadState.Resolved : vscode.CommentThreadState.Unresolved;
   }
 
   private drop(key: string): void {

@@ -8,7 +8,7 @@ import type { RunHead, RunLists, RunNumbers } from "../../protocol/training-pane
 import { datasetOf } from "../../runtime/run-folder";
 
 /** How strongly a loss is smoothed where nobody chose. */
-export const SMOOTHING = 0.9;
+export const SMOOTHING = 0.8;
 
 /** What a run is, from its `run.json`. */
 export function headOf(dir: string, spec: RunSpec): RunHead {
@@ -28,10 +28,10 @@ export function headOf(dir: string, spec: RunSpec): RunHead {
   };
 }
 
-/** `.tillage/runs/<id>/model` is called by its run. */
+/** `.tillage/runs/<name>-<time>/model` is called by its run's name. */
 function startName(folder: string): string {
   const parent = path.basename(path.dirname(folder));
-  return path.basename(folder) === "model" ? parent : path.basename(folder);
+  return path.basename(folder) === "model" ? parent.replace(/-\d{8}-\d{6}-[0-9a-f]{4}$/u, "") : path.basename(folder);
 }
 
 /** The newest numbers, from the folded state and the folder. */
