@@ -157,7 +157,7 @@ export class LineChart extends LitElement {
       padding: [8, 12, 0, 0],
       legend: { show: false },
       scales: { x: { time: false }, y: this.log ? LOGARITHMIC : { range: paddedRange } },
-      axes: [axis(this.xLabel, (value) => this.xFormat(value), 24, this.small ? 60 : 80), this.small ? { ...axis("", (value) => this.yFormat(value), 56, 28), labelSize: 0 } : axis(this.yLabel, (value) => this.yFormat(value), 52, 36)],
+      axes: [axis(this.xLabel, (value) => this.xFormat(value), 24, this.small ? 60 : 80), this.small ? { ...axis("", (value) => this.yFormat(value), 56, 22), labelSize: 0 } : axis(this.yLabel, (value) => this.yFormat(value), 52, 36)],
       series: [{}, ...this.curves.map((curve) => this.series(curve))],
       cursor: {
         ...(this.sync === "" ? {} : { sync: { key: this.sync, setSeries: false } }),

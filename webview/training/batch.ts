@@ -32,7 +32,7 @@ export class TrainingBatch extends LitElement {
   `];
 
   override updated(changed: PropertyValues<this>): void {
-    if (changed.has("rows") || changed.has("problem")) this.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    if (changed.has("rows") || changed.has("problem")) this.scrollIntoView({ block: "nearest" });
   }
 
   override render(): TemplateResult {

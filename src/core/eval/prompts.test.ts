@@ -24,11 +24,12 @@ function result(ref: string, cases: EvalCase[]): EvalResult {
 
 describe("the prompts of an eval file", () => {
   it("are found where they stand", () => {
-    const places = promptPlaces(parseEvalFile(text, "a.eval.yaml"));
+    const places = promptPlaces(parseEvalFile(text, "a.eval.yaml"), text);
     expect(places.map((place) => [place.id, text.slice(place.start, place.start + 8)])).toEqual([["heat", "id: heat"], ["base", "id: base"]]);
+    expect(places.map((place) => text.slice(place.end - 6, place.end + 1))).toEqual(['060" }'.padStart(7, ","), "[tin] }"]);
   });
   it("are none while the file does not parse", () => {
-    expect(promptPlaces(parseEvalFile("prompts:\n  - id: [", "a.eval.yaml"))).toEqual([]);
+    expect(promptPlaces(parseEvalFile("prompts:\n  - id: [", "a.eval.yaml"), "prompts:\n  - id: [")).toEqual([]);
   });
 });
 

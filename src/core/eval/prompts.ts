@@ -10,16 +10,20 @@ export interface PromptPlace {
   prompt: string;
   /** 0-based offset of the prompt's first key. */
   start: number;
+  /** 0-based offset of the last character of its last value. */
+  end: number;
 }
 
-/** The prompts of a file that parses, in its order. */
-export function promptPlaces(file: YamlFile<EvalFile>): PromptPlace[] {
+/** The prompts of a file that parses, in its order; `source` is the text that it was parsed from. */
+export function promptPlaces(file: YamlFile<EvalFile>, source: string): PromptPlace[] {
   const list = file.document.get("prompts", true);
   if (!isSeq(list) || !file.value) return [];
   return file.value.prompts.flatMap(({ id, prompt }, index): PromptPlace[] => {
     const node = list.items[index];
-    const start = isMap(node) ? node.range?.[0] : undefined;
-    return start === undefined ? [] : [{ id, prompt, start }];
+    const range = isMap(node) ? node.range : undefined;
+    if (!range) return [];
+    const text = source.slice(range[0], range[1]).trimEnd();
+    return [{ id, prompt, start: range[0], end: range[0] + Math.max(0, text.length - 1) }];
   });
 }
 

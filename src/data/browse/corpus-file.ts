@@ -123,7 +123,9 @@ export class CorpusFile {
       const side = derived.map(([name]) => `d.${ident(name)}`);
       await session.run(`CREATE TABLE cols AS SELECT ${["f._pos", "f._row", ...own, ...side].join(", ")} FROM file f JOIN read_parquet(${literal(derivedFile)}) d ON d._pos = f._pos ORDER BY f._pos`);
       const text = this.has("text") ? [] : [`${this.text} AS text`];
-      await session.run(`CREATE VIEW seen AS SELECT ${["f.*", ...text, ...side].join(", ")} FROM file f JOIN cols d ON d._pos = f._pos`);
+      // Only the derived columns are joined: `cols` holds the file's small columns too, and their names would be ambiguous.
+      const computed = ["_pos", ...derived.map(([name]) => ident(name))].join(", ");
+      await session.run(`CREATE VIEW seen AS SELECT ${["f.*", ...text, ...side].join(", ")} FROM file f JOIN (SELECT ${computed} FROM cols) d ON d._pos = f._pos`);
       this.prepared = true;
     });
   }

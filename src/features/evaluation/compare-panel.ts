@@ -183,7 +183,7 @@ export class ComparePanel extends Owner {
       },
       openPrompt: async ({ id }) => {
         const document = await vscode.workspace.openTextDocument(vscode.Uri.file(this.file));
-        const place = promptPlaces(parseEvalFile(document.getText(), this.file)).find((prompt) => prompt.id === id);
+        const place = promptPlaces(parseEvalFile(document.getText(), this.file), document.getText()).find((prompt) => prompt.id === id);
         const at = document.positionAt(place?.start ?? 0);
         await vscode.window.showTextDocument(document, { viewColumn: vscode.ViewColumn.Beside, selection: new vscode.Range(at, at) });
         return null;

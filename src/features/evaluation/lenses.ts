@@ -26,7 +26,7 @@ export class EvalLenses extends Owner implements vscode.CodeLensProvider {
       const { before, after } = latest;
       lenses.push(new vscode.CodeLens(top, { title: `${before.model.label} ${before.correct}/${before.of} → ${after.model.label} ${after.correct}/${after.of}`, command: "tillage.compare.openChanges", arguments: [document.uri], tooltip: "Open all answers as a multi-file diff" }));
     }
-    for (const place of promptPlaces(parseEvalFile(document.getText(), file))) {
+    for (const place of promptPlaces(parseEvalFile(document.getText(), file), document.getText())) {
       const position = document.positionAt(place.start);
       lenses.push(...this.ofPrompt(document.uri, new vscode.Range(position, position), place));
     }

@@ -2,6 +2,7 @@ import path from "node:path";
 import * as vscode from "vscode";
 import type { ResolvedModel } from "../../app/models";
 import { evalResultSchema } from "../../core/eval/result";
+import { parseRunFile } from "../../core/run/schema";
 import { workspaceRoot } from "../../runtime/layout";
 import { readSpec } from "../../runtime/run-folder";
 import { pathArgument } from "../../vscode/arguments";
@@ -50,11 +51,23 @@ async function fromResult(given: string): Promise<EvalTarget | undefined> {
   }
 }
 
-/** A run's result and what it started from, on the eval file that the user chooses. */
+/** A run's result and what it started from, on the eval file that its run file watches; otherwise on one that the user chooses. */
 async function fromRun(dir: string): Promise<EvalTarget | undefined> {
   const spec = await readSpec(dir);
-  const target = await pickFile();
+  const watched = spec.file ? await watchedEval(path.resolve(dir, spec.file)) : undefined;
+  const target = watched === undefined ? await pickFile() : { file: watched };
   return target && { ...target, after: `run:${spec.name}` };
+}
+
+async function watchedEval(runFile: string): Promise<string | undefined> {
+  try {
+    const text = new TextDecoder().decode(await vscode.workspace.fs.readFile(vscode.Uri.file(runFile)));
+    const watch = parseRunFile(text, runFile).value?.watch;
+    return watch && path.resolve(path.dirname(runFile), watch.eval);
+  } catch {
+    // The run file has gone since; the user chooses.
+    return undefined;
+  }
 }
 
 async function pickFile(): Promise<EvalTarget | undefined> {

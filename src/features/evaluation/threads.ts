@@ -46,11 +46,12 @@ export class ChangeThreads extends Owner {
     this.threads.set(document.uri.toString(), known);
     const items = new Map(latest?.comparison.cases.map((item) => [item.id, item]));
     const seen = new Set<string>();
-    for (const place of promptPlaces(parseEvalFile(document.getText(), file))) {
+    for (const place of promptPlaces(parseEvalFile(document.getText(), file), document.getText())) {
       const item = items.get(place.id);
       if (!latest || item?.prompt !== place.prompt) continue;
       seen.add(place.id);
-      const position = document.positionAt(place.start);
+      // Under the whole prompt, not inside it.
+      const position = document.positionAt(place.end);
       const range = new vscode.Range(position, position);
       const thread = known.get(place.id) ?? this.make(document.uri, range);
       known.set(place.id, thread);

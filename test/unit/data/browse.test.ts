@@ -56,6 +56,14 @@ describe.each(["jsonl", "csv"] as const)("an open %s file", (format) => {
 });
 
 describe("pages", () => {
+  it("of a file whose only text is a short column, such as a run's losses of rows", async () => {
+    workspace = new Workspace();
+    workspace.rows("losses.jsonl", [{ row_id: "pairs:1", step: 1, loss: 2.5 }, { row_id: "pairs:2", step: 2, loss: 1.5 }]);
+    const { handle } = await corpus.open({ path: workspace.at("losses.jsonl") });
+    expect(await matching(handle, [{ kind: "range", column: "step", min: 2, max: 2 }])).toEqual([1]);
+    expect(await matching(handle, [{ kind: "search", text: "pairs:1", mode: "literal", caseSensitive: false }])).toEqual([0]);
+  });
+
   it("sort by numbers and texts, nulls last, and page through the whole without gaps", async () => {
     const { handle } = await opened("jsonl");
     const byScore = await ask(handle, [], { column: "score", descending: true }, 3);

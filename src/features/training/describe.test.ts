@@ -1,0 +1,80 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { emptyRun, foldEvents } from "../../core/run/state";
+import type { RunState } from "../../core/run/state";
+import type { RunSpec } from "../../protocol/native.gen";
+import { textOf } from "./batch-rows";
+import { headOf, listsOf, numbersOf, problemOf } from "./describe";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(path.join(os.tmpdir(), "tillage-describe-"));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const spec: RunSpec = {
+  version: 1, id: "tune-20250101-000000-abcd", name: "tune", objective: "sft", model: { kind: "folder", path: "../pretrain-20250101-000000-00ff/model" }, data: { train: ["data/train.parquet"] },
+  adapter: { r: 8, alpha: 16, targets: ["all-linear"] }, template: { kind: "plain" }, loss_on: "completion",
+  train: { epochs: 2, batch_tokens: 512, context: 64, lr: 1e-3, schedule: "cosine", seed: 1 },
+};
+
+function running(): RunState {
+  return foldEvents(emptyRun(), [
+    { type: "started", time: "t", pid: 1, engine: "0.1.0", device: "cpu", threads: 2, step: 0, total_steps: 10, parameters: 10, trainable: 5, train_rows: 4, train_tokens: 100, valid_rows: 0, planned_bytes: 1000 },
+    { type: "step", step: 1, epoch: 0.2, loss: 3, lr: 0.001, grad_norm: 1, tokens: 10, tokens_per_second: 100, memory_bytes: 1000, seconds: 1, rows: [] },
+  ]);
+}
+
+describe("what a run is", () => {
+  it("is told without times and paths", () => {
+    expect(headOf(dir, spec)).toMatchObject({ method: "LoRA r8 α16", from: "pretrain" });
+    expect(headOf(dir, { ...spec, adapter: null })).toMatchObject({ method: "full" });
+  });
+
+  it("has no numbers before its first step, rather than zeros", () => {
+    expect(numbersOf(dir, emptyRun())).not.toHaveProperty("loss");
+    expect(numbersOf(dir, running())).toMatchObject({ loss: 3, smoothed: 3, tokensPerSecond: 100 });
+  });
+
+  it("lists lines of its events that cannot be read among the warnings", () => {
+    expect(listsOf(running(), [{ line: 7, reason: "broken" }]).warnings[0]?.message).toContain("Line 7");
+  });
+});
+
+describe("what went wrong", () => {
+  it("is nothing while all is well", () => {
+    expect(problemOf(dir, running())).toBeUndefined();
+  });
+
+  it("is the engine's own word when it failed", () => {
+    const error = { blame: "environment", code: "disk_full", message: "The disk is full.", remedy: "Free some space." } as const;
+    expect(problemOf(dir, foldEvents(running(), [{ type: "failed", time: "t", step: 1, error }]))).toEqual(error);
+  });
+
+  it("is told with the end of the log and the way back when the process is gone", () => {
+    writeFileSync(path.join(dir, "engine.log"), "first\nsecond\nKilled by the kernel\n");
+    const problem = problemOf(dir, { ...foldEvents(running(), [{ type: "checkpoint", step: 1, path: "checkpoints/step-000001" }]), phase: "interrupted" });
+    expect(problem?.message).toContain("Killed by the kernel");
+    expect(problem?.remedy).toContain("checkpoint at step 1");
+    expect(problemOf(dir, { ...running(), phase: "interrupted" })?.remedy).toContain("no checkpoint");
+  });
+
+  it("says that nothing began when it ended before its first event", () => {
+    mkdirSync(path.join(dir, "checkpoints"));
+    expect(problemOf(dir, { ...emptyRun(), phase: "interrupted" })?.message).toContain("before its first step");
+  });
+});
+
+describe("a row as one text", () => {
+  it.each([
+    [{ text: "a text" }, "a text"],
+    [{ prompt: "p", completion: "c", text: null }, "p → c"],
+    [{ messages: '[{"role":"user","content":"hello"}]' }, "user: hello"],
+    [{ messages: "not json" }, "not json"],
+    [{ number: 3 }, '{"number":3}'],
+  ])("%j", (values, expected) => {
+    expect(textOf(values)).toBe(expected);
+  });
+});
