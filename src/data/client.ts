@@ -39,8 +39,9 @@ export function createLocalCorpus(options: CorpusOptions = {}): CorpusApi & Disp
 
 const failureSchema = z.object({ problem: problemSchema });
 
-function crashed(): TillageError {
-  return TillageError.environment("service_crashed", "The corpus service ended unexpectedly.", "Try again: it is started anew. Files that were open need to be opened again.");
+function crashed(said: string): TillageError {
+  const last = said.trim().split("\n").at(-1) ?? "";
+  return TillageError.environment("service_crashed", `The corpus service ended unexpectedly.${last === "" ? "" : ` It said: ${last}`}`, "Try again: it is started anew. Files that were open need to be opened again.");
 }
 
 interface Live {
@@ -55,6 +56,8 @@ class CorpusClient implements Disposable {
   private live: Live | undefined;
   private started = false;
   private disposed = false;
+  /** The end of the child's standard error. */
+  private said = "";
 
   constructor(private readonly options: ConnectOptions) {}
 
@@ -67,13 +70,17 @@ class CorpusClient implements Disposable {
       execArgv: execArgv ?? [],
       env: { ...process.env, ...env, ELECTRON_RUN_AS_NODE: "1", ...(extensionPath === undefined ? {} : { TILLAGE_DUCKDB_EXTENSION: extensionPath }) },
     });
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.options.log?.(text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.said = (this.said + text).slice(-2000);
+      this.options.log?.(text);
+    });
     const connection = createMessageConnection(new IPCMessageReader(child), new IPCMessageWriter(child));
     const ended = new Promise<never>((_resolve, reject) => {
       const end = () => {
         if (this.live?.child === child) this.live = undefined;
         connection.dispose();
-        reject(crashed());
+        reject(crashed(this.said));
+        this.said = "";
       };
       child.once("exit", end);
       child.once("error", end);
@@ -114,7 +121,7 @@ class CorpusClient implements Disposable {
       const failure = failureSchema.safeParse(error.data);
       if (failure.success) return new TillageError(failure.data.problem);
     }
-    if (!this.live) return crashed();
+    if (!this.live) return crashed(this.said);
     return TillageError.internal("rpc", `The corpus service could not be asked: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 

@@ -1,9 +1,9 @@
 import { describeRule, qualityRules } from "../../core/recipe";
 import type { Cell, Facet, Page, PageRow, Query, RowDetail, Stats } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
+import { derivedColumns, derivedSql } from "../derived";
 import type { Session } from "../duckdb/session";
 import { ident } from "../duckdb/sql";
-import { qualitySql } from "../steps/quality";
 import { CorpusFile } from "./corpus-file";
 import { Facets } from "./facets";
 import { Filters, predicateSql } from "./filter";
@@ -117,19 +117,25 @@ export class Browser {
         );
         columns.push({ name, type, nulls: row.nulls, distinct: row.distinct, minLength: row.low, meanLength: row.mean, maxLength: row.high });
       }
-      const rules = qualitySql("gopher", {}).reason;
-      const totals = await session.one<{ words: number; doubles: number }>(`SELECT coalesce(sum(till_words(t)), 0) AS words, count(*) - count(DISTINCT md5(till_normalize(t))) AS doubles FROM (SELECT ${this.file.text} AS t FROM file)`);
+      // What the file has under a derived column's name itself is not what is asked for here: then it is computed.
+      const has = (name: string) => this.file.columns.some((column) => column.derived && column.name === name);
+      const computed = Object.entries(derivedSql(this.file.text)).filter(([name]) => !has(name)).map(([name, sql]) => `, ${sql} AS ${name}`);
+      const side = derivedColumns.filter(({ name }) => has(name)).map(({ name }) => name);
+      const kept = `(SELECT ${["_pos AS _side", ...side].join(", ")} FROM cols)`;
+      const from = `(SELECT ${side.map((name) => `c.${name}`).join(", ")}${computed.join("")} FROM (SELECT * EXCLUDE (_row) FROM file) f JOIN ${kept} c ON c._side = f._pos)`;
+      const tally = (column: string, as: string) => session.rows<{ rows: number } & Record<string, string | number>>(`SELECT ${column} AS ${as}, count(*) AS rows FROM ${from} GROUP BY 1 ORDER BY 2 DESC, 1`);
+      const { doubles } = await session.one<{ doubles: number }>(`SELECT count(*) - count(DISTINCT md5(till_normalize(${this.file.text}))) AS doubles FROM file`);
       return {
         path: this.file.path,
         shape: imported.shape,
         rows: imported.rows,
         badRows: imported.badRows,
         columns,
-        words: totals.words,
-        languages: await session.rows<{ lang: string; rows: number }>(`SELECT coalesce(lang, 'none') AS lang, count(*) AS rows FROM (SELECT till_language(${this.file.text}).lang AS lang FROM file) GROUP BY 1 ORDER BY 2 DESC, 1`),
-        exactDuplicates: totals.doubles,
+        words: (await session.one<{ words: number }>(`SELECT coalesce(sum(words), 0) AS words FROM ${from}`)).words,
+        languages: (await tally("language", "lang")).map((row) => ({ lang: String(row.lang), rows: row.rows })),
+        exactDuplicates: doubles,
         pii: await session.rows<{ kind: string; rows: number }>(`SELECT kind, count(*) AS rows FROM (SELECT unnest(list_distinct(list_transform(till_pii(${this.file.text}), lambda f: f.kind))) AS kind FROM file) GROUP BY 1 ORDER BY 2 DESC, 1`),
-        quality: await session.rows<{ reason: string; rows: number }>(`SELECT coalesce(reason, 'ok') AS reason, count(*) AS rows FROM (SELECT ${rules} AS reason FROM (SELECT till_quality(${this.file.text}) AS q FROM file)) GROUP BY 1 ORDER BY 2 DESC, 1`),
+        quality: (await tally("quality", "reason")).map((row) => ({ reason: String(row.reason), rows: row.rows })),
       };
     });
   }

@@ -7,6 +7,7 @@ import { fsyncPath, writeAtomic } from "../atomic";
 import { loadEvalFiles } from "../pipeline/evals";
 import { Pipeline, type Stage } from "../pipeline/pipeline";
 import { relativePath, tokensSql } from "../sources/load";
+import { fromSystem } from "../duckdb/failure";
 import type { Session } from "../duckdb/session";
 import { tillageFolder, workspaceRoot } from "../workspace";
 import { datasetGuards } from "./dataset";
@@ -79,6 +80,14 @@ function moveInto(temporary: string, target: string): void {
 
 /** Builds a recipe's dataset, or finds it built. The folder appears whole, by one rename, or not at all. */
 export async function build(options: BuildOptions): Promise<BuildResult> {
+  try {
+    return await findOrBuild(options);
+  } catch (error) {
+    throw fromSystem(error);
+  }
+}
+
+async function findOrBuild(options: BuildOptions): Promise<BuildResult> {
   const started = performance.now();
   const recipe = checkedRecipe(options.text, options.path);
   const name = recipeName(options.path);

@@ -212,6 +212,18 @@ describe("a file that changes while it is open", () => {
   });
 });
 
+describe("a file with columns of the derived names", () => {
+  it("keeps its own, and stats count what is measured", async () => {
+    workspace = new Workspace();
+    const { handle, columns } = await corpus.open({ path: workspace.rows("o.jsonl", [{ title: "A b", language: "mine", words: 3.5 }, { title: "C", language: "yours", words: 1 }]) });
+    expect(columns.map((column) => [column.name, column.derived])).toEqual([["title", false], ["language", false], ["words", false], ["chars", true], ["quality", true], ["pii", true]]);
+    expect(await matching(handle, [{ kind: "in", column: "language", values: ["mine"] }, { kind: "range", column: "words", min: 3.2, max: null }])).toEqual([0]);
+    const stats = await corpus.stats({ path: workspace.at("o.jsonl") });
+    expect(stats.languages.every((entry) => entry.lang !== "mine")).toBe(true);
+    expect(stats.words).toBe(5);
+  });
+});
+
 describe("stats", () => {
   it("count words, languages, duplicates, personal data and rules", async () => {
     workspace = new Workspace("planted.jsonl");

@@ -81,6 +81,13 @@ describe("building a recipe", () => {
     expect(readdirSync(workspace.at(".tillage/datasets"))).toEqual([path.basename(built.dataset)]);
   });
 
+  it("says why it cannot write, as the environment's error", async () => {
+    workspace = planted();
+    workspace.write(".tillage/datasets", "a file where the folder should be");
+    const problem = await problemOf(corpus.build({ path: workspace.at("planted.recipe.yaml") }));
+    expect(problem).toMatchObject({ blame: "environment", code: "cannot_write", file: workspace.at(".tillage/datasets") });
+  });
+
   it("gives the same bytes in another folder", async () => {
     workspace = planted();
     const other = planted();
