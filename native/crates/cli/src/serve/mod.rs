@@ -1,6 +1,6 @@
 //! `serve`: JSON-RPC 2.0 with Content-Length framing on stdio.
 //!
-//! One thread reads, one computes. Every request gets exactly one answer: a result, an error, or the cancellation that was asked for.
+//! One thread reads, one computes, one answers what is quick and need not wait. Every request gets exactly one answer: a result, an error, or the cancellation that was asked for.
 
 mod cache;
 mod handlers;
@@ -17,6 +17,9 @@ use tillage_train::guard;
 /// Raised when the client takes a request back.
 pub type Cancel = Arc<AtomicBool>;
 
+/// Methods that need no model in memory.
+const QUICK: [&str; 3] = ["initialize", "tokens", "inspect"];
+
 /// Requests that have no answer yet.
 type Open = Arc<Mutex<HashMap<RequestId, Cancel>>>;
 
@@ -24,31 +27,11 @@ type Open = Arc<Mutex<HashMap<RequestId, Cancel>>>;
 pub fn serve() -> Result<(), EngineError> {
     let (connection, io) = Connection::stdio();
     let open = Open::default();
-    let (queue, work) = mpsc::channel::<(Request, Cancel)>();
-    let worker = {
-        let (sender, open) = (connection.sender.clone(), Arc::clone(&open));
-        std::thread::Builder::new()
-            .name("worker".into())
-            .stack_size(16 << 20)
-            .spawn(move || {
-                let notify = sender.clone();
-                let mut handlers = handlers::Handlers::new(move |method: &str, params: Value| {
-                    let _ =
-                        notify.send(Message::Notification(Notification { method: method.into(), params }));
-                });
-                for (request, cancel) in work {
-                    let id = request.id.clone();
-                    let result = if cancel.load(Ordering::SeqCst) {
-                        Err(handlers::cancelled())
-                    } else {
-                        guard::guarded(|| handlers.handle(&request, &cancel))
-                    };
-                    lock(&open).remove(&id);
-                    let _ = sender.send(Message::Response(respond(id, result)));
-                }
-            })
-            .map_err(|e| EngineError::environment("threads", e.to_string(), "Close other programs."))?
-    };
+    let sender = connection.sender.clone();
+    // A client that went away reads no answer; its end of stdin ends the server.
+    let send = move |message: Message| drop(sender.send(message));
+    let slow = Worker::start("compute", send.clone(), &open)?;
+    let quick = Worker::start("quick", send, &open)?;
     for message in &connection.receiver {
         match message {
             Message::Request(request) => {
@@ -59,7 +42,8 @@ pub fn serve() -> Result<(), EngineError> {
                     lock(&open).values().for_each(|c| c.store(true, Ordering::SeqCst));
                     cancel.store(false, Ordering::SeqCst);
                 }
-                if let Err(mpsc::SendError((request, _))) = queue.send((request, cancel)) {
+                let worker = if QUICK.contains(&request.method.as_str()) { &quick } else { &slow };
+                if let Err(mpsc::SendError((request, _))) = worker.queue.send((request, cancel)) {
                     let lost = EngineError::internal("worker_lost", "The thread that computes is gone.");
                     let _ = connection.sender.send(Message::Response(respond(request.id, Err(lost))));
                 }
@@ -76,8 +60,8 @@ pub fn serve() -> Result<(), EngineError> {
         }
     }
     lock(&open).values().for_each(|c| c.store(true, Ordering::SeqCst));
-    drop(queue);
-    let _ = worker.join();
+    slow.finish();
+    quick.finish();
     drop(connection);
     io.join().map_err(|e| {
         EngineError::user(
@@ -86,6 +70,50 @@ pub fn serve() -> Result<(), EngineError> {
             "Send JSON-RPC with Content-Length framing.",
         )
     })
+}
+
+/// A thread that answers requests one after the other.
+struct Worker {
+    queue: mpsc::Sender<(Request, Cancel)>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Worker {
+    fn start(
+        name: &str,
+        send: impl Fn(Message) + Clone + Send + 'static,
+        open: &Open,
+    ) -> Result<Self, EngineError> {
+        let (queue, work) = mpsc::channel::<(Request, Cancel)>();
+        let open = Arc::clone(open);
+        let answer_all = move || {
+            let notify = send.clone();
+            let mut handlers = handlers::Handlers::new(move |method: &str, params: Value| {
+                notify(Message::Notification(Notification { method: method.into(), params }));
+            });
+            for (request, cancel) in work {
+                let id = request.id.clone();
+                let result = if cancel.load(Ordering::SeqCst) {
+                    Err(handlers::cancelled())
+                } else {
+                    guard::guarded(|| handlers.handle(&request, &cancel))
+                };
+                lock(&open).remove(&id);
+                send(Message::Response(respond(id, result)));
+            }
+        };
+        let builder = std::thread::Builder::new().name(name.into()).stack_size(16 << 20);
+        let thread = builder
+            .spawn(answer_all)
+            .map_err(|e| EngineError::environment("threads", e.to_string(), "Close other programs."))?;
+        Ok(Self { queue, thread })
+    }
+
+    /// Lets it answer what is left, and waits.
+    fn finish(self) {
+        drop(self.queue);
+        let _ = self.thread.join();
+    }
 }
 
 fn lock(open: &Open) -> std::sync::MutexGuard<'_, HashMap<RequestId, Cancel>> {

@@ -110,9 +110,10 @@ fn every_request_settles() {
     spec["data"]["train"] = json!([w.path().join("docs.parquet")]);
     assert_eq!(c.call(9, "preflight", spec).unwrap()["train_rows"], 48);
 
-    // Cancelled while it runs, and while it waits.
+    // Cancelled while it runs, and while it waits; what is quick does not wait.
     c.request(10, "generate", generate(&model, 2000, 50));
     c.request(11, "generate", generate(&model, 2000, 50));
+    assert_eq!(c.call(12, "inspect", json!({"model": model})).unwrap()["layers"], 2);
     c.cancel(11);
     c.cancel(10);
     for id in [10, 11] {
