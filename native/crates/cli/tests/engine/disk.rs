@@ -39,12 +39,16 @@ fn a_full_disk_fails_the_run_and_keeps_its_last_checkpoint() {
 /// A real small disk (tmpfs in a mount namespace of its own), where the machine lets us have one.
 #[test]
 fn a_small_disk_fills_up_in_the_middle_of_a_checkpoint() {
-    let probe = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
+    let w = Workspace::new();
+    let probe = Command::new("unshare")
+        .args(["-rm", "sh", "-c", "mount -t tmpfs none \"$1\"", "sh"])
+        .arg(w.path())
+        .stderr(Stdio::null())
+        .status();
     if !probe.is_ok_and(|s| s.success()) {
         eprintln!("no mount namespaces here: /dev/full in the other test is the only full disk");
         return;
     }
-    let w = Workspace::new();
     let run = w.pretrain("run", &json!({"train": {"epochs": 400, "checkpoint_every": 5}}));
     let out = w.path().join("out");
     std::fs::create_dir(&out).unwrap();
