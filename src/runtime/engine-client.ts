@@ -131,7 +131,7 @@ class EngineClient implements Engine {
     });
     connection.onError(([error]) => this.options.log?.(`engine protocol: ${error.message}`));
     connection.listen();
-    const capabilities = Promise.race([connection.sendRequest("initialize", { protocol: PROTOCOL }) as Promise<InitializeResult>, gone]);
+    const capabilities = Promise.race([connection.sendRequest<InitializeResult>("initialize", { protocol: PROTOCOL }), gone]);
     capabilities.catch(() => undefined);
     this.server = { process: child, connection, capabilities, gone };
     return this.server;

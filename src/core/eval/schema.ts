@@ -8,7 +8,8 @@ const texts = z.union([z.string().min(1).transform((text) => [text]), z.array(z.
 
 function isRegex(text: string): boolean {
   try {
-    return new RegExp(text, "iu") instanceof RegExp;
+    new RegExp(text, "iu");
+    return true;
   } catch {
     return false;
   }

@@ -1,0 +1,112 @@
+/** The `tillage` command as it ships: the bundle, the engine, the DuckDB extension. */
+import { execFile } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+
+const root = path.resolve(import.meta.dirname, "../..");
+const cli = path.join(root, "dist/cli.js");
+let workspace: string;
+
+interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+function tillage(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [cli, ...args], { cwd: workspace, maxBuffer: 1 << 26, env: { ...process.env, NO_COLOR: "1" } }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === "number" ? error.code : error ? -1 : 0, stdout, stderr });
+    });
+  });
+}
+
+const json = (outcome: Outcome): unknown => JSON.parse(outcome.stdout.trim().split("\n").at(-1) ?? "");
+const problem = z.object({ ok: z.literal(false), error: z.looseObject({ blame: z.string(), code: z.string(), message: z.string(), remedy: z.string().min(1), file: z.string().nullish(), line: z.number().nullish() }) });
+
+beforeAll(() => {
+  if (!existsSync(cli)) throw new Error("dist/cli.js is not there: run `npm run build` first.");
+  workspace = mkdtempSync(path.join(tmpdir(), "tillage-cli-"));
+  for (const name of ["data", "corpus.recipe.yaml", "pairs.recipe.yaml", "five-questions.eval.yaml", "pretrain.run.yaml", "tune.run.yaml"]) {
+    cpSync(path.join(root, "demo", name), path.join(workspace, name), { recursive: true });
+  }
+});
+afterAll(() => rmSync(workspace, { recursive: true, force: true }));
+
+describe("tillage build", () => {
+  it("prints a table for people: each step, rows in, rows out, and why", async () => {
+    const { code, stdout } = await tillage("build", "pairs.recipe.yaml");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/dedup exact\s+64\s+61\s+−3\s+exact duplicate 3/u);
+    expect(stdout).toMatch(/decontaminate\s+61\s+60\s+−1/u);
+  });
+
+  it("prints one object for programs, and the same dataset the second time", async () => {
+    const build = z.object({ built: z.boolean(), hash: z.string(), dataset: z.string(), steps: z.array(z.object({ in: z.number(), out: z.number() })) });
+    const first = build.parse(json(await tillage("--json", "build", "corpus.recipe.yaml")));
+    expect(first.steps[0]).toMatchObject({ in: 336, out: 316 });
+    expect(existsSync(path.join(first.dataset, "receipts.parquet"))).toBe(true);
+    const again = build.parse(json(await tillage("--json", "build", "corpus.recipe.yaml")));
+    expect(again).toMatchObject({ built: false, hash: first.hash, dataset: first.dataset });
+  });
+
+  it("tells a dropped row's story", async () => {
+    const { dataset } = z.object({ dataset: z.string() }).parse(json(await tillage("--json", "build", "pairs.recipe.yaml")));
+    const database = await DuckDBInstance.create(":memory:");
+    const connection = await database.connect();
+    const rows = (await connection.runAndReadAll(`select row_id from read_parquet('${path.join(dataset, "receipts.parquet")}') where step = 'decontaminate'`)).getRows();
+    connection.closeSync();
+    const { code, stdout } = await tillage("why", String(rows[0]?.[0]), "--dataset", dataset);
+    expect(code).toBe(0);
+    expect(stdout).toContain("decontaminate");
+    expect(stdout).toContain("What is the base of Quarry White?");
+    expect(await tillage("why", "nobody", "--dataset", dataset)).toMatchObject({ code: 0, stdout: expect.stringContaining("No step") as string });
+  });
+});
+
+describe("errors", () => {
+  it.each([
+    ["an unknown key in a recipe", "bad.recipe.yaml", "tillage: 1\nsources:\n  a: { files: data/pairs.jsonl }\nsteps:\n  - dedupe: { exact: normalized }\n", ["build", "bad.recipe.yaml"], 5],
+    ["an unknown key in a run file", "bad.run.yaml", "tillage: 1\nobjective: sft\nmodel: run:pretrain\ndata: pairs.recipe.yaml\ntrain: { context: 64, lr: 1e-3, speed: 9 }\n", ["train", "bad.run.yaml"], 5],
+    ["a step of an eval file", "bad.eval.yaml", "tillage: 1\nprompts:\n  - id: a\n    prompt: b\n", ["eval", "bad.eval.yaml", "--model", "run:x"], 3],
+  ])("of %s name file, line and remedy, and exit with 1", async (_what, file, text, args, line) => {
+    writeFileSync(path.join(workspace, file), text);
+    const outcome = await tillage("--json", ...args);
+    expect(outcome.code).toBe(1);
+    const { error } = problem.parse(json(outcome));
+    expect(error.blame).toBe("user");
+    expect(path.basename(error.file ?? "")).toBe(file);
+    expect(error.line).toBe(line);
+    const shown = await tillage(...args);
+    expect(shown.stderr).toContain(`${file}:${line}`);
+    expect(shown.stderr).toContain("what to do");
+  });
+
+  it("of a model that is not there name the run to start", async () => {
+    const { error } = problem.parse(json(await tillage("--json", "eval", "five-questions.eval.yaml", "--model", "run:nothing")));
+    expect(error).toMatchObject({ code: "no_run", blame: "user" });
+    expect(error.remedy).toContain("nothing.run.yaml");
+  });
+});
+
+describe("tillage stats", () => {
+  it("finds what was planted", async () => {
+    const stats = z.object({ rows: z.number(), badRows: z.number(), exactDuplicates: z.number(), languages: z.array(z.object({ lang: z.string(), rows: z.number() })) });
+    const found = stats.parse(json(await tillage("--json", "stats", "data/web.jsonl")));
+    expect(found).toMatchObject({ rows: 124, badRows: 2 });
+    expect(found.languages.map((item) => item.lang)).toEqual(expect.arrayContaining(["en", "de", "fr", "es", "it"]));
+    const people = await tillage("stats", "data/letters.csv");
+    expect(people.stdout).toMatch(/email 12/u);
+    expect(people.stdout).toMatch(/phone 10/u);
+  });
+
+  it("leaves the sources as they were", () => {
+    for (const name of ["web.jsonl", "letters.csv", "pairs.jsonl"]) {
+      expect(readFileSync(path.join(workspace, "data", name), "utf8")).toBe(readFileSync(path.join(root, "demo/data", name), "utf8"));
+    }
+  });
+});
