@@ -21,8 +21,8 @@ fn assert_disk_full(run: &Path) {
 #[test]
 fn a_full_disk_fails_the_run_and_keeps_its_last_checkpoint() {
     let w = Workspace::new();
-    let run = w.pretrain("run", &json!({"train": {"epochs": 400, "checkpoint_every": 100}}));
-    let straight = w.pretrain("straight", &json!({"train": {"epochs": 400, "checkpoint_every": 100}}));
+    let run = w.pretrain("run", &json!({"train": {"epochs": 120, "checkpoint_every": 100}}));
+    let straight = w.pretrain("straight", &json!({"train": {"epochs": 120, "checkpoint_every": 100}}));
     train(&straight);
     let mut child = binary().args(["train", run.to_str().unwrap()]).spawn().unwrap();
     wait_until("a checkpoint", || run.join("checkpoints/step-000100").exists());
