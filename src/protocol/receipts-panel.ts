@@ -39,8 +39,8 @@ export type ReceiptsUpdate = Partial<ReceiptsState>;
 export interface ReceiptTexts {
   text: string;
   matchedText: string | null;
-  /** Where the matched row stands in the sources. */
-  matched: { source: string; file: string; fileRow: number } | null;
+  /** What the step found in the text, such as e-mail addresses. */
+  found: string[];
 }
 
 export type ReceiptsApi = {

@@ -7,6 +7,7 @@ import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import { html, LitElement, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
+import { live } from "lit/directives/live.js";
 import { computeMix } from "../../src/core/mix";
 import type { MixResult } from "../../src/core/mix";
 import { rebalance, roundToOne } from "../../src/core/mix/rebalance";
@@ -172,7 +173,7 @@ export class TillageMixer extends LitElement {
     const choices = host.byChoices.includes(host.by) ? host.byChoices : [host.by, ...host.byChoices];
     return html`<div class="footer">
       <label class="by">by
-        <vscode-single-select data-testid="mixer-by" .value=${host.by} @change=${(event: Event) => this.call(this.connection.calls.setBy({ by: (event.target as HTMLInputElement).value }))}>
+        <vscode-single-select data-testid="mixer-by" .value=${live(host.by)} @change=${(event: Event) => this.call(this.connection.calls.setBy({ by: (event.target as HTMLInputElement).value }))}>
           ${choices.map((name) => html`<vscode-option value=${name} ?selected=${name === host.by}>${name}</vscode-option>`)}
         </vscode-single-select>
       </label>

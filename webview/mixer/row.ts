@@ -21,6 +21,8 @@ export function rowView(row: MixRow, actions: RowActions): TemplateResult {
   const wished = row.tokens > 0 ? (actions.mix.wantedTokens * row.shareWanted) / row.tokens : 0;
   const over = wished > actions.maxEpochs * (1 + 1e-9);
   const percent = Math.round(row.shareWanted * 1000) / 10;
+  // A group without rows has nothing to give, and the only group gives all.
+  const fixed = row.tokens === 0 || actions.mix.rows.length === 1;
   const value = (event: Event): number => Number((event.target as HTMLInputElement).value) / 100;
   const typed = (event: Event): void => {
     const text = (event.target as HTMLInputElement).value.trim();
@@ -41,9 +43,9 @@ export function rowView(row: MixRow, actions: RowActions): TemplateResult {
     <span role="cell" class="now"><span class="num percent" data-testid="mix-now">${formatPercent(row.shareNow)}</span>
       <span class="bar" aria-hidden="true"><span style="width: ${row.shareNow * 100}%"></span></span></span>
     <span role="cell" class="wanted">
-      <input class="typed num" data-testid="mix-share" aria-label="Share wanted of ${row.group}, in percent" .value=${live(`${percent} %`)} @change=${typed} ?disabled=${row.tokens === 0} />
+      <input class="typed num" data-testid="mix-share" aria-label="Share wanted of ${row.group}, in percent" .value=${live(`${percent} %`)} @change=${typed} ?disabled=${fixed} />
       <input class="slider" data-testid="mix-slider" type="range" min="0" max="100" step="0.1" style="--fill: ${percent}%" .value=${live(String(percent))}
-        aria-label="Share wanted of ${row.group}" aria-valuetext="${percent} percent of the tokens" ?disabled=${row.tokens === 0}
+        aria-label="Share wanted of ${row.group}" aria-valuetext="${percent} percent of the tokens" ?disabled=${fixed}
         @keydown=${(event: KeyboardEvent) => step(event, row.shareWanted, actions)}
         @input=${(event: Event) => actions.move(value(event), false)} @change=${(event: Event) => actions.move(value(event), true)} />
     </span>

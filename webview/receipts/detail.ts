@@ -3,7 +3,7 @@ import type { TemplateResult } from "lit";
 import type { ReceiptRow } from "../../src/protocol/corpus";
 import type { ReceiptTexts } from "../../src/protocol/receipts-panel";
 import { formatCount, formatPercent } from "../shared/format";
-import { markValue, wordDiff } from "./word-diff";
+import { markFound, wordDiff } from "./word-diff";
 import type { Part } from "./word-diff";
 
 export interface DetailActions {
@@ -30,7 +30,7 @@ export function detailView(row: ReceiptRow, texts: ReceiptTexts | undefined, act
       <vscode-button secondary icon="go-to-file" @click=${actions.open}>Open the row</vscode-button>
       ${actions.why ? html`<vscode-button secondary icon="question" data-testid="why-row" @click=${actions.why}>Tell its whole story</vscode-button>` : nothing}
     </div>
-    ${matched ? compare(text, matched) : html`<div class="text" data-testid="detail-text">${parts(markValue(text, row.value))}</div>`}`;
+    ${matched ? compare(text, matched) : html`<div class="text" data-testid="detail-text">${parts(markFound(text, texts?.found ?? []))}</div>`}`;
 }
 
 function compare(text: string, matched: string): TemplateResult {

@@ -29,6 +29,7 @@ export const styles = css`
   .flow { display: flex; height: 8px; }
   .kept { background: var(--t-accent); opacity: 0.7; }
   .gone { border: 1px solid var(--t-bad); border-left: 0; background: repeating-linear-gradient(135deg, var(--t-bad) 0 2px, transparent 2px 5px); }
+  .gone[style="width: 0%"] { border: 0; }
   .filters { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; padding: 8px 16px; flex: none; max-height: 96px; overflow: auto; }
   .chip { padding: 2px 8px; border: 1px solid var(--t-line); border-radius: 12px; background: none; color: inherit; font: inherit; cursor: pointer; }
   .chip:hover { background: var(--t-hover); }

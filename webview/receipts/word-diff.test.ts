@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { markValue, wordDiff } from "./word-diff";
+import { markFound, wordDiff } from "./word-diff";
 
 describe("near duplicates side by side", () => {
   it("marks the words that only one text has, and loses nothing", () => {
@@ -19,15 +19,15 @@ describe("near duplicates side by side", () => {
   });
 });
 
-describe("a receipt's value in its text", () => {
+describe("what a step found in a text", () => {
   it("is marked wherever it stands", () => {
-    expect(markValue("Write to a.b@c.de or 0170 123.", "a.b@c.de, 0170 123")).toEqual([
+    expect(markFound("Write to a.b@c.de or 0170 123.", ["a.b@c.de", "0170 123"])).toEqual([
       { text: "Write to ", kind: "same" }, { text: "a.b@c.de", kind: "only" }, { text: " or ", kind: "same" }, { text: "0170 123", kind: "only" }, { text: ".", kind: "same" },
     ]);
   });
 
   it("leaves a text alone that does not have it", () => {
-    expect(markValue("kiln", "0.12")).toEqual([{ text: "kiln", kind: "same" }]);
-    expect(markValue("kiln", null)).toEqual([{ text: "kiln", kind: "same" }]);
+    expect(markFound("kiln", ["clay"])).toEqual([{ text: "kiln", kind: "same" }]);
+    expect(markFound("kiln", [""])).toEqual([{ text: "kiln", kind: "same" }]);
   });
 });

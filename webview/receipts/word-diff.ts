@@ -26,9 +26,9 @@ function push(parts: Part[], text: string, kind: Part["kind"]): void {
   else parts.push({ text, kind });
 }
 
-/** A text cut where a receipt's value stands in it, such as a found e-mail address; values are separated by commas. */
-export function markValue(text: string, value: string | null): Part[] {
-  const wanted = (value ?? "").split(",").map((item) => item.trim()).filter((item) => item.length > 2);
+/** A text cut where something that was found stands in it, such as an e-mail address. */
+export function markFound(text: string, found: readonly string[]): Part[] {
+  const wanted = found.filter((item) => item !== "");
   if (wanted.length === 0) return [{ text, kind: "same" }];
   const pattern = new RegExp(wanted.map((item) => item.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"), "gu");
   const parts: Part[] = [];

@@ -1,6 +1,6 @@
 import path from "node:path";
 import * as vscode from "vscode";
-import { parseRecipe } from "../../core/recipe";
+import { parseRecipe, stepRanges } from "../../core/recipe";
 import type { BadRow, Diagnostic } from "../../protocol/corpus";
 import { Owner } from "../../vscode/disposable";
 import type { LiveCounts } from "./live-counts";
@@ -35,14 +35,18 @@ export class RecipeDiagnostics extends Owner implements vscode.CodeActionProvide
     const shown = this.shown.get(document.uri.toString()) ?? [];
     return shown
       .filter((item) => context.diagnostics.some((other) => other.message === item.shown.message && other.range.isEqual(item.shown.range)) || item.shown.range.contains(range))
-      .flatMap((item) => item.source.fixes.map((fix, index) => {
-        const action = new vscode.CodeAction(fix.title, vscode.CodeActionKind.QuickFix);
-        action.edit = new vscode.WorkspaceEdit();
-        action.edit.replace(document.uri, new vscode.Range(document.positionAt(fix.start), document.positionAt(fix.end)), fix.newText);
-        action.diagnostics = [item.shown];
-        action.isPreferred = index === 0 && item.source.fixes.length === 1;
-        return action;
-      }));
+      .flatMap((item) => [...this.fixes(document, item), ...showActions(document, item.source, item.shown)]);
+  }
+
+  private fixes(document: vscode.TextDocument, item: { source: Diagnostic; shown: vscode.Diagnostic }): vscode.CodeAction[] {
+    return item.source.fixes.map((fix, index) => {
+      const action = new vscode.CodeAction(fix.title, vscode.CodeActionKind.QuickFix);
+      action.edit = new vscode.WorkspaceEdit();
+      action.edit.replace(document.uri, new vscode.Range(document.positionAt(fix.start), document.positionAt(fix.end)), fix.newText);
+      action.diagnostics = [item.shown];
+      action.isPreferred = index === 0 && item.source.fixes.length === 1;
+      return action;
+    });
   }
 
   private refresh(document: vscode.TextDocument): void {
@@ -96,6 +100,33 @@ export class RecipeDiagnostics extends Owner implements vscode.CodeActionProvide
     this.shown.delete(key);
     this.problems.delete(document.uri);
   }
+}
+
+/** `Show` beside the fixes of a problem that rows have: the rows themselves. */
+function showActions(document: vscode.TextDocument, problem: Diagnostic, shown: vscode.Diagnostic): vscode.CodeAction[] {
+  const command = showCommand(document, problem);
+  if (!command) return [];
+  const action = new vscode.CodeAction(command.title, vscode.CodeActionKind.QuickFix);
+  action.command = command;
+  action.diagnostics = [shown];
+  return [action];
+}
+
+function showCommand(document: vscode.TextDocument, problem: Diagnostic): vscode.Command | undefined {
+  const text = document.getText();
+  const title = "Show the rows";
+  const path = document.uri.fsPath;
+  if (problem.code === "bad_rows") return { title, command: "workbench.actions.view.problems" };
+  if (problem.code === "drops_most") {
+    const step = stepRanges(text).find((range) => range.start === problem.start);
+    return step && { title, command: "tillage.recipe.rows", arguments: [{ path, step: step.index }] };
+  }
+  // The rows that the last fix would drop: the recipe as it would be with it.
+  const fix = problem.code === "pii" || problem.code === "duplicates" ? problem.fixes.at(-1) : undefined;
+  if (!fix) return undefined;
+  const fixed = text.slice(0, fix.start) + fix.newText + text.slice(fix.end);
+  const step = stepRanges(fixed).at(-1)?.index;
+  return step === undefined ? undefined : { title, command: "tillage.recipe.rows", arguments: [{ path, step, text: fixed }] };
 }
 
 function absolute(document: vscode.TextDocument, file: string): string {

@@ -21,7 +21,7 @@ import { sourceFiles } from "./source-files";
 import { Why } from "./why";
 import type { BuildResult } from "../../protocol/corpus";
 
-const stepSchema = z.object({ path: z.string().min(1), step: z.number().int().nonnegative() });
+const stepSchema = z.object({ path: z.string().min(1), step: z.number().int().nonnegative(), text: z.string().optional() });
 
 /** The recipe's editor, its mixer, the build, and the receipts of every row that left. */
 class RecipeFeature extends Owner {
@@ -79,7 +79,7 @@ class RecipeFeature extends Owner {
       : await pickRecipe(argument, "Recipe whose dropped rows to show");
     if (!document) return;
     const step = given.success ? given.data.step : await this.pickStep(document);
-    if (step !== undefined) this.showReceipts({ kind: "step", document, step });
+    if (step !== undefined) this.showReceipts({ kind: "step", document, step, text: given.data?.text });
   }
 
   private async pickStep(document: vscode.TextDocument): Promise<number | undefined> {

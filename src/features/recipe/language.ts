@@ -4,12 +4,14 @@ import { Owner } from "../../vscode/disposable";
 import { recipeSelector } from "./selector";
 import type { SourceColumns } from "./source-columns";
 import { columnWord, insidePredicate } from "./predicate";
+import { valueItems } from "./value-items";
+import { valuePlace } from "./value-place";
 
 /** Completion and hover of recipes: steps, keys, values, presets, and the columns of the sources inside predicates. */
 export class RecipeLanguage extends Owner implements vscode.CompletionItemProvider, vscode.HoverProvider {
   constructor(private readonly columns: SourceColumns) {
     super();
-    this.register(vscode.languages.registerCompletionItemProvider(recipeSelector, this, " ", ":", "-", "[", "{", ",", "\""));
+    this.register(vscode.languages.registerCompletionItemProvider(recipeSelector, this, " ", ":", "-", "[", "{", ",", "\"", "/"));
     this.register(vscode.languages.registerHoverProvider(recipeSelector, this));
   }
 
@@ -17,6 +19,8 @@ export class RecipeLanguage extends Owner implements vscode.CompletionItemProvid
     const text = document.getText();
     const offset = document.offsetAt(position);
     if (insidePredicate(document.lineAt(position).text, position.character)) return this.columnItems(document, position, token);
+    const place = valuePlace(document.lineAt(position).text, position.character);
+    if (place) return valueItems(document, position.line, place, this.columns);
     const { items, start, end } = completionsAt(text, offset);
     const range = new vscode.Range(document.positionAt(start), document.positionAt(end));
     return items.map((item, index) => {

@@ -1,9 +1,10 @@
 import path from "node:path";
 import * as vscode from "vscode";
+import { formatCount } from "../../core/format";
 import { formatShare, parseRecipe, setBudget, setMaxEpochs, setScalar, setShares } from "../../core/recipe";
 import type { Recipe } from "../../core/recipe";
 import { roundToOne } from "../../core/mix/rebalance";
-import { toProblem } from "../../protocol/errors";
+import { TillageError, toProblem } from "../../protocol/errors";
 import type { MixerApi, MixerState, MixerUpdate } from "../../protocol/mixer-panel";
 import { Owner } from "../../vscode/disposable";
 import type { Services } from "../../vscode/services";
@@ -14,6 +15,9 @@ import type { SourceColumns } from "./source-columns";
 
 /** Typing and dragging pause this long before groups are counted again. */
 const PAUSE_MS = 350;
+
+/** A column with more values than this names rows rather than groups. */
+const MOST_GROUPS = 50;
 
 /** The mixer of one recipe: follows its text, saved or not, and writes what the sliders say into it. */
 export class Mixer extends Owner {
@@ -152,6 +156,9 @@ export class Mixer extends Owner {
     const document = await vscode.workspace.openTextDocument(this.uri);
     const bare = setScalar(setScalar(document.getText(), ["mix", "by"], by), ["mix", "shares"], "{}");
     const table = await this.services.corpus.mix({ path: this.uri.fsPath, text: bare });
+    if (table.rows.length > MOST_GROUPS) {
+      throw TillageError.user("too_many_groups", `\`${by}\` has ${formatCount(table.rows.length)} values, too many for shares.`, `Choose a column with at most ${MOST_GROUPS} values.`);
+    }
     const now = roundToOne(table.rows.map((row) => row.shareNow));
     const shares = table.rows.map((row, i) => `${JSON.stringify(row.group)}: ${formatShare(now[i] ?? 0)}`).join(", ");
     await this.writer.write((text) => setScalar(setScalar(text, ["mix", "by"], by), ["mix", "shares"], `{ ${shares} }`));

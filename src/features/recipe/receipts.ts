@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import { readManifest, recipeFolder } from "../../data/build/manifest";
-import type { BuildResult, ReceiptRow, StepCount } from "../../protocol/corpus";
+import type { BuildResult, ReceiptRow, RowDetail, StepCount } from "../../protocol/corpus";
 import { toProblem } from "../../protocol/errors";
 import type { ReceiptsApi, ReceiptsState, ReceiptsUpdate, ReceiptTexts } from "../../protocol/receipts-panel";
 import { Owner } from "../../vscode/disposable";
@@ -11,6 +11,8 @@ import { WebviewPanel } from "../../vscode/webview-panel";
 
 /** Rows read at first, and added at each request for more. */
 const PAGE = 2000;
+/** Characters of a row's text in its receipt. */
+const CUT = 400;
 /** The name under which receipts file rows that the mix did not take. */
 const MIX = "mix";
 /** Receipts of the mix that are counted; a mix that leaves out more shows this many. */
@@ -19,7 +21,8 @@ const MOST_MIX = 20_000;
 /** Where the receipts come from. */
 export type ReceiptsOrigin =
   | { kind: "dataset"; dataset: string; build?: BuildResult; step?: string }
-  | { kind: "step"; document: vscode.TextDocument; step: number };
+  /** `text`: the recipe as it would be, in place of the document's text. */
+  | { kind: "step"; document: vscode.TextDocument; step: number; text?: string };
 
 /** Every row that left or was changed, and why; of a built dataset or of a recipe's present text. */
 export class Receipts extends Owner {
@@ -93,7 +96,7 @@ export class Receipts extends Owner {
 
   private async ofStep(origin: Extract<ReceiptsOrigin, { kind: "step" }>, signal: AbortSignal): Promise<ReceiptsUpdate> {
     const selected = this.state.selected ?? origin.step;
-    const about = { path: origin.document.uri.fsPath, text: origin.document.getText() };
+    const about = { path: origin.document.uri.fsPath, text: origin.text ?? origin.document.getText() };
     const [counts, rows] = await Promise.all([
       this.services.corpus.counts(about, signal),
       this.services.corpus.dropped({ ...about, step: selected, limit: this.limit }, signal),
@@ -141,20 +144,13 @@ export class Receipts extends Owner {
 
   private async texts(index: number): Promise<ReceiptTexts> {
     const row = this.rows[index];
-    if (!row) return { text: "", matchedText: null, matched: null };
-    const text = await this.wholeText(row);
-    return { text, matchedText: row.matchedText, matched: null };
-  }
-
-  /** The receipt has the first 400 characters: the rest is in the source file. */
-  private async wholeText(row: ReceiptRow): Promise<string> {
-    if (row.text.length < 400) return row.text;
-    const file = this.absolute(row.file);
-    const handle = await this.handleOf(file);
+    if (!row) return { text: "", matchedText: null, found: [] };
+    const personal = row.step.startsWith("pii");
+    if (row.text.length < CUT && !personal) return { text: row.text, matchedText: row.matchedText, found: [] };
+    const handle = await this.handleOf(this.absolute(row.file));
     const detail = await this.services.corpus.detail({ handle, row: row.fileRow });
-    const start = row.text.replace(/…$/, "").slice(0, 200);
-    const values = Object.values(detail.values).filter((value): value is string => typeof value === "string");
-    return values.find((value) => value.startsWith(start)) ?? values.sort((a, b) => b.length - a.length)[0] ?? row.text;
+    const found = personal ? detail.pii.filter((item) => item.kind === row.reason || row.reason === "pii").map((item) => item.value) : [];
+    return { text: row.text.length < CUT ? row.text : wholeText(row, detail), matchedText: row.matchedText, found };
   }
 
   private handleOf(file: string): Promise<string> {
@@ -180,12 +176,19 @@ export class Receipts extends Owner {
   }
 }
 
+/** A receipt has the start of its row's text: the value that starts alike is the text. */
+function wholeText(row: ReceiptRow, detail: RowDetail): string {
+  const start = row.text.slice(0, CUT / 2);
+  const values = Object.values(detail.values).filter((value): value is string => typeof value === "string");
+  return values.find((value) => value.startsWith(start)) ?? row.text;
+}
+
 function indexOfStep(steps: ReceiptsState["steps"], step: string | undefined): number | null {
   return steps.find((item) => item.step === step)?.index ?? null;
 }
 
 function blank(origin: ReceiptsOrigin): ReceiptsState {
-  const title = origin.kind === "dataset" ? path.basename(origin.dataset) : path.basename(origin.document.uri.fsPath);
+  const title = origin.kind === "dataset" ? path.basename(origin.dataset) : `${path.basename(origin.document.uri.fsPath)}${origin.text === undefined ? "" : " with the fix"}`;
   const selected = origin.kind === "step" ? origin.step : null;
   return { kind: origin.kind, title, steps: [], rowsIn: 0, rowsOut: 0, build: null, selected, rows: [], more: false, loading: true, problem: null };
 }
