@@ -92,6 +92,17 @@ pub fn tokens(args: &TokensArgs, json: bool) -> Result<(), EngineError> {
     report::line(&format!("{} tokens, {trained} trained, {} cut", result.tokens.len(), result.cut))
 }
 
+/// What a token adds to the text. Decoders take the space off a text's first word, so a token is decoded after the one before it.
+fn token_text(tokenizer: &Tokenizer, before: Option<u32>, id: u32) -> Result<String, EngineError> {
+    if let Some(before) = before.filter(|&b| !tokenizer.is_special_id(b)) {
+        let pair = tokenizer.decode(&[before, id], false)?;
+        if let Some(added) = pair.strip_prefix(&tokenizer.decode(&[before], false)?) {
+            return Ok(added.to_owned());
+        }
+    }
+    tokenizer.decode(&[id], false)
+}
+
 /// A row as tokens, each with its text and whether the loss counts it.
 pub fn tokenise(params: &TokensParams) -> Result<TokensResult, EngineError> {
     let tokenizer = Tokenizer::load(&params.model)?;
@@ -100,12 +111,14 @@ pub fn tokenise(params: &TokensParams) -> Result<TokensResult, EngineError> {
     let (example, text) = encoder.encode(&RowText::from(&params.row))?;
     let tokenizer = encoder.tokenizer();
     let labelled = example.trained.iter().enumerate().map(|(i, t)| *t && i > 0);
+    let before = std::iter::once(None).chain(example.tokens.iter().copied().map(Some));
     let tokens = example
         .tokens
         .iter()
+        .zip(before)
         .zip(labelled)
-        .map(|(&id, trained)| {
-            let text = tokenizer.decode(&[id], false)?;
+        .map(|((&id, before), trained)| {
+            let text = token_text(tokenizer, before, id)?;
             Ok(Token { id, text, trained, special: tokenizer.is_special_id(id) })
         })
         .collect::<Result<_, EngineError>>()?;
