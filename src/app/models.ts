@@ -3,7 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import { TillageError } from "../protocol/errors";
 import type { RunSpec, Template } from "../protocol/native.gen";
-import { runsDir } from "../runtime/layout";
+import { runsDir } from "../disk/layout";
 
 /** A model that can be asked. */
 export interface ResolvedModel {

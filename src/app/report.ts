@@ -6,7 +6,8 @@ import type { ReportBuild, ReportCurve, ReportData, ReportEval } from "../core/r
 import { renderReport } from "../core/report/html";
 import { smooth } from "../core/run/series";
 import { TillageError } from "../protocol/errors";
-import { reportsDir, stem, writeAtomic } from "../runtime/layout";
+import { writeAtomic } from "../disk/atomic";
+import { reportsDir, stem } from "../disk/layout";
 import { readRun } from "../runtime/run-folder";
 import type { Deps } from "./deps";
 import { readText, readYaml } from "./files";

@@ -5,7 +5,7 @@ import { parseRunFile } from "../core/run/schema";
 import type { RunFile, TemplateChoice } from "../core/run/schema";
 import type { BuildProgress, BuildResult, GuardResult } from "../protocol/corpus";
 import type { ModelSource, RunSpec, Template } from "../protocol/native.gen";
-import { runsDir, stem } from "../runtime/layout";
+import { runsDir, stem } from "../disk/layout";
 import type { Deps } from "./deps";
 import { besides, readYaml } from "./files";
 import { resolveModel } from "./models";

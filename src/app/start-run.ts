@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { TillageError } from "../protocol/errors";
-import { writeAtomic } from "../runtime/layout";
+import { writeAtomic } from "../disk/atomic";
 import type { Deps } from "./deps";
 import { readSpec } from "./models";
 import type { PlannedRun } from "./resolve-run";

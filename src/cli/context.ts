@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Deps } from "../app/deps";
 import { createLocalCorpus } from "../data/client";
 import { createEngineClient } from "../runtime/engine-client";
-import { workspaceRoot } from "../runtime/layout";
+import { workspaceRoot } from "../disk/layout";
 import { locateEngine } from "../runtime/locate";
 import { Output } from "./output";
 

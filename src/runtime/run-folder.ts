@@ -9,7 +9,7 @@ import { checked } from "../protocol/native";
 import type { Event, RunSpec } from "../protocol/native.gen";
 import { EVENTS_FILE, EventLines, EventReader } from "./follow";
 import type { BadLine } from "./follow";
-import { runsDir } from "./layout";
+import { runsDir } from "../disk/layout";
 import { engineFileName } from "./locate";
 
 export interface Run {

@@ -26,7 +26,6 @@ export interface Curve {
 export type ChartData = [number[], ...(number | null | undefined)[][]];
 
 /** A scale with a logarithmic axis, by uPlot's number for it. */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- uPlot exports this enum in its declarations only
 const LOGARITHMIC: uPlot.Scale = { distr: 3 };
 
 interface Readout {

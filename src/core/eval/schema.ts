@@ -24,7 +24,7 @@ export const graderSchema = z.strictObject({
   exact: z.string().optional(),
   /** A regular expression, case-insensitive. */
   regex: z.string().refine(isRegex, "it is not a regular expression").optional(),
-}).refine((grader) => Object.values(grader).some((value) => value !== undefined), "it needs at least one of contains, lacks, exact, regex");
+}).refine((grader) => Object.keys(grader).length > 0, "it needs at least one of contains, lacks, exact, regex");
 export type Grader = z.infer<typeof graderSchema>;
 
 export const evalFileSchema = z.strictObject({

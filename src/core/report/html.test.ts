@@ -34,6 +34,6 @@ it("shows each step with its rows, the words that changed, and a leaked question
   expect(html).toContain("near duplicate 1");
   expect(html).toContain("line 7");
   expect(html).toMatch(/<del>[^<]*old[^<]*<\/del>/u);
-  expect(html).toMatch(/<ins>yes<\/ins>/u);
+  expect(html).toMatch(/<ins>yes x<\/ins>/u);
   expect(html).toContain("its answer proves nothing");
 });

@@ -4,13 +4,13 @@ import path from "node:path";
 import { z } from "zod";
 import { detectShape, shapeColumns, type ShapeColumns } from "../../core/dataset";
 import type { BadRow, Shape } from "../../protocol/corpus";
-import { writeAtomic } from "../atomic";
+import { writeAtomic } from "../../disk/atomic";
 import { Database, type Session } from "../duckdb/session";
 import { ident, literal } from "../duckdb/sql";
 import { normalSql } from "../sources/normalize";
 import { formatOf, maxListedBad, parquetFault, readFile, type Format, type RawTable } from "../sources/read";
 import { fileVersion } from "../sources/scan";
-import { cacheFolder } from "../workspace";
+import { cacheFolder } from "../../disk/layout";
 import { sweepCache } from "./sweep";
 
 /** Version of what is kept in the cache; another one is computed again. */

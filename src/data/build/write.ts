@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { Recipe } from "../../core/recipe";
-import { fsyncPath } from "../atomic";
+import { fsyncPath } from "../../disk/atomic";
 import type { Session } from "../duckdb/session";
 import { ident, literal } from "../duckdb/sql";
 import type { LoadedRows } from "../sources/load";

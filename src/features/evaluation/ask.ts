@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import { runEval } from "../../app/run-eval";
 import type { EvalResult } from "../../core/eval/result";
 import { parseEvalFile } from "../../core/eval/schema";
-import { workspaceRoot } from "../../runtime/layout";
+import { workspaceRoot } from "../../disk/layout";
 import type { Services } from "../../vscode/services";
 
 /** Puts a file's prompts to a model; tells how many prompts were begun. */

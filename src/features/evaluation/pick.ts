@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { ResolvedModel } from "../../app/models";
 import { evalResultSchema } from "../../core/eval/result";
 import { parseRunFile } from "../../core/run/schema";
-import { workspaceRoot } from "../../runtime/layout";
+import { workspaceRoot } from "../../disk/layout";
 import { readSpec } from "../../runtime/run-folder";
 import { pathArgument } from "../../vscode/arguments";
 

@@ -6,7 +6,7 @@ import { compareResults } from "../../core/eval/compare";
 import type { Comparison } from "../../core/eval/compare";
 import { defaultPair } from "../../core/eval/pair";
 import type { EvalResult } from "../../core/eval/result";
-import { workspaceRoot } from "../../runtime/layout";
+import { workspaceRoot } from "../../disk/layout";
 import { Owner } from "../../vscode/disposable";
 
 /** The results that lie in `.tillage/evals`; tells when one comes, changes or goes. */

@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import { z } from "zod";
 import { resumeRun, stopRun } from "../../app/start-run";
 import { isLive, isResumable } from "../../core/run/state";
-import { workspaceRoot } from "../../runtime/layout";
+import { workspaceRoot } from "../../disk/layout";
 import { lastRunOf } from "../../runtime/run-folder";
 import type { Feature, Services } from "../../vscode/services";
 import { showProblem } from "../../vscode/show-problem";

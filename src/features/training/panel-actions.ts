@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import type { Deps } from "../../app/deps";
-import { workspaceRoot } from "../../runtime/layout";
+import { workspaceRoot } from "../../disk/layout";
 import { listRuns } from "../../runtime/run-folder";
 import type { Services } from "../../vscode/services";
 import { overrideSnippet } from "./override";

@@ -2,7 +2,7 @@ import path from "node:path";
 import * as vscode from "vscode";
 import { formatCount } from "../../core/format";
 import type { RunPhase } from "../../core/run/state";
-import { workspaceRoot } from "../../runtime/layout";
+import { workspaceRoot } from "../../disk/layout";
 import { listRuns } from "../../runtime/run-folder";
 import type { RunSummary } from "../../runtime/run-folder";
 import { pathArgument } from "../../vscode/arguments";

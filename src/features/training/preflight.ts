@@ -6,7 +6,7 @@ import type { PlannedRun } from "../../app/resolve-run";
 import { startRun } from "../../app/start-run";
 import { TillageError, toProblem } from "../../protocol/errors";
 import type { PreflightView } from "../../protocol/training-panel";
-import { stem } from "../../runtime/layout";
+import { stem } from "../../disk/layout";
 import { Owner } from "../../vscode/disposable";
 import { headOf } from "./describe";
 

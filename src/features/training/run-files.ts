@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import { runDocs } from "../../core/run/docs";
 import { parseRunFile } from "../../core/run/schema";
-import { workspaceRoot } from "../../runtime/layout";
+import { workspaceRoot } from "../../disk/layout";
 import { lastRunOf } from "../../runtime/run-folder";
 import { YamlHelp } from "../../vscode/yaml-help";
 import { isRunFile } from "./pick";

@@ -1,15 +1,21 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+/** Where things lie in a workspace. Files are the truth; `.tillage/` can be deleted and made again, except for runs and evals. */
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-/** The folder whose `.tillage` a file belongs to: the nearest one at or above it that holds `.tillage` or `.git`, else the file's own. */
-export function workspaceRoot(file: string): string {
-  return enclosingWorkspace(file) ?? path.dirname(path.resolve(file));
+/** The folder whose `.tillage` a file or folder belongs to: the nearest one at or above it that holds `.tillage` or `.git`, else its own. */
+export function workspaceRoot(fileOrFolder: string): string {
+  return enclosingWorkspace(fileOrFolder) ?? ownFolder(fileOrFolder);
+}
+
+function ownFolder(fileOrFolder: string): string {
+  const absolute = path.resolve(fileOrFolder);
+  return statSync(absolute, { throwIfNoEntry: false })?.isDirectory() ? absolute : path.dirname(absolute);
 }
 
 /** As `workspaceRoot`, but undefined where no folder above holds `.tillage` or `.git`. */
-export function enclosingWorkspace(file: string): string | undefined {
-  for (let folder = path.dirname(path.resolve(file)); ; folder = path.dirname(folder)) {
+export function enclosingWorkspace(fileOrFolder: string): string | undefined {
+  for (let folder = ownFolder(fileOrFolder); ; folder = path.dirname(folder)) {
     if (existsSync(path.join(folder, ".tillage")) || existsSync(path.join(folder, ".git"))) return folder;
     if (path.dirname(folder) === folder) return undefined;
   }
@@ -39,4 +45,14 @@ export function cacheFolder(file: string): string {
   const folder = path.join(os.tmpdir(), `tillage-cache-${os.userInfo().username}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return folder;
+}
+
+export const runsDir = (root: string): string => path.join(root, ".tillage", "runs");
+export const evalsDir = (root: string): string => path.join(root, ".tillage", "evals");
+export const datasetsDir = (root: string): string => path.join(root, ".tillage", "datasets");
+export const reportsDir = (root: string): string => path.join(root, ".tillage", "reports");
+
+/** The stem of `tune.run.yaml` is `tune`. */
+export function stem(file: string): string {
+  return path.basename(file).replace(/\.(run|recipe|eval)\.ya?ml$/u, "");
 }
