@@ -36,7 +36,7 @@ export class RowDetailPane extends LitElement {
     dl { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 2px 12px; margin: 0; }
     dt { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: var(--t-muted); }
     dd { margin: 0; text-align: right; }
-    mark { color: inherit; background: var(--vscode-editor-findMatchHighlightBackground); }
+    mark { color: inherit; background: var(--vscode-editor-findMatchHighlightBackground); outline: 1px solid var(--vscode-editor-findMatchHighlightBorder, transparent); }
     .kind { display: inline-block; padding: 0 6px; border-radius: 8px; font-size: 11px; background: var(--vscode-badge-background); color: var(--vscode-badge-foreground); }
     .error vscode-icon { color: var(--t-bad); }
   `];
@@ -71,7 +71,7 @@ export class RowDetailPane extends LitElement {
       <h3>rules</h3>
       ${detail.failed.length === 0
         ? html`<p class="ok" data-testid="detail-rules-ok"><vscode-icon name="pass"></vscode-icon>Passes every quality rule</p>`
-        : html`<ul data-testid="detail-failed">${detail.failed.map((rule) => html`<li><vscode-icon name="warning"></vscode-icon><div><b>${rule.rule}</b> <span class="muted">${rule.reason}</span></div></li>`)}</ul>`}
+        : html`<ul data-testid="detail-failed">${detail.failed.map((rule) => html`<li><vscode-icon name="warning"></vscode-icon><div><b>${rule.rule}</b> <span class="muted">${shortNumbers(rule.reason)}</span></div></li>`)}</ul>`}
       ${detail.pii.length === 0
         ? nothing
         : html`<h3>personal data</h3><ul data-testid="detail-pii">${detail.pii.map((found) => html`<li><span class="kind">${found.kind}</span><div class="mono">${found.value}</div></li>`)}</ul>`}
@@ -129,6 +129,11 @@ function parsed(text: string): unknown {
   } catch {
     return text;
   }
+}
+
+/** Measured values carry every digit that the computer has; a reader needs four. */
+function shortNumbers(text: string): string {
+  return text.replace(/\d+\.\d{5,}/gu, (number) => plainNumber(Number(number)));
 }
 
 function pretty(text: string): string {

@@ -5,6 +5,7 @@ import { repeat } from "lit/directives/repeat.js";
 import type { Column, Facet } from "../../src/protocol/corpus";
 import { formatCount, plural } from "../shared/format";
 import { theme } from "../shared/theme";
+import "./elapsed";
 import "./histogram";
 import { FIRST_VALUES, isIdentifier, orderFacets } from "./facet-order";
 import type { Range, ViewAction, ViewState } from "./view-state";
@@ -23,7 +24,7 @@ export class FacetRail extends LitElement {
     .value { display: grid; grid-template-columns: 16px minmax(0, 1fr) auto; align-items: center; gap: 6px; height: 22px; padding: 0 4px; margin: 0 -4px; border-radius: 3px; cursor: pointer; position: relative; }
     .value:hover { background: var(--t-hover); }
     .value:focus-within { outline: 1px solid var(--vscode-focusBorder); outline-offset: -1px; }
-    .bar { position: absolute; left: 26px; right: 4px; bottom: 1px; height: 2px; border-radius: 1px; background: var(--vscode-editorWidget-border, var(--t-line)); opacity: 0.9; transform-origin: left; }
+    .bar { position: absolute; left: 26px; right: 4px; bottom: 1px; height: 2px; border-radius: 1px; background: var(--t-muted); opacity: 0.25; transform-origin: left; }
     .bar.selected { background: var(--t-accent); opacity: 1; }
     input { appearance: none; display: grid; place-content: center; margin: 0; width: 16px; height: 16px; border-radius: 3px; cursor: pointer;
       color: var(--vscode-checkbox-foreground, inherit); background: var(--vscode-checkbox-background); border: 1px solid var(--vscode-checkbox-border, var(--t-line)); }
@@ -36,19 +37,30 @@ export class FacetRail extends LitElement {
     .n b { font-weight: 600; color: var(--vscode-foreground); }
     .more { margin: 4px 0 0; font-size: 11px; color: var(--t-muted); }
     .wait { padding: 8px 12px; }
+    .wait p { margin: 0 0 8px; }
+    .busy { position: sticky; top: -4px; z-index: 1; height: 2px; margin-bottom: -2px; overflow: hidden; opacity: 0; animation: appear 0s 300ms forwards; }
+    .busy::after { content: ""; display: block; width: 30%; height: 100%; background: var(--vscode-progressBar-background, var(--t-accent)); animation: slide 1.2s linear infinite; }
+    @keyframes appear { to { opacity: 1; } }
+    @keyframes slide { from { transform: translateX(-100%); } to { transform: translateX(400%); } }
+    @media (prefers-reduced-motion: reduce) { .busy::after { animation: none; width: 100%; opacity: 0.5; } }
   `];
 
   @property({ attribute: false }) facets: readonly Facet[] = [];
   @property({ attribute: false }) columns: readonly Column[] = [];
   @property({ attribute: false }) view!: ViewState;
   @property({ type: Boolean }) busy = false;
+  /** Since when the facets are waited for, milliseconds since the epoch. */
+  @property({ type: Number }) since = 0;
   @state() private unfolded: ReadonlySet<string> = new Set();
 
   override render(): TemplateResult {
     if (this.facets.length === 0) {
-      return html`<p class="wait muted" role="status">${this.busy ? "Counting…" : "No column of this file has values to count."}</p>`;
+      return this.busy
+        ? html`<div class="wait muted" role="status"><p>Counting… <tillage-elapsed .since=${this.since}></tillage-elapsed></p>
+            <p>The first time, words, language, quality and personal data are found for each row; after that every filter answers at once. The rows can be read meanwhile.</p></div>`
+        : html`<p class="wait muted" role="status">No column of this file has values to count.</p>`;
     }
-    return html`${repeat(orderFacets(this.facets), (facet) => facet.column, (facet) => this.facet(facet))}`;
+    return html`${this.busy ? html`<div class="busy" role="progressbar" aria-label="Counting"></div>` : nothing}${repeat(orderFacets(this.facets), (facet) => facet.column, (facet) => this.facet(facet))}`;
   }
 
   private facet(facet: Facet): TemplateResult {

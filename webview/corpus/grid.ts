@@ -30,6 +30,8 @@ export class Grid extends LitElement {
   @property({ attribute: false }) sort: { column: string; descending: boolean } | undefined;
   @property({ attribute: false }) search: Search = { text: "", mode: "literal", caseSensitive: false };
   @property({ attribute: false }) total = 0;
+  /** Rows of the whole file, for the width of their numbers. */
+  @property({ attribute: false }) fileRows = 0;
   /** Position in the file of the row in the detail pane. */
   @property({ attribute: false }) selected: number | undefined;
   @state() private top = 0;
@@ -38,6 +40,8 @@ export class Grid extends LitElement {
   @query(".scroller") private scroller!: HTMLElement;
   /** The scroll offset that this grid set itself; its event says nothing new. */
   private ownScroll = -1;
+  /** The row that was activated before it came. */
+  private awaited: number | undefined;
   private readonly observer = new ResizeObserver(([entry]) => {
     if (entry) this.size = { width: entry.contentRect.width, height: Math.max(0, entry.contentRect.height - HEAD_HEIGHT) };
   });
@@ -59,6 +63,7 @@ export class Grid extends LitElement {
   protected override willUpdate(changed: Map<string, unknown>): void {
     if (changed.has("pages")) {
       this.active = undefined;
+      this.awaited = undefined;
       this.top = 0;
     }
     this.top = Math.min(this.top, lastTop(this.size.height, this.total));
@@ -66,6 +71,7 @@ export class Grid extends LitElement {
 
   protected override updated(changed: Map<string, unknown>): void {
     if (changed.has("pages") && this.scroller.scrollTop !== 0) this.scroller.scrollTop = 0;
+    if (this.awaited !== undefined && this.rowAt(this.awaited)) this.activate(this.awaited);
     if (this.failed) return;
     const { first, end } = visibleRows(this.top, this.size.height, Math.max(this.total, 1));
     this.pages?.want(Math.max(0, first - OVERSCAN), end + OVERSCAN);
@@ -73,7 +79,7 @@ export class Grid extends LitElement {
 
   override render(): TemplateResult {
     const shown = this.columns.filter((column) => !this.hiddenColumns.includes(column.name));
-    const numberWidth = Math.max(44, formatCount(Math.max(this.total, this.selected ?? 0)).length * 8 + 18);
+    const numberWidth = Math.max(44, formatCount(this.fileRows).length * 8 + 18);
     const widths = columnWidths(shown, this.widths, this.size.width - numberWidth);
     const width = widths.reduce((sum, one) => sum + one, numberWidth);
     const { height, compressed } = viewportOf(this.total);
@@ -177,9 +183,11 @@ export class Grid extends LitElement {
     this.activate(index);
   }
 
+  /** Shows a row in the detail pane; one that is still on its way is shown when it comes. */
   private activate(index: number): void {
     this.active = index;
     const row = this.rowAt(index);
+    this.awaited = row ? undefined : index;
     if (row) this.fire("select-row", row.row);
   }
 

@@ -122,7 +122,7 @@ export class TillageCorpus extends LitElement {
     return html`<div class="body ${narrow ? "narrow" : ""} ${shown ? "split" : ""}" style="grid-template-columns: ${columns}">
       ${railOpen
         ? html`<tillage-facet-rail
-              .facets=${this.store.facets} .columns=${this.store.columns} .view=${this.store.view} .busy=${this.store.facetsBusy}
+              .facets=${this.store.facets} .columns=${this.store.columns} .view=${this.store.view} .busy=${this.store.facetsBusy} .since=${this.store.facetsSince}
               @view=${(event: CustomEvent<ViewAction>) => this.store.act(event.detail)}></tillage-facet-rail>
             <tillage-splitter label="Width of the facets" .size=${rail} min="160" max="480"
               @resize-to=${(event: CustomEvent<number>) => (this.layout = { ...this.layout, rail: event.detail })}></tillage-splitter>`
@@ -147,7 +147,7 @@ export class TillageCorpus extends LitElement {
     const trusted = store.state?.trusted ?? false;
     const keepHint = !trusted
       ? "Writing to a recipe needs a trusted workspace."
-      : store.filtered ? "Write these conditions as a where step of a recipe" : "Filter first: there is nothing to keep yet.";
+      : total === 0 ? "No row matches: such a filter would leave nothing." : store.filtered ? "Write these conditions as a where step of a recipe" : "Filter first: there is nothing to keep yet.";
     return html`<div class="bar">
       <vscode-toolbar-button icon="list-filter" label="Facets" title=${this.layout.railOpen ? "Hide the facets" : "Show the facets"} toggleable
         ?checked=${this.layout.railOpen} data-testid="corpus-toggle-facets"
@@ -159,7 +159,7 @@ export class TillageCorpus extends LitElement {
         <button aria-label=${`Remove ${chip.label}`} title="Remove" @click=${() => store.act(chip.remove)}><vscode-icon name="close" size="12"></vscode-icon></button></span>`)}
         ${store.filtered ? html`<button class="link" data-testid="corpus-clear" @click=${() => store.act({ kind: "clear" })}>Clear filters</button>` : nothing}</span>
       <span class="actions">
-        <vscode-button secondary icon="filter" title=${keepHint} data-testid="corpus-keep" ?disabled=${!store.filtered || !trusted || store.queryProblem !== undefined}
+        <vscode-button secondary icon="filter" title=${keepHint} data-testid="corpus-keep" ?disabled=${!store.filtered || !trusted || total === 0 || store.queryProblem !== undefined}
           @click=${() => void store.keepAsFilter()}>Keep as filter</vscode-button>
         <tillage-columns-menu .columns=${store.columns} .hiddenColumns=${this.layout.hidden}
           @toggle-column=${(event: CustomEvent<string>) => this.toggleColumn(event.detail)}></tillage-columns-menu>
@@ -172,7 +172,7 @@ export class TillageCorpus extends LitElement {
     const none = store.total === 0 && !store.queryProblem;
     return html`<div class="grid-wrap">
       <tillage-grid .pages=${store.pages} .answered=${store.answered} .failed=${store.queryProblem !== undefined} .version=${this.version} .columns=${store.columns} .hiddenColumns=${this.layout.hidden} .widths=${this.layout.widths}
-        .sort=${store.view.sort} .search=${store.view.search} .total=${store.total ?? 0} .selected=${store.detail?.row}
+        .sort=${store.view.sort} .search=${store.view.search} .total=${store.total ?? 0} .fileRows=${store.open?.rows ?? 0} .selected=${store.detail?.row}
         @sort-by=${(event: CustomEvent<string>) => store.act({ kind: "sort", column: event.detail })}
         @select-row=${(event: CustomEvent<number>) => store.select(event.detail)}
         @resize-column=${(event: CustomEvent<{ column: string; width: number }>) => {

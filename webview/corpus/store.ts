@@ -21,6 +21,8 @@ export class CorpusStore {
   answered: Pages | undefined;
   facets: Facet[] = [];
   facetsBusy = false;
+  /** Since when they are waited for, milliseconds since the epoch. */
+  facetsSince = 0;
   /** Total of the last view that answered, shown until the new one does. */
   total: number | undefined;
   /** What is wrong with the search, as the service says it. */
@@ -33,6 +35,8 @@ export class CorpusStore {
   private query = new AbortController();
   private detailAbort: AbortController | undefined;
   private wordsAbort: AbortController | undefined;
+  /** The version of the file whose words were asked for. */
+  private counted: string | undefined;
 
   constructor(readonly calls: Calls<CorpusPanelApi>, private readonly changed: () => void) {}
 
@@ -132,8 +136,9 @@ export class CorpusStore {
       this.detail = undefined;
       if (selected !== undefined && selected < open.rows) this.select(selected);
       this.showWanted();
+      this.words = undefined;
+      this.counted = undefined;
       this.ask();
-      this.countWords(open);
     } else {
       this.query.abort();
       this.pages?.end();
@@ -169,11 +174,14 @@ export class CorpusStore {
     );
     this.pages = pages;
     pages.want(0, 1);
+    if (!this.facetsBusy) this.facetsSince = Date.now();
     this.facetsBusy = true;
     this.calls.facets({ query }, abort.signal).then(
       (facets) => this.settle(abort, () => {
         this.facets = facets;
         this.facetsBusy = false;
+        // After the facets, so that it does not make a person wait for them.
+        if (this.open) this.countWords(this.open);
       }),
       (error: unknown) => this.settle(abort, () => {
         this.facetsBusy = false;
@@ -192,9 +200,9 @@ export class CorpusStore {
   }
 
   private countWords(open: OpenResult): void {
+    if (open.rows === 0 || this.counted === open.version) return;
+    this.counted = open.version;
     this.wordsAbort?.abort();
-    this.words = undefined;
-    if (open.rows === 0) return;
     const abort = new AbortController();
     this.wordsAbort = abort;
     this.calls.summary(null, abort.signal).then(

@@ -15,8 +15,8 @@ export function editorOf(uri: vscode.Uri): string {
   return /\.parquet$/iu.test(uri.path) ? CORPUS_EDITOR : LINES_EDITOR;
 }
 
-/** The word count reads every row; beyond this size it would compete with what a person does, bytes. */
-const SUMMARY_LIMIT = 256_000_000;
+/** The word count comes with signals of every row, some 20,000 rows a second: beyond this many it would compete with what a person does. */
+const SUMMARY_ROWS = 100_000;
 
 /** The read-only editor for Parquet, JSONL and CSV. */
 export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<CorpusDocument> {
@@ -63,7 +63,7 @@ export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<Corpus
       facets: ({ query }, signal) => document.ask((corpus, handle) => corpus.facets({ handle, query }, signal)),
       detail: ({ row }, signal) => document.ask((corpus, handle) => corpus.detail({ handle, row }, signal)),
       summary: async (_params, signal) => {
-        if ((document.opened?.bytes ?? 0) > SUMMARY_LIMIT) return null;
+        if ((document.opened?.rows ?? 0) > SUMMARY_ROWS) return null;
         const { words, exactDuplicates } = await this.services.corpus.stats({ path: document.uri.fsPath }, signal);
         return { words, exactDuplicates };
       },

@@ -50,8 +50,8 @@ async function copyDemo(from: string, target: string): Promise<void> {
   const unfinished = `${target}.${process.pid}.tmp`;
   try {
     await mkdir(path.dirname(target), { recursive: true });
-    // What a run of the demo left in the package's own folder is not part of it.
-    await cp(from, unfinished, { recursive: true, filter: (source) => path.basename(source) !== ".tillage" });
+    // What a run of the demo left in the package's own folder is not part of it, nor is the script that writes its texts.
+    await cp(from, unfinished, { recursive: true, filter: (source) => !/(^\.tillage|\.mjs|^planted\.json)$/u.test(path.basename(source)) });
     await rename(unfinished, target);
   } catch (cause) {
     await rm(unfinished, { recursive: true, force: true });
