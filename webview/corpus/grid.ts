@@ -34,12 +34,15 @@ export class Grid extends LitElement {
   @property({ attribute: false }) fileRows = 0;
   /** Position in the file of the row in the detail pane. */
   @property({ attribute: false }) selected: number | undefined;
+  /** A row of the view to bring to the middle, once it is known how many there are. */
+  @property({ attribute: false }) scrollWish: { row: number } | undefined;
   @state() private top = 0;
   @state() private size = { width: 0, height: 0 };
   @state() private active: number | undefined;
   @query(".scroller") private scroller!: HTMLElement;
   /** The scroll offset that this grid set itself; its event says nothing new. */
   private ownScroll = -1;
+  private followed: { row: number } | undefined;
   /** The row that was activated before it came. */
   private awaited: number | undefined;
   private readonly observer = new ResizeObserver(([entry]) => {
@@ -71,6 +74,7 @@ export class Grid extends LitElement {
 
   protected override updated(changed: Map<string, unknown>): void {
     if (changed.has("pages") && this.scroller.scrollTop !== 0) this.scroller.scrollTop = 0;
+    this.followWish();
     if (this.awaited !== undefined && this.rowAt(this.awaited)) this.activate(this.awaited);
     if (this.failed) return;
     const { first, end } = visibleRows(this.top, this.size.height, Math.max(this.total, 1));
@@ -168,6 +172,13 @@ export class Grid extends LitElement {
     // What the browser made of it, rounding included.
     this.ownScroll = this.scroller.scrollTop;
     this.requestUpdate();
+  }
+
+  private followWish(): void {
+    const wish = this.scrollWish;
+    if (!wish || wish === this.followed || this.total <= wish.row || this.size.height === 0) return;
+    this.followed = wish;
+    this.moveTo(wish.row - this.size.height / ROW_HEIGHT / 2);
   }
 
   private key(event: KeyboardEvent): void {

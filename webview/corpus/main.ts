@@ -172,7 +172,7 @@ export class TillageCorpus extends LitElement {
     const none = store.total === 0 && !store.queryProblem;
     return html`<div class="grid-wrap">
       <tillage-grid .pages=${store.pages} .answered=${store.answered} .failed=${store.queryProblem !== undefined} .version=${this.version} .columns=${store.columns} .hiddenColumns=${this.layout.hidden} .widths=${this.layout.widths}
-        .sort=${store.view.sort} .search=${store.view.search} .total=${store.total ?? 0} .fileRows=${store.open?.rows ?? 0} .selected=${store.detail?.row}
+        .sort=${store.view.sort} .search=${store.view.search} .total=${store.total ?? 0} .fileRows=${store.open?.rows ?? 0} .selected=${store.detail?.row} .scrollWish=${store.scrollTo}
         @sort-by=${(event: CustomEvent<string>) => store.act({ kind: "sort", column: event.detail })}
         @select-row=${(event: CustomEvent<number>) => store.select(event.detail)}
         @resize-column=${(event: CustomEvent<{ column: string; width: number }>) => {

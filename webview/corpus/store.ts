@@ -29,6 +29,8 @@ export class CorpusStore {
   queryProblem: Problem | undefined;
   detail: { row: number; detail?: RowDetail; problem?: Problem } | undefined;
   words: number | undefined;
+  /** A row to bring into view; a new object for each wish. */
+  scrollTo: { row: number } | undefined;
   note: Note | undefined;
   /** A row that the host asked to show, until the file is there to show it. */
   private wanted: number | undefined;
@@ -153,6 +155,8 @@ export class CorpusStore {
   private showWanted(): void {
     if (!this.open || this.wanted === undefined) return;
     this.select(this.wanted);
+    // In the file's own order a row's place is its number; in any other the detail has to do.
+    if (!this.filtered && !this.view.sort) this.scrollTo = { row: this.wanted };
     this.wanted = undefined;
   }
 

@@ -16,10 +16,10 @@ describe("treeOf", () => {
 
   it("has all six roots as soon as there is one thing, and says what to do in the others", () => {
     const nodes = treeOf({ ...nothing, sources: [{ file: "/w/data/a.jsonl", bytes: 4_200_000 }] });
-    expect(nodes.map((node) => node.id)).toEqual(["sources", "recipes", "datasets", "models", "runs", "evals"]);
+    expect(nodes.map((node) => node.label)).toEqual(["Sources", "Recipes", "Datasets", "Models", "Runs", "Evals"]);
     expect(root(nodes, "sources").children[0]).toMatchObject({ label: "a.jsonl", description: "4.2 MB · data", command: { id: "tillage.corpus.open" } });
-    expect(root(nodes, "datasets").children[0]?.description).toContain("build a recipe");
-    expect(root(nodes, "datasets").expanded).toBe(false);
+    expect(root(nodes, "datasets/empty").children[0]?.description).toContain("build a recipe");
+    expect(root(nodes, "datasets/empty").expanded).toBe(false);
   });
 
   it("puts runs below the run file that made them, and others beside it", () => {
@@ -28,6 +28,7 @@ describe("treeOf", () => {
     expect(runs.children.map((node) => node.fsPath)).toEqual(["/w/tune.run.yaml", orphan.dir]);
     expect(runs.children[0]?.children.map((node) => node.fsPath)).toEqual([run.dir]);
     expect(runs.children[1]?.label).toMatch(/^tune · \d+ Jan 2020/);
+    expect(runs.children[0]).toMatchObject({ description: "step 420/1,200 · loss 1.834", icon: "loading~spin" });
     expect(runs.description).toBe("2 · 1 running");
   });
 

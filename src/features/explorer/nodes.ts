@@ -99,7 +99,8 @@ export function treeOf(facts: WorkspaceFacts): TreeNode[] {
     const { label, icon, none, command } = titles[group];
     const empty: TreeNode = { id: `${group}/none`, label: "", description: none, tooltip: "", context: "none", children: [], expanded: false, ...(command ? { command } : {}) };
     return {
-      id: group, label, icon, description: descriptions[group] ?? (own.length > 0 ? formatCount(own.length) : ""), tooltip: "", context: `group-${group}`,
+      // Another id when the first thing comes: the view remembers by id that the empty group was closed.
+      id: own.length > 0 ? group : `${group}/empty`, label, icon, description: descriptions[group] ?? (own.length > 0 ? formatCount(own.length) : ""), tooltip: "", context: `group-${group}`,
       children: own.length > 0 ? own : [empty], expanded: own.length > 0 && own.length <= 30,
     };
   });
@@ -172,8 +173,11 @@ function runNodes(facts: WorkspaceFacts): TreeNode[] {
   };
   const files = facts.runFiles.map((file): TreeNode => {
     const runs = facts.runs.filter((run) => fileOf(run) === file);
+    const live = runs.find((run) => isLive(run.phase));
+    const node = fileNode(file, facts.root, "run-file", live ? "loading~spin" : "file-code");
+    const state = live ? progressOf(live) : runs.length === 0 ? "not started" : plural(runs.length, "run");
     return {
-      ...fileNode(file, facts.root, "run-file", "file-code"), description: [runs.length === 0 ? "not started" : plural(runs.length, "run"), folderOf(file, facts.root)].filter(Boolean).join(" · "),
+      ...node, id: runs.length > 0 ? node.id : `${node.id}/empty`, description: [state, folderOf(file, facts.root)].filter(Boolean).join(" · "),
       children: runs.map((run) => runNode(run)), expanded: true,
     };
   });
@@ -191,17 +195,22 @@ const phaseIcons: Record<RunPhase, { icon: string; color?: string }> = {
   interrupted: { icon: "debug-disconnect", color: "list.warningForeground" },
 };
 
-/** A run by the time of its start; `name` stands before it where no run file above says it. */
-export function runNode(run: RunSummary, name = ""): TreeNode {
-  const { icon, color } = phaseIcons[run.phase];
+/** `step 420/1,200 · loss 1.834`, with the phase before it where it is not the usual one. */
+function progressOf(run: RunSummary): string {
   const loss = run.loss === undefined ? "" : `loss ${run.loss.toFixed(3)}`;
   const steps = run.total > 0 ? (run.phase === "completed" ? plural(run.step, "step") : `step ${formatCount(run.step)}/${formatCount(run.total)}`) : "";
   const phase = run.phase === "running" || run.phase === "completed" ? "" : run.phase;
+  return [phase, steps, loss].filter(Boolean).join(" · ");
+}
+
+/** A run by the time of its start; `name` stands before it where no run file above says it. */
+export function runNode(run: RunSummary, name = ""): TreeNode {
+  const { icon, color } = phaseIcons[run.phase];
   const started = run.startedAt === undefined ? "" : dayAndTime(Date.parse(run.startedAt));
   return {
     id: `run:${run.dir}`, label: [name, started].filter(Boolean).join(" · ") || run.id, icon, ...(color ? { iconColor: color } : {}),
     context: `run-${isLive(run.phase) ? "live" : isResumable(run.phase) ? "resumable" : "done"}`, fsPath: run.dir, children: [], expanded: false,
-    description: [phase, steps, loss].filter(Boolean).join(" · "),
+    description: progressOf(run),
     tooltip: `${run.name}: ${run.objective}${run.adapter ? ", LoRA" : ""}, ${run.phase}${started ? `\nstarted ${started}` : ""}\n${run.dir}`,
     command: { id: "tillage.run.open", title: "Open the run" },
   };
