@@ -24,6 +24,11 @@ export function open(workspace: string): Promise<VsCode> {
   return startVsCode({ workspace, fresh: workspace === fresh, vsix: inject("vsix") });
 }
 
+/** The same on the workspace itself: for tests that look at models, whose files name each other by full paths. */
+export function openInPlace(workspace: string): Promise<VsCode> {
+  return startVsCode({ workspace, inPlace: true, vsix: inject("vsix") });
+}
+
 /** Takes a picture before a failed test goes on to the next, and closes the window at the end. */
 export async function pictureOfFailure(code: VsCode | undefined, context: { task: { name: string; result?: { state?: string } } }): Promise<void> {
   if (code && context.task.result?.state === "fail") await code.screenshot(`failed-${context.task.name.replaceAll(/[^a-z0-9]+/gi, "-").slice(0, 60)}`);

@@ -64,7 +64,7 @@ describe("the corpus editor", () => {
     await corpus.rows.first().click();
     const detail = corpus.frame.getByTestId("corpus-detail");
     await detail.waitFor();
-    expect(await detail.innerText()).toContain("withdrawn");
+    await until("the row", () => detail.innerText(), (text) => text.includes("withdrawn"));
     await code.screenshotThemes("corpus-detail");
   });
 });

@@ -1,8 +1,9 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
 import type { Browser, Frame, Page } from "playwright-core";
-import { cache, root } from "../../scripts/lib/run.mjs";
+import { root } from "../../scripts/lib/run.mjs";
 import { ensureBrowser } from "../../scripts/lib/tools.mjs";
 import { startServer } from "./server";
 import type { Server } from "./server";
@@ -202,9 +203,11 @@ export class VsCode {
       }
     }
     await row.click();
-    await input.waitFor({ state: "hidden", timeout: 10_000 }).catch(() => {
-      // A command that asks something next keeps the quick input open.
-    });
+    // Gone, or asking something else: a command may go on with a quick pick or an input box of its own.
+    for (const until = Date.now() + 10_000; Date.now() < until && (await input.isVisible()); ) {
+      if ((await input.inputValue({ timeout: 1_000 }).catch(() => "")) !== text) break;
+      await this.page.waitForTimeout(50);
+    }
   }
 }
 
@@ -241,8 +244,8 @@ async function giveDefaults(page: Page, configurationDefaults: Record<string, un
 /** Starts VS Code with the extension on a copy of the workspace. Call `dispose()` when done. */
 export async function startVsCode(options: Options, hooks: { beforeLoad?: (page: Page) => Promise<void> } = {}): Promise<VsCode> {
   if (!existsSync(options.workspace)) throw new Error(`There is no workspace ${options.workspace}.`);
-  mkdirSync(path.join(cache, "run"), { recursive: true });
-  const folder = mkdtempSync(path.join(cache, "run", "vscode-"));
+  // Outside the clone: a copy of a workspace inside it would take the clone for the folder that it belongs to.
+  const folder = mkdtempSync(path.join(tmpdir(), "tillage-vscode-"));
   const workspace = options.inPlace ? options.workspace : path.join(folder, path.basename(options.workspace));
   if (!options.inPlace) cpSync(options.workspace, workspace, { recursive: true, filter: (file) => !(options.fresh && path.basename(file) === ".tillage") });
   const theme = options.theme ?? "dark";
