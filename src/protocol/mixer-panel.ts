@@ -14,6 +14,8 @@ export interface MixerModel {
 export interface MixerState {
   /** The recipe's file name. */
   title: string;
+  /** Its path, by which the panel comes back after the window was reloaded. */
+  path: string;
   /** The groups and what they have, after the recipe's steps; absent until the rows were counted for the first time. */
   groups: MixGroup[] | null;
   /** Whether tokens were counted by a tokenizer; otherwise they are estimated from words. */

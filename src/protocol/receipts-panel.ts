@@ -7,6 +7,8 @@ export interface ReceiptsState {
   kind: "dataset" | "step";
   /** Such as `corpus@1a2b3c4d5e6f` or `corpus.recipe.yaml`. */
   title: string;
+  /** Folder of the dataset, by which the panel comes back after the window was reloaded; null for a step. */
+  dataset: string | null;
   steps: StepCount[];
   /** Rows read from the sources, and rows kept. */
   rowsIn: number;

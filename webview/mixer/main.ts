@@ -16,7 +16,7 @@ import type { MixerApi, MixerState, MixerUpdate } from "../../src/protocol/mixer
 import { toProblem } from "../../src/protocol/errors";
 import { formatCount, formatScaled } from "../shared/format";
 import { emptyView, problemStyles, problemView } from "../shared/problem-view";
-import { HostConnection } from "../shared/rpc";
+import { HostConnection, viewState } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { budgetView } from "./budget";
 import { formatTimes, rowView } from "./row";
@@ -38,7 +38,10 @@ export class TillageMixer extends LitElement {
   private lastWrite = 0;
   private pending: ReturnType<typeof setTimeout> | undefined;
   private readonly connection = new HostConnection<MixerState, MixerUpdate, MixerApi>(
-    (snapshot) => (this.host = snapshot),
+    (snapshot) => {
+      this.host = snapshot;
+      viewState.set({ path: snapshot.path });
+    },
     (update) => this.receive(update),
     (error) => this.fail(error),
   );
@@ -197,5 +200,5 @@ export class TillageMixer extends LitElement {
 }
 
 const BLANK: MixerState = {
-  title: "", groups: null, exact: false, wish: { shares: {}, maxEpochs: 4 }, by: "source", byChoices: ["source"], model: null, updating: false, problem: null,
+  title: "", path: "", groups: null, exact: false, wish: { shares: {}, maxEpochs: 4 }, by: "source", byChoices: ["source"], model: null, updating: false, problem: null,
 };

@@ -1,6 +1,7 @@
 import { html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import type { ReceiptRow } from "../../src/protocol/corpus";
+import type { Problem } from "../../src/protocol/errors";
 import type { ReceiptTexts } from "../../src/protocol/receipts-panel";
 import { formatCount, formatPercent } from "../shared/format";
 import { markFound, wordDiff } from "./word-diff";
@@ -13,7 +14,7 @@ export interface DetailActions {
 }
 
 /** One receipt: why the row left or was changed, the whole text, and the row it matched. */
-export function detailView(row: ReceiptRow, texts: ReceiptTexts | undefined, actions: DetailActions): TemplateResult {
+export function detailView(row: ReceiptRow, texts: ReceiptTexts | undefined, problem: Problem | undefined, actions: DetailActions): TemplateResult {
   const text = texts?.text ?? row.text;
   const matched = texts?.matchedText ?? row.matchedText;
   return html`<div class="detail-head">
@@ -30,6 +31,7 @@ export function detailView(row: ReceiptRow, texts: ReceiptTexts | undefined, act
       <vscode-button secondary icon="go-to-file" @click=${actions.open}>Open the row</vscode-button>
       ${actions.why ? html`<vscode-button secondary icon="question" data-testid="why-row" @click=${actions.why}>Tell its whole story</vscode-button>` : nothing}
     </div>
+    ${problem ? html`<p class="muted" role="status" data-testid="detail-problem">Only the start of the text is shown: ${problem.message}</p>` : nothing}
     ${matched ? compare(text, matched) : html`<div class="text" data-testid="detail-text">${parts(markFound(text, texts?.found ?? []))}</div>`}`;
 }
 

@@ -9,10 +9,11 @@ import type { TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import type { ReceiptRow } from "../../src/protocol/corpus";
 import { toProblem } from "../../src/protocol/errors";
+import type { Problem } from "../../src/protocol/errors";
 import type { ReceiptsApi, ReceiptsState, ReceiptsUpdate, ReceiptTexts } from "../../src/protocol/receipts-panel";
 import { formatCount, plural } from "../shared/format";
 import { emptyView, problemStyles, problemView } from "../shared/problem-view";
-import { HostConnection } from "../shared/rpc";
+import { HostConnection, viewState } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { detailView } from "./detail";
 import { filterRows, reasonCounts } from "./filter";
@@ -31,9 +32,13 @@ export class TillageReceipts extends LitElement {
   /** Position of the row in the detail pane, in the host's list. */
   @state() private active = 0;
   @state() private texts: ReceiptTexts | undefined;
+  @state() private textsProblem: Problem | undefined;
   private textsOf = -1;
   private readonly connection = new HostConnection<ReceiptsState, ReceiptsUpdate, ReceiptsApi>(
-    (snapshot) => this.receive(snapshot),
+    (snapshot) => {
+      this.receive(snapshot);
+      viewState.set({ dataset: snapshot.dataset });
+    },
     (update) => this.receive(update),
     (error) => this.fail(error),
   );
@@ -85,7 +90,7 @@ export class TillageReceipts extends LitElement {
           <lit-virtualizer scroller .items=${shown} .renderItem=${(index: number) => this.item(host.rows[index], index, current)}></lit-virtualizer>
         </div>
         <div class="detail">
-          ${row ? detailView(row, this.textsOf === current ? this.texts : undefined, {
+          ${row ? detailView(row, this.textsOf === current ? this.texts : undefined, this.textsProblem, {
             open: () => this.openRow(current),
             why: host.kind === "dataset" ? () => this.call(this.connection.calls.why({ rowId: row.rowId })) : undefined,
           }) : html`<p class="muted none" data-testid="receipts-none">No row has this reason and text.</p>`}
@@ -140,12 +145,19 @@ export class TillageReceipts extends LitElement {
   private fetchTexts(index: number): void {
     this.textsOf = index;
     this.texts = undefined;
-    this.call(this.connection.calls.texts({ index }).then((texts) => {
-      if (this.textsOf === index) this.texts = texts;
-    }));
+    this.textsProblem = undefined;
+    this.connection.calls.texts({ index }).then(
+      (texts) => {
+        if (this.textsOf === index) this.texts = texts;
+      },
+      (error: unknown) => {
+        // The receipt's own text is still shown; only the rest of it is out of reach.
+        if (this.textsOf === index) this.textsProblem = toProblem(error);
+      },
+    );
   }
 }
 
 const BLANK: ReceiptsState = {
-  kind: "dataset", title: "", steps: [], rowsIn: 0, rowsOut: 0, build: null, selected: null, rows: [], more: false, loading: true, problem: null,
+  kind: "dataset", title: "", dataset: null, steps: [], rowsIn: 0, rowsOut: 0, build: null, selected: null, rows: [], more: false, loading: true, problem: null,
 };

@@ -45,6 +45,8 @@ class RecipeFeature extends Owner {
     this.command("tillage.recipe.raw", (argument, source) => this.openRaw(argument, source));
     this.command("tillage.recipe.problem", (argument) => this.showFailure(argument));
     this.command("tillage.dataset.receipts", (argument) => this.openReceipts(argument));
+    this.restore("mixer", z.object({ path: z.string().min(1) }), (state, panel) => this.mix(vscode.Uri.file(state.path), panel));
+    this.restore("receipts", z.object({ dataset: z.string().min(1) }), (state, panel) => this.showReceipts({ kind: "dataset", dataset: state.dataset }, panel));
   }
 
   private command(name: string, run: (...args: unknown[]) => Promise<unknown>): void {
@@ -58,6 +60,23 @@ class RecipeFeature extends Owner {
     }));
   }
 
+  /** Panels come back after the window was reloaded; one whose state is not known any more goes. */
+  private restore<T>(panel: string, schema: z.ZodType<T>, open: (state: T, view: vscode.WebviewPanel) => void): void {
+    this.register(vscode.window.registerWebviewPanelSerializer(`tillage.${panel}`, {
+      deserializeWebviewPanel: (view, state) => {
+        const known = schema.safeParse(state);
+        if (known.success) open(known.data, view);
+        else view.dispose();
+        return Promise.resolve();
+      },
+    }));
+  }
+
+  private mix(uri: vscode.Uri, restored?: vscode.WebviewPanel): void {
+    const key = uri.toString();
+    this.mixers.set(key, this.register(new Mixer(this.services, uri, this.columns, () => this.mixers.delete(key), restored)));
+  }
+
   private async openMixer(argument: unknown): Promise<void> {
     const document = await pickRecipe(argument, "Recipe to mix");
     if (!document) return;
@@ -69,7 +88,7 @@ class RecipeFeature extends Owner {
     }
     // The text stays in view: sliders and text are two sides of one thing.
     if (!vscode.window.visibleTextEditors.some((editor) => editor.document === document)) await vscode.window.showTextDocument(document);
-    this.mixers.set(key, this.register(new Mixer(this.services, document.uri, this.columns, () => this.mixers.delete(key))));
+    this.mix(document.uri);
   }
 
   private async openStep(argument: unknown): Promise<void> {
@@ -100,10 +119,10 @@ class RecipeFeature extends Owner {
     this.showReceipts({ kind: "dataset", dataset, step: given.data?.step, build: given.data?.build });
   }
 
-  private showReceipts(origin: ReceiptsOrigin): void {
+  private showReceipts(origin: ReceiptsOrigin, restored?: vscode.WebviewPanel): void {
     const open = this.receipts.get(origin.kind);
-    if (open) open.show(origin);
-    else this.receipts.set(origin.kind, this.register(new Receipts(this.services, origin, () => this.receipts.delete(origin.kind))));
+    if (open && !restored) open.show(origin);
+    else this.receipts.set(origin.kind, this.register(new Receipts(this.services, origin, () => this.receipts.delete(origin.kind), restored)));
   }
 
   private async openRaw(argument: unknown, source: unknown): Promise<void> {

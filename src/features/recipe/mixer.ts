@@ -30,16 +30,16 @@ export class Mixer extends Owner {
   /** The text without its shares and budget, for which `groups` was counted. */
   private counted = "";
 
-  constructor(private readonly services: Services, private readonly uri: vscode.Uri, private readonly columns: SourceColumns, onClosed: () => void) {
+  constructor(private readonly services: Services, private readonly uri: vscode.Uri, private readonly columns: SourceColumns, onClosed: () => void, restored?: vscode.WebviewPanel) {
     super();
     this.writer = new RecipeWriter(uri);
     this.parametersKey = `mixer.parameters:${uri.toString()}`;
     const title = path.basename(uri.fsPath);
     this.state = {
-      title, groups: null, exact: false, wish: { shares: {}, maxEpochs: 4 }, by: "source", byChoices: ["source"], model: null, updating: true, problem: null,
+      title, path: uri.fsPath, groups: null, exact: false, wish: { shares: {}, maxEpochs: 4 }, by: "source", byChoices: ["source"], model: null, updating: true, problem: null,
     };
     this.panel = this.register(new WebviewPanel<MixerState, MixerUpdate>({
-      extensionUri: services.context.extensionUri, panel: "mixer", title: `Mixer: ${title}`, preserveFocus: true, api: this.api(), snapshot: () => this.snapshot(),
+      extensionUri: services.context.extensionUri, panel: "mixer", title: `Mixer: ${title}`, preserveFocus: true, api: this.api(), snapshot: () => this.snapshot(), restored,
     }, () => {
       this.dispose();
       onClosed();

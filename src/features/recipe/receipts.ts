@@ -34,11 +34,11 @@ export class Receipts extends Owner {
   /** Source files that were opened for their whole rows. */
   private readonly handles = new Map<string, Promise<string>>();
 
-  constructor(private readonly services: Services, private origin: ReceiptsOrigin, onClosed: () => void) {
+  constructor(private readonly services: Services, private origin: ReceiptsOrigin, onClosed: () => void, restored?: vscode.WebviewPanel) {
     super();
     this.state = blank(origin);
     this.panel = this.register(new WebviewPanel<ReceiptsState, ReceiptsUpdate>({
-      extensionUri: services.context.extensionUri, panel: "receipts", title: `Receipts: ${this.state.title}`, column: vscode.ViewColumn.Active, api: this.api(), snapshot: () => Promise.resolve(this.state),
+      extensionUri: services.context.extensionUri, panel: "receipts", title: `Receipts: ${this.state.title}`, column: vscode.ViewColumn.Active, api: this.api(), snapshot: () => Promise.resolve(this.state), restored,
     }, () => {
       this.dispose();
       onClosed();
@@ -190,5 +190,5 @@ function indexOfStep(steps: ReceiptsState["steps"], step: string | undefined): n
 function blank(origin: ReceiptsOrigin): ReceiptsState {
   const title = origin.kind === "dataset" ? path.basename(origin.dataset) : `${path.basename(origin.document.uri.fsPath)}${origin.text === undefined ? "" : " with the fix"}`;
   const selected = origin.kind === "step" ? origin.step : null;
-  return { kind: origin.kind, title, steps: [], rowsIn: 0, rowsOut: 0, build: null, selected, rows: [], more: false, loading: true, problem: null };
+  return { kind: origin.kind, title, dataset: origin.kind === "dataset" ? origin.dataset : null, steps: [], rowsIn: 0, rowsOut: 0, build: null, selected, rows: [], more: false, loading: true, problem: null };
 }
