@@ -28,7 +28,7 @@ describe("treeOf", () => {
     expect(runs.children.map((node) => node.fsPath)).toEqual(["/w/tune.run.yaml", orphan.dir]);
     expect(runs.children[0]?.children.map((node) => node.fsPath)).toEqual([run.dir]);
     expect(runs.children[1]?.label).toMatch(/^tune · \d+ Jan 2020/);
-    expect(runs.children[0]).toMatchObject({ description: "step 420/1,200 · loss 1.834", icon: "loading~spin" });
+    expect(runs.children[0]).toMatchObject({ description: "loss 1.834 · step 420/1,200", icon: "loading~spin" });
     expect(runs.description).toBe("2 · 1 running");
   });
 
@@ -56,9 +56,9 @@ describe("treeOf", () => {
 });
 
 describe("runNode", () => {
-  it("shows a live run's loss and spins", () => expect(runNode(run)).toMatchObject({ icon: "loading~spin", context: "run-live", description: "step 420/1,200 · loss 1.834" }));
-  it("offers to resume what was interrupted", () => expect(runNode({ ...run, phase: "interrupted" })).toMatchObject({ context: "run-resumable", description: "interrupted · step 420/1,200 · loss 1.834" }));
-  it("is calm when all is done", () => expect(runNode({ ...run, phase: "completed", step: 1200 })).toMatchObject({ context: "run-done", description: "1,200 steps · loss 1.834" }));
+  it("shows a live run's loss and spins", () => expect(runNode(run)).toMatchObject({ icon: "loading~spin", context: "run-live", description: "loss 1.834 · step 420/1,200" }));
+  it("offers to resume what was interrupted", () => expect(runNode({ ...run, phase: "interrupted" })).toMatchObject({ context: "run-resumable", description: "interrupted · loss 1.834 · step 420/1,200" }));
+  it("is calm when all is done", () => expect(runNode({ ...run, phase: "completed", step: 1200 })).toMatchObject({ context: "run-done", description: "loss 1.834 · 1,200 steps" }));
 });
 
 describe("familyOf", () => {

@@ -195,12 +195,12 @@ const phaseIcons: Record<RunPhase, { icon: string; color?: string }> = {
   interrupted: { icon: "debug-disconnect", color: "list.warningForeground" },
 };
 
-/** `step 420/1,200 · loss 1.834`, with the phase before it where it is not the usual one. */
+/** `loss 1.834 · step 420/1,200`, with the phase before it where it is not the usual one; the loss first, as a narrow view cuts the end. */
 function progressOf(run: RunSummary): string {
   const loss = run.loss === undefined ? "" : `loss ${run.loss.toFixed(3)}`;
   const steps = run.total > 0 ? (run.phase === "completed" ? plural(run.step, "step") : `step ${formatCount(run.step)}/${formatCount(run.total)}`) : "";
   const phase = run.phase === "running" || run.phase === "completed" ? "" : run.phase;
-  return [phase, steps, loss].filter(Boolean).join(" · ");
+  return [phase, loss, steps].filter(Boolean).join(" · ");
 }
 
 /** A run by the time of its start; `name` stands before it where no run file above says it. */
