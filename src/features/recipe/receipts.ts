@@ -51,6 +51,7 @@ export class Receipts extends Owner {
     this.origin = origin;
     this.limit = PAGE;
     this.update({ ...blank(origin), rows: [] });
+    this.panel.view.title = `Receipts: ${this.state.title}`;
     this.panel.reveal();
     void this.load();
   }
