@@ -139,6 +139,8 @@ export type TrainingApi = {
   stop(params: null): Promise<null>;
   resume(params: null): Promise<null>;
   openRunFile(params: { guard?: string }): Promise<null>;
+  /** The file and line that the preflight's problem is about. */
+  openProblem(params: null): Promise<null>;
   openLog(params: null): Promise<null>;
   /** The grid of row losses. */
   openRowLosses(params: null): Promise<null>;

@@ -144,10 +144,12 @@ export class LineChart extends LitElement {
     this.readout = undefined;
     const text = this.color("var(--t-muted)");
     const grid = this.color("var(--t-line)");
+    // In high contrast the line colour is as strong as the curves.
+    const contrast = document.body.classList.contains("vscode-high-contrast") || document.body.classList.contains("vscode-high-contrast-light");
     const font = `11px ${getComputedStyle(this).fontFamily}`;
     const axis = (label: string, format: (value: number) => string, size: number, space: number): uPlot.Axis => ({
       stroke: text, font, labelFont: font, label, labelSize: 16, labelGap: 0, size, space, gap: 4,
-      grid: { stroke: grid, width: 0.5 }, ticks: { stroke: grid, width: 0.5, size: 4 },
+      grid: { show: !contrast, stroke: grid, width: 0.5 }, ticks: { stroke: grid, width: 0.5, size: 4 },
       values: (_plot, values) => (values as (number | null)[]).map((value) => (value === null ? "" : format(value))),
     });
     this.plot = new uPlot({

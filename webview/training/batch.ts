@@ -51,9 +51,14 @@ export class TrainingBatch extends LitElement {
           <thead><tr>${losses ? html`<th class="num">loss</th>` : nothing}<th>row</th><th>source</th><th>text</th></tr></thead>
           <tbody>${rows.rows.map((row) => html`<tr data-testid="batch-row">
             ${losses ? html`<td class="num">${row.loss?.toFixed(3) ?? "–"}</td>` : nothing}
-            <td class="id"><button class="link mono" title="Where this row came from" @click=${() => this.dispatchEvent(new CustomEvent("why", { detail: row.rowId }))}>${row.rowId}</button></td>
+            <td class="id"><button class="link mono" title=${`${row.rowId}: where it came from`} @click=${() => this.dispatchEvent(new CustomEvent("why", { detail: row.rowId }))}>${shortId(row.rowId)}</button></td>
             <td>${row.source}</td><td class="text"><div>${row.text}</div></td></tr>`)}</tbody>
         </table></div>`}
     `;
   }
+}
+
+/** Ids that are hashes are told apart by their first digits. */
+function shortId(id: string): string {
+  return /^[0-9a-f]{16,}$/u.test(id) ? id.slice(0, 8) : id;
 }

@@ -45,7 +45,7 @@ export class TrainingCurves extends LitElement {
       outline: 1px solid var(--vscode-inputOption-activeBorder, transparent); outline-offset: -1px;
     }
     label { display: inline-flex; align-items: center; gap: 6px; color: var(--t-muted); }
-    input[type="range"] { width: 88px; accent-color: var(--vscode-button-background); }
+    input[type="range"] { width: 88px; accent-color: var(--t-accent); }
     .value { min-width: 2.2em; text-align: right; }
     .small { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 12px 8px; margin-top: 12px; }
     @container (max-width: 760px) { .small { grid-template-columns: repeat(2, minmax(0, 1fr)); } }

@@ -18,7 +18,7 @@ export function preflight(view: PreflightView, ask: Ask): TemplateResult {
       </div>
       ${view.doing ? doing(view.doing) : nothing}
       ${view.stage === "cancelled" ? html`<p class="muted">Cancelled. Nothing was started.</p>` : nothing}
-      ${view.problem ? problemBox(view.problem, ...(view.problem.file ? [{ label: "Open the run file", run: () => ask.openRunFile({}) }] : [])) : nothing}
+      ${view.problem ? problemBox(view.problem, ...(view.problem.file ? [{ label: "Open the file", run: () => ask.openProblem(null) }] : [])) : nothing}
       ${view.guards.length > 0 ? guards(view, ask) : nothing}
       ${view.result ? plan(view.result, view) : nothing}
       <p class="buttons">

@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import { runEval } from "../../app/run-eval";
 import type { EvalResult } from "../../core/eval/result";
 import { parseEvalFile } from "../../core/eval/schema";
-import { workspaceRoot } from "../../disk/layout";
+import { rootOf } from "../../vscode/root";
 import type { Services } from "../../vscode/services";
 
 /** Puts a file's prompts to a model; tells how many prompts were begun. */
@@ -15,7 +15,7 @@ export async function ask(services: Services, file: string, ref: string, options
   const of = parseEvalFile(readFileSync(file, "utf8"), file).value?.prompts.length ?? 0;
   const begun = new Set<string>();
   options.onProgress(0, of);
-  return runEval({ file, model: ref }, { root: workspaceRoot(file), corpus: services.corpus, engine: services.engine }, {
+  return runEval({ file, model: ref }, { root: rootOf(file), corpus: services.corpus, engine: services.engine }, {
     signal: options.signal,
     onToken: ({ id }) => {
       if (begun.has(id)) return;

@@ -33,25 +33,27 @@ export class OutputDocuments extends Owner implements vscode.TextDocumentContent
   }
 }
 
-/** The document of one answer. The path is what people see; it is the same for all models, so that no diff takes it for a renamed file. */
-export function outputUri(file: string, result: EvalResult, id: string): vscode.Uri {
-  return vscode.Uri.from({ scheme: OUTPUT_SCHEME, path: `/${path.basename(file)}/${id}.txt`, query: JSON.stringify({ file, ref: result.model.ref, id }) });
+/**
+ * The document of one answer. The path is what people see: the prompt's id and what became of it. It is the same on both sides,
+ * so that no diff takes it for a renamed file; the query says whose answer it is.
+ */
+function outputUri(file: string, item: ComparedCase, result?: EvalResult): vscode.Uri {
+  const query = result ? { query: JSON.stringify({ file, ref: result.model.ref, id: item.id }) } : {};
+  return vscode.Uri.from({ scheme: OUTPUT_SCHEME, path: `/${path.basename(file)}/${item.id} (${item.change}).txt`, ...query });
 }
 
 /** All answers of two models in VS Code's multi-file diff, the changed ones first. */
 export async function openChanges(file: string, comparison: Comparison): Promise<void> {
   const order = { broken: 0, fixed: 1, changed: 2, same: 3 } as const;
   const cases = [...comparison.cases].sort((a, b) => order[a.change] - order[b.change]);
-  const resources = cases.map((item): [vscode.Uri, vscode.Uri, vscode.Uri] => [label(file, item), outputUri(file, comparison.before, item.id), outputUri(file, comparison.after, item.id)]);
+  const resources = cases.map((item): [vscode.Uri, vscode.Uri, vscode.Uri] => [outputUri(file, item), outputUri(file, item, comparison.before), outputUri(file, item, comparison.after)]);
   await vscode.commands.executeCommand("vscode.changes", `${path.basename(file)}: ${comparison.before.model.label} ⇄ ${comparison.after.model.label}`, resources);
 }
 
 /** One prompt's answers in VS Code's diff editor. */
 export async function openDiff(file: string, comparison: Comparison, id: string): Promise<void> {
+  const item = comparison.cases.find((compared) => compared.id === id);
+  if (!item) return;
   const title = `${id}: ${comparison.before.model.label} ⇄ ${comparison.after.model.label}`;
-  await vscode.commands.executeCommand("vscode.diff", outputUri(file, comparison.before, id), outputUri(file, comparison.after, id), title);
-}
-
-function label(file: string, item: ComparedCase): vscode.Uri {
-  return vscode.Uri.from({ scheme: OUTPUT_SCHEME, path: `/${path.basename(file)}/${item.id} (${item.change}).txt` });
+  await vscode.commands.executeCommand("vscode.diff", outputUri(file, item, comparison.before), outputUri(file, item, comparison.after), title);
 }

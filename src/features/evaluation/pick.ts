@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { ResolvedModel } from "../../app/models";
 import { evalResultSchema } from "../../core/eval/result";
 import { parseRunFile } from "../../core/run/schema";
-import { workspaceRoot } from "../../disk/layout";
+import { rootOf } from "../../vscode/root";
 import { readSpec } from "../../runtime/run-folder";
 import { pathArgument } from "../../vscode/arguments";
 
@@ -45,7 +45,7 @@ async function fromResult(given: string): Promise<EvalTarget | undefined> {
   try {
     const bytes = await vscode.workspace.fs.readFile(vscode.Uri.file(file));
     const result = evalResultSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
-    return { file: path.resolve(workspaceRoot(file), result.file), after: result.model.ref };
+    return { file: path.resolve(rootOf(file), result.file), after: result.model.ref };
   } catch {
     return undefined;
   }

@@ -6,7 +6,7 @@ import { compareResults } from "../../core/eval/compare";
 import type { Comparison } from "../../core/eval/compare";
 import { defaultPair } from "../../core/eval/pair";
 import type { EvalResult } from "../../core/eval/result";
-import { workspaceRoot } from "../../disk/layout";
+import { rootOf } from "../../vscode/root";
 import { Owner } from "../../vscode/disposable";
 
 /** The results that lie in `.tillage/evals`; tells when one comes, changes or goes. */
@@ -31,7 +31,7 @@ export class EvalResults extends Owner {
   of(file: string): EvalResult[] {
     const known = this.kept.get(file);
     if (known) return known;
-    const { results, broken } = listResults(workspaceRoot(file), file);
+    const { results, broken } = listResults(rootOf(file), file);
     for (const path of broken) this.log.warn(`${path} is not a result that this version can read.`);
     this.kept.set(file, results);
     return results;
@@ -59,7 +59,7 @@ export class EvalResults extends Owner {
 
 /** Models that a file's prompts can be put to: what runs made, and folders that were asked before and are still there. */
 export function modelsFor(file: string, results: readonly EvalResult[]): ResolvedModel[] {
-  const root = workspaceRoot(file);
+  const root = rootOf(file);
   const models = listModels(root);
   const known = new Set(models.map((model) => model.ref));
   for (const { model } of results) {

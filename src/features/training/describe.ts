@@ -81,7 +81,7 @@ export function problemOf(dir: string, state: RunState): Problem | undefined {
     ? `The engine ended at step ${state.step} without a last word: it was killed, or the machine went down.`
     : "The engine ended before its first step.";
   const remedy = checkpoint ? `Resume: it goes on from the checkpoint at step ${checkpoint.step}; nothing before it is lost.` : "Resume: it begins again, since there is no checkpoint yet.";
-  return { blame: "environment", code: "interrupted", message: said === "" ? message : `${message} Its log ends: ${said}`, remedy, ...(existsSync(file) ? { file } : {}) };
+  return { blame: "environment", code: "interrupted", message: said === "" ? message : `${message} Its log ends: ${said}`, remedy };
 }
 
 /** The last lines of the engine's log. */

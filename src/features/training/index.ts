@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import { z } from "zod";
 import { resumeRun, stopRun } from "../../app/start-run";
 import { isLive, isResumable } from "../../core/run/state";
-import { workspaceRoot } from "../../disk/layout";
+import { rootOf } from "../../vscode/root";
 import { lastRunOf } from "../../runtime/run-folder";
 import type { Feature, Services } from "../../vscode/services";
 import { showProblem } from "../../vscode/show-problem";
@@ -45,7 +45,7 @@ class Training implements vscode.Disposable {
       this.command("tillage.run.openLast", async (argument) => {
         const file = await pickRunFile(argument);
         if (file === undefined) return;
-        const run = await lastRunOf(workspaceRoot(file), file);
+        const run = await lastRunOf(rootOf(file), file);
         if (run) this.show({ dir: run.dir });
         else void vscode.window.showInformationMessage("This run file has not been started yet.");
       }),

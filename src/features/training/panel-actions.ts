@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import type { Deps } from "../../app/deps";
-import { workspaceRoot } from "../../disk/layout";
+import { rootOf } from "../../vscode/root";
 import { listRuns } from "../../runtime/run-folder";
 import type { Services } from "../../vscode/services";
 import { overrideSnippet } from "./override";
@@ -16,7 +16,13 @@ export interface TrainingHost {
 }
 
 export function depsFor(services: Services, fileOrDir: string): Deps {
-  return { root: workspaceRoot(fileOrDir), corpus: services.corpus, engine: services.engine };
+  return { root: rootOf(fileOrDir), corpus: services.corpus, engine: services.engine };
+}
+
+/** Opens a file beside the panel, at a 1-based line when there is one. */
+export async function openAt(file: string, line?: number): Promise<void> {
+  const at = new vscode.Position(Math.max(0, (line ?? 1) - 1), 0);
+  await vscode.window.showTextDocument(vscode.Uri.file(file), { viewColumn: vscode.ViewColumn.Beside, selection: new vscode.Range(at, at) });
 }
 
 /** Opens the run file; for a guard, with the place ready where the reason for its override is written. */
@@ -30,7 +36,7 @@ export async function revealOverride(file: string, guard?: string): Promise<void
 
 /** Asks which other runs are laid over this one; undefined when the user left it. */
 export async function chooseOverlays(dir: string, chosen: readonly string[]): Promise<string[] | undefined> {
-  const runs = (await listRuns(workspaceRoot(dir))).filter((run) => run.dir !== dir);
+  const runs = (await listRuns(rootOf(dir))).filter((run) => run.dir !== dir);
   if (runs.length === 0) {
     void vscode.window.showInformationMessage("There is no other run in this workspace to compare with.");
     return undefined;

@@ -2,7 +2,7 @@ import path from "node:path";
 import * as vscode from "vscode";
 import { formatCount } from "../../core/format";
 import type { RunPhase } from "../../core/run/state";
-import { workspaceRoot } from "../../disk/layout";
+import { rootOf } from "../../vscode/root";
 import { listRuns } from "../../runtime/run-folder";
 import type { RunSummary } from "../../runtime/run-folder";
 import { pathArgument } from "../../vscode/arguments";
@@ -31,7 +31,7 @@ export async function pickRunFile(argument: unknown): Promise<string | undefined
 
 /** The workspace's roots, as runs are kept under them. */
 export function roots(): string[] {
-  return [...new Set((vscode.workspace.workspaceFolders ?? []).filter((folder) => folder.uri.scheme === "file").map((folder) => workspaceRoot(folder.uri.fsPath)))];
+  return [...new Set((vscode.workspace.workspaceFolders ?? []).filter((folder) => folder.uri.scheme === "file").map((folder) => rootOf(folder.uri.fsPath)))];
 }
 
 /** Every run of the workspace, newest first. */

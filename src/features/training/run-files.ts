@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import { runDocs } from "../../core/run/docs";
 import { parseRunFile } from "../../core/run/schema";
-import { workspaceRoot } from "../../disk/layout";
+import { rootOf } from "../../vscode/root";
 import { lastRunOf } from "../../runtime/run-folder";
 import { YamlHelp } from "../../vscode/yaml-help";
 import { isRunFile } from "./pick";
@@ -29,7 +29,7 @@ class RunLenses implements vscode.CodeLensProvider, vscode.Disposable {
   async provideCodeLenses(document: vscode.TextDocument): Promise<vscode.CodeLens[]> {
     const top = new vscode.Range(0, 0, 0, 0);
     const { uri } = document;
-    const last = await lastRunOf(workspaceRoot(uri.fsPath), uri.fsPath);
+    const last = await lastRunOf(rootOf(uri.fsPath), uri.fsPath);
     return [
       new vscode.CodeLens(top, { title: "$(play) Start", command: "tillage.run.startNow", arguments: [uri], tooltip: "Preflight, then start if nothing stands in the way" }),
       new vscode.CodeLens(top, { title: "$(checklist) Preflight", command: "tillage.run.start", arguments: [uri], tooltip: "Guards, tokens, memory and time before anything starts" }),

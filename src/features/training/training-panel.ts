@@ -10,7 +10,7 @@ import { Owner } from "../../vscode/disposable";
 import { WebviewPanel } from "../../vscode/webview-panel";
 import { batchRows } from "./batch-rows";
 import { headOf, listsOf, numbersOf, SMOOTHING } from "./describe";
-import { chooseOverlays, depsFor, revealOverride } from "./panel-actions";
+import { chooseOverlays, depsFor, openAt, revealOverride } from "./panel-actions";
 import type { TrainingHost } from "./panel-actions";
 import { Preflight } from "./preflight";
 import type { RunFeed } from "./run-feed";
@@ -219,6 +219,11 @@ export class TrainingPanel extends Owner {
       openRunFile: async ({ guard }) => {
         const file = "file" in this.target ? this.target.file : headOf(live().dir, live().spec).file;
         if (file !== undefined) await revealOverride(file, guard);
+        return null;
+      },
+      openProblem: async () => {
+        const problem = this.preflight?.state.problem;
+        if (problem?.file) await openAt(problem.file, problem.line ?? undefined);
         return null;
       },
       openLog: () => command("vscode.open", vscode.Uri.file(path.join(live().dir, "engine.log")), { viewColumn: vscode.ViewColumn.Beside }),
