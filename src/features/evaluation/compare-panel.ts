@@ -13,6 +13,7 @@ import type { Problem } from "../../protocol/errors";
 import type { CompareAnswer, CompareApi, CompareCase, CompareUpdate, CompareView } from "../../protocol/compare-panel";
 import { Owner } from "../../vscode/disposable";
 import type { Services } from "../../vscode/services";
+import { requireTrust } from "../../vscode/trust";
 import { WebviewPanel } from "../../vscode/webview-panel";
 import { ask } from "./ask";
 import { openChanges, openDiff } from "./outputs";
@@ -75,11 +76,6 @@ export class ComparePanel extends Owner {
     const refs = [this.before, this.after].filter((ref) => ref !== undefined);
     for (const ref of new Set(refs)) {
       if (!again && this.results.find(this.file, ref)) continue;
-      if (!vscode.workspace.isTrusted) {
-        this.problem = { blame: "user", code: "untrusted_workspace", message: "This workspace is not trusted, so no model is asked in it.", remedy: "Trust the workspace (command “Workspaces: Manage Workspace Trust”), then choose again." };
-        this.tell();
-        return;
-      }
       if (!(await this.askOne(ref))) return;
     }
   }
@@ -93,6 +89,7 @@ export class ComparePanel extends Owner {
     this.asking = { label, done: 0, of: 0 };
     this.tell();
     try {
+      requireTrust();
       await ask(this.services, this.file, ref, {
         signal: abort.signal,
         onProgress: (done, of) => {

@@ -8,6 +8,7 @@ import { TillageError, toProblem } from "../../protocol/errors";
 import type { PreflightView } from "../../protocol/training-panel";
 import { stem } from "../../disk/layout";
 import { Owner } from "../../vscode/disposable";
+import { requireTrust } from "../../vscode/trust";
 import { headOf } from "./describe";
 
 /** A run before its start: plans it, measures it, and starts it when asked. */
@@ -38,6 +39,7 @@ export class Preflight extends Owner {
     this.view = this.fresh();
     this.tell({});
     try {
+      requireTrust();
       const planned = await resolveRun(this.file, this.deps, {
         signal,
         progress: ({ stage, done, of }) => {

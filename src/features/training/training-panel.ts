@@ -7,6 +7,7 @@ import { toProblem } from "../../protocol/errors";
 import type { Overlay, RunLists, RunView, TrainingApi, TrainingState, TrainingUpdate } from "../../protocol/training-panel";
 import { readRun } from "../../runtime/run-folder";
 import { Owner } from "../../vscode/disposable";
+import { requireTrust } from "../../vscode/trust";
 import { WebviewPanel } from "../../vscode/webview-panel";
 import { batchRows } from "./batch-rows";
 import { headOf, listsOf, numbersOf, SMOOTHING } from "./describe";
@@ -205,6 +206,7 @@ export class TrainingPanel extends Owner {
         return null;
       },
       stop: async () => {
+        requireTrust();
         const feed = live();
         stopRun(feed.dir);
         feed.refresh();
