@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { formatDuration, plural } from "../../core/format";
 import type { BuildProgress, BuildResult, CorpusApi } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
+import { rootOf } from "../../vscode/root";
 import { showProblem } from "../../vscode/show-problem";
 import type { RecipeDiagnostics } from "./diagnostics";
 import { pickRecipe } from "./pick";
@@ -40,7 +41,7 @@ async function build(corpus: CorpusApi, diagnostics: RecipeDiagnostics, document
     const cancel = token.onCancellationRequested(() => abort.abort());
     const meter = new StageMeter((message, increment) => progress.report({ message, increment }));
     try {
-      return await corpus.build({ path: document.uri.fsPath, text: document.getText() }, abort.signal, (step) => meter.report(step));
+      return await corpus.build({ path: document.uri.fsPath, text: document.getText(), root: rootOf(document.uri.fsPath) }, abort.signal, (step) => meter.report(step));
     } finally {
       cancel.dispose();
     }
