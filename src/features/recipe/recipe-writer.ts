@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import { TillageError } from "../../protocol/errors";
-import { smallestReplacement } from "./text-edit";
+import { smallestReplacement } from "../../core/text-edit";
 
 /** Changes a recipe's text in the editor, so that Undo, unsaved text and the diff gutter work as for typed changes. */
 export class RecipeWriter {

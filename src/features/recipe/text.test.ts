@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { columnWord, insidePredicate } from "./predicate";
 import { sourceRanges } from "./source-ranges";
-import { smallestReplacement } from "./text-edit";
+import { smallestReplacement } from "../../core/text-edit";
 
 describe("the smallest replacement", () => {
   it("touches only what differs", () => {
