@@ -26,7 +26,7 @@ export async function makePackage() {
   const { target, file } = vsixOfThisPlatform();
   rmSync(file, { force: true });
   await step(`Packaging ${path.basename(file)}`, () =>
-    run(node, [vsce, "package", "--target", target, "--out", file, "--allow-missing-repository", "--no-git-tag-version"], { env, remedy: "vsce says above what it misses." }),
+    run(node, [vsce, "package", "--target", target, "--out", file, "--allow-missing-repository", "--no-rewrite-relative-links", "--no-git-tag-version"], { env, remedy: "vsce says above what it misses." }),
   );
   const bytes = statSync(file).size;
   say(`  ${(bytes / 1e6).toFixed(1)} MB`);

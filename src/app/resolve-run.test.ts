@@ -47,7 +47,11 @@ it("writes a run.json that the engine's contract accepts, and starts the engine 
   expect(planned.spec.train).toMatchObject({ seed: 5, watch_every: 10, epochs: 2 });
   expect(planned.spec.data.train).toEqual([path.join(root, ".tillage/datasets/corpus@1/train-00000.parquet")]);
   const { runDir } = await startRun(planned, deps([]));
-  expect(JSON.parse(readFileSync(path.join(runDir, "run.json"), "utf8"))).toEqual(JSON.parse(JSON.stringify(planned.spec)));
+  const written = JSON.parse(readFileSync(path.join(runDir, "run.json"), "utf8")) as typeof planned.spec;
+  expect(mismatch("run_spec", written)).toBeUndefined();
+  expect(written).toMatchObject({ id: planned.spec.id, train: planned.spec.train, file: "../../../p.run.yaml" });
+  // Relative to the run's folder: a workspace that is moved keeps its runs.
+  expect(written.data.train).toEqual(["../../datasets/corpus@1/train-00000.parquet"]);
   expect(started).toEqual([runDir]);
   stopRun(runDir);
   expect(existsSync(path.join(runDir, "stop"))).toBe(true);

@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { TillageError } from "../protocol/errors";
+import type { ModelSource, RunSpec } from "../protocol/native.gen";
 import { writeAtomic } from "../disk/atomic";
+import { tillageFolder } from "../disk/layout";
+import { holderOf, readRun } from "../runtime/run-folder";
 import type { Deps } from "./deps";
-import { readSpec } from "./models";
 import type { PlannedRun } from "./resolve-run";
 
 /**
@@ -20,14 +22,33 @@ export async function startRun(planned: PlannedRun, deps: Deps): Promise<{ runDi
       { file: planned.spec.file ?? undefined },
     );
   }
-  mkdirSync(planned.runDir, { recursive: true });
-  writeAtomic(path.join(planned.runDir, "run.json"), `${JSON.stringify(planned.spec, null, 2)}\n`);
+  tillageFolder(deps.root, "runs");
+  // Not recursive: a folder of this name that is there already is another run's.
+  mkdirSync(planned.runDir);
+  writeAtomic(path.join(planned.runDir, "run.json"), `${JSON.stringify(relativeTo(planned.runDir, planned.spec), null, 2)}\n`);
   return { runDir: planned.runDir, ...(await deps.engine.startRun(planned.runDir)) };
 }
 
-/** Goes on where the last checkpoint is. */
+/** The spec with paths relative to the run's folder, so that a workspace that is moved keeps its runs. */
+function relativeTo(runDir: string, spec: RunSpec): RunSpec {
+  const relative = (file: string): string => path.relative(runDir, file);
+  const { model } = spec;
+  const source: ModelSource =
+    model.kind === "folder"
+      ? { ...model, path: relative(model.path) }
+      : { ...model, tokenizer: model.tokenizer.kind === "folder" ? { ...model.tokenizer, path: relative(model.tokenizer.path) } : model.tokenizer };
+  return { ...spec, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
+}
+
+/**
+ * Goes on where the last checkpoint is.
+ * @throws `run_locked` when an engine is at work on it, `run_completed` when there is nothing left to do
+ */
 export async function resumeRun(runDir: string, deps: Deps): Promise<{ runDir: string; pid: number }> {
-  readSpec(runDir);
+  const { state } = await readRun(runDir);
+  const holder = holderOf(runDir);
+  if (holder !== undefined) throw TillageError.environment("run_locked", `The run in ${runDir} is held by process ${holder}.`, "Wait for it to end, or stop it first.", { file: runDir });
+  if (state.phase === "completed") throw TillageError.user("run_completed", `The run in ${runDir} is complete.`, "Start its run file again for a new run.", { file: runDir });
   return { runDir, ...(await deps.engine.startRun(runDir)) };
 }
 
