@@ -1,9 +1,11 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
+import { readText } from "../disk/read-text";
 import { TillageError } from "../protocol/errors";
-import type { RunSpec, Template } from "../protocol/native.gen";
+import type { Template } from "../protocol/native.gen";
 import { runsDir } from "../disk/layout";
+import { readSpec } from "../runtime/spec";
 
 /** A model that can be asked. */
 export interface ResolvedModel {
@@ -16,19 +18,7 @@ export interface ResolvedModel {
   template: Template;
 }
 
-const specSchema = z.looseObject({ name: z.string(), model: z.looseObject({ kind: z.string() }), template: z.unknown() });
-
-/** The run's `run.json`, as the engine reads it. */
-export function readSpec(runDir: string): RunSpec {
-  const file = path.join(runDir, "run.json");
-  try {
-    return specSchema.parse(JSON.parse(readFileSync(file, "utf8"))) as unknown as RunSpec;
-  } catch (error) {
-    throw TillageError.user("broken_run", `${file} cannot be read as a run: ${error instanceof Error ? error.message : String(error)}`, "Delete the run's folder, or restore the file.", { file });
-  }
-}
-
-/** Run folders of a run file's stem, newest first. */
+/** Run folders of a run file's stem, newest first. A broken `run.json` is an error only where its folder bears the name that is asked for. */
 export function runsNamed(root: string, name?: string): string[] {
   const dir = runsDir(root);
   if (!existsSync(dir)) return [];
@@ -37,7 +27,16 @@ export function runsNamed(root: string, name?: string): string[] {
     .map((entry) => ({ dir: path.join(dir, entry), made: statSync(path.join(dir, entry, "run.json")).mtimeMs }))
     .sort((a, b) => b.made - a.made || (a.dir < b.dir ? 1 : -1))
     .map((entry) => entry.dir)
-    .filter((entry) => name === undefined || readSpec(entry).name === name);
+    .filter((entry) => name === undefined || isNamed(entry, name));
+}
+
+function isNamed(run: string, name: string): boolean {
+  try {
+    return readSpec(run).name === name;
+  } catch (error) {
+    if (path.basename(run).startsWith(`${name}-`)) throw error;
+    return false;
+  }
 }
 
 /**
@@ -70,8 +69,7 @@ function resolveRunModel(root: string, ref: string, name: string, step: number |
 function resolveFolder(ref: string, from: string): ResolvedModel {
   const dir = path.resolve(from, ref);
   if (existsSync(path.join(dir, "adapter_config.json"))) {
-    const config = z.looseObject({ base_model_name_or_path: z.string() }).safeParse(JSON.parse(readFileSync(path.join(dir, "adapter_config.json"), "utf8")));
-    const base = config.success ? path.resolve(dir, config.data.base_model_name_or_path) : "";
+    const base = baseOf(dir);
     if (!existsSync(path.join(base, "config.json"))) {
       throw TillageError.user("no_base", `The adapter ${dir} names a base model that is not there: ${base}.`, "Put the base model's folder there, or correct base_model_name_or_path.", { file: path.join(dir, "adapter_config.json") });
     }
@@ -83,13 +81,30 @@ function resolveFolder(ref: string, from: string): ResolvedModel {
   return { ref, label: path.basename(dir), base: dir, template: { kind: existsSync(path.join(dir, "chat_template.jinja")) ? "chat" : "plain" } };
 }
 
+const adapterSchema = z.looseObject({ base_model_name_or_path: z.string() });
+
+/** The base model's folder that an adapter's config names. */
+function baseOf(adapter: string): string {
+  const file = path.join(adapter, "adapter_config.json");
+  const broken = (why: string): TillageError => TillageError.user("broken_adapter", `${file} is not an adapter's config: ${why}.`, "Copy the adapter's folder again.", { file });
+  let value: unknown;
+  try {
+    value = JSON.parse(readText(file, "adapter config"));
+  } catch (error) {
+    throw error instanceof TillageError ? error : broken(error instanceof Error ? error.message : String(error));
+  }
+  const config = adapterSchema.safeParse(value);
+  if (!config.success) throw broken("it has no base_model_name_or_path");
+  return path.resolve(adapter, config.data.base_model_name_or_path);
+}
+
 /** Every model of a workspace that can be asked: results of runs, and their checkpoints. Newest first. */
 export function listModels(root: string): ResolvedModel[] {
   const seen = new Set<string>();
   const models: ResolvedModel[] = [];
   for (const run of runsNamed(root)) {
-    const { name } = readSpec(run);
-    if (seen.has(name)) continue;
+    const name = nameOf(run);
+    if (name === undefined || seen.has(name)) continue;
     seen.add(name);
     const refs = [`run:${name}`, ...checkpointSteps(run).map((step) => `run:${name}@${step}`)];
     for (const ref of refs) {
@@ -102,6 +117,15 @@ export function listModels(root: string): ResolvedModel[] {
     }
   }
   return models;
+}
+
+/** A run's name; undefined for a folder whose `run.json` cannot be read: it has no model to offer, the others have. */
+function nameOf(run: string): string | undefined {
+  try {
+    return readSpec(run).name;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Steps at which a run has a checkpoint, ascending. */

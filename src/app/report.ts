@@ -10,7 +10,8 @@ import { writeAtomic } from "../disk/atomic";
 import { reportsDir, stem } from "../disk/layout";
 import { readRun } from "../runtime/run-folder";
 import type { Deps } from "./deps";
-import { readText, readYaml } from "./files";
+import { readText } from "../disk/read-text";
+import { readYaml } from "./files";
 
 export interface ReportRequest {
   title: string;

@@ -8,7 +8,8 @@ import type { TokenNotification } from "../protocol/native.gen";
 import { writeAtomic } from "../disk/atomic";
 import { evalsDir, stem } from "../disk/layout";
 import type { Deps } from "./deps";
-import { readText, readYaml } from "./files";
+import { readText } from "../disk/read-text";
+import { readYaml } from "./files";
 import { resolveModel } from "./models";
 import { textHash, toTemplate } from "./resolve-run";
 
@@ -45,7 +46,7 @@ export async function runEval(request: EvalRequest, deps: Deps, options: { signa
   });
   const result: EvalResult = {
     tillage: 1,
-    id: `${stem(file)}-${model.ref.replace(/[^\w@.-]+/gu, "-")}`,
+    id: `${evalName(deps.root, file)}-${model.ref.replace(/[^\w@.-]+/gu, "-")}`,
     file: path.relative(deps.root, file),
     fileHash: textHash(text),
     model: { ref: model.ref, label: model.label, base: model.base, adapter: model.adapter ?? null, modelHash: answers.model_hash, adapterHash: answers.adapter_hash ?? null },
@@ -60,6 +61,12 @@ export async function runEval(request: EvalRequest, deps: Deps, options: { signa
   };
   writeAtomic(path.join(evalsDir(deps.root), result.id, "result.json"), `${JSON.stringify(result, null, 2)}\n`);
   return result;
+}
+
+/** An eval file's name among all of a workspace: two of the same name in two folders keep their results apart. */
+function evalName(root: string, file: string): string {
+  const folder = path.relative(root, path.dirname(file));
+  return [...folder.split(path.sep).filter((part) => part !== "" && part !== ".."), stem(file)].join("-");
 }
 
 /** Results that were kept, newest first; of one eval file when it is given. A result that cannot be read is left out and named in `broken`. */

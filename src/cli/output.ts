@@ -26,12 +26,20 @@ export function table(columns: Column[], rows: (string | number)[][]): string {
   return made.toString().replace(/[ \t]+$/gmu, "");
 }
 
+const escape = String.fromCharCode(27);
+const control = new RegExp(`(${escape}\\[[\\d;]*m)|(?![\\n\\t])\\p{Cc}`, "gu");
+
+/** Rows, file names and what models say may hold control characters, which a terminal would obey: all go but line breaks, tabs and colours. */
+export function visible(text: string): string {
+  return text.replace(control, (_, colour: string | undefined) => colour ?? "\uFFFD");
+}
+
 /** Prints for people, or keeps still when a program listens. */
 export class Output {
   constructor(readonly json: boolean) {}
 
   say(text = ""): void {
-    if (!this.json) process.stdout.write(`${text}\n`);
+    if (!this.json) process.stdout.write(`${visible(text)}\n`);
   }
 
   title(text: string): void {
@@ -46,7 +54,7 @@ export class Output {
   fail(error: unknown): number {
     const problem = toProblem(error);
     if (this.json) process.stdout.write(`${JSON.stringify({ ok: false, error: problem })}\n`);
-    else process.stderr.write(`${describe(problem)}\n`);
+    else process.stderr.write(`${visible(describe(problem))}\n`);
     return problem.blame === "user" ? 1 : problem.blame === "environment" ? 2 : 3;
   }
 }

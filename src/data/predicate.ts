@@ -28,11 +28,31 @@ export async function checkPredicate(session: Session, predicate: string, place:
     const at = offset === undefined ? "" : ` at character ${offset + 1}${offset < predicate.length ? `, near '${predicate.slice(offset).split(/\s/)[0] ?? ""}'` : " (its end)"}`;
     throw TillageError.user("sql_syntax", `The SQL predicate has a syntax error${at}: ${parsed.error_message ?? "it cannot be read"}.`, "Write one SQL expression that is true for the rows to keep, such as length(text) > 200.", place);
   }
+  refuseFunctions(parsed, place);
   // What closes the parenthesis around it and opens another one parses with it, but not without.
   const bare = await session.one<{ ast: string }>("SELECT json_serialize_sql(?::VARCHAR)::VARCHAR AS ast", [`SELECT 1 FROM t WHERE\n${predicate}\n`]);
   const node = (JSON.parse(bare.ast) as Parsed).error ? undefined : parsed.statements?.[0]?.node;
   const single = parsed.statements?.length === 1 && node?.type === "SELECT_NODE" && node.where_clause && !node.group_expressions?.length && !node.having && !node.qualify && !node.modifiers?.length && node.from_table?.table_name === "t";
   if (!single) throw TillageError.user("sql_syntax", "The SQL predicate is more than one expression.", "Write one SQL expression that is true for the rows to keep, such as length(text) > 200.", place);
+}
+
+/** Functions that a predicate's subquery may take rows from: the others reach files, settings, or SQL that stands in a text. */
+const rowFunctions = new Set(["unnest", "range", "generate_series"]);
+
+/** DuckDB's own lock keeps files from its readers, but not from our `till_tokens`, which opens the path that it is given. */
+function refuseFunctions(node: unknown, place: PredicatePlace): void {
+  if (typeof node !== "object" || node === null) return;
+  if ("type" in node && node.type === "TABLE_FUNCTION" && "function" in node) {
+    const called = node.function;
+    const name = typeof called === "object" && called !== null && "function_name" in called ? String(called.function_name).toLowerCase() : "";
+    if (!rowFunctions.has(name)) throw noFiles(name, place);
+  }
+  if ("function_name" in node && String(node.function_name).toLowerCase() === "till_tokens") throw noFiles("till_tokens", place);
+  for (const child of Object.values(node)) refuseFunctions(child, place);
+}
+
+function noFiles(name: string, place: PredicatePlace): TillageError {
+  return TillageError.user("sql_no_files", `The SQL predicate calls ${name}, which reads a file or SQL from elsewhere; predicates see only the rows' own columns.`, "Use the rows' columns; add a file as a source of the recipe instead.", place);
 }
 
 function userError(error: unknown, columns: readonly string[], place: PredicatePlace): unknown {

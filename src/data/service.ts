@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { BuildProgress, BuildResult, CorpusApi, Facet, GuardResult, MixTable, OpenResult, Page, Query, ReceiptRow, RecipeCounts, RowDetail, Stats } from "../protocol/corpus";
+import { readText } from "../disk/read-text";
 import { TillageError } from "../protocol/errors";
 import { Browser } from "./browse/browser";
 import { CorpusFile } from "./browse/corpus-file";
@@ -95,7 +95,7 @@ export class CorpusService implements CorpusApi {
 
   async build(params: Parameters<CorpusApi["build"]>[0], signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<BuildResult> {
     const file = path.resolve(params.path);
-    return settleOnCancel(build({ path: file, text: params.text ?? readRecipe(file), skipSteps: params.skipSteps, evals: params.evals, root: params.root, extensionPath: this.options.extensionPath, signal, progress }), signal);
+    return settleOnCancel(build({ path: file, text: params.text ?? readText(file, "recipe"), skipSteps: params.skipSteps, evals: params.evals, root: params.root, extensionPath: this.options.extensionPath, signal, progress }), signal);
   }
 
   async receipts(params: { dataset: string; rowId?: string; step?: string; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]> {
@@ -114,13 +114,5 @@ export class CorpusService implements CorpusApi {
     for (const browser of this.browsers.values()) browser.close();
     this.browsers.clear();
     this.recipes.dispose();
-  }
-}
-
-function readRecipe(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw TillageError.user("file_missing", `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"}).`, "Check the path of the recipe.", { file });
   }
 }

@@ -1,5 +1,5 @@
 /** Where things lie in a workspace. Files are the truth; `.tillage/` can be deleted and made again, except for runs and evals. */
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
@@ -32,8 +32,13 @@ export function tillageFolder(root: string, ...names: string[]): string {
   return folder;
 }
 
-/** Where what is computed from a file is kept: the workspace's `.tillage/cache`, or the system's temporary folder for a file outside any workspace or on a read-only disk. */
+/**
+ * Where what is computed from a file is kept: the folder that `TILLAGE_CACHE` names (where a workspace is not to be written to), the
+ * workspace's `.tillage/cache`, or the system's temporary folder for a file outside any workspace or on a read-only disk.
+ */
 export function cacheFolder(file: string): string {
+  const given = process.env["TILLAGE_CACHE"];
+  if (given) return privateFolder(given);
   const root = enclosingWorkspace(file);
   if (root !== undefined) {
     try {
@@ -42,9 +47,15 @@ export function cacheFolder(file: string): string {
       // A workspace that cannot be written to is browsed all the same, from a cache elsewhere.
     }
   }
-  const folder = path.join(os.tmpdir(), `tillage-cache-${os.userInfo().username}`);
+  return privateFolder(path.join(os.tmpdir(), `tillage-cache-${process.getuid?.() ?? "user"}`));
+}
+
+/** A folder that only this user reads. In a shared temporary folder somebody else may have made one of that name first: then another is made. */
+function privateFolder(folder: string): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return folder;
+  const found = lstatSync(folder);
+  const ours = process.getuid === undefined || (found.uid === process.getuid() && (found.mode & 0o077) === 0);
+  return found.isDirectory() && ours ? folder : mkdtempSync(`${folder}-`);
 }
 
 export const runsDir = (root: string): string => path.join(root, ".tillage", "runs");

@@ -1,16 +1,16 @@
 /** A run's folder, read: the only state that a run shares with the world. */
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { open, readdir, readFile, stat } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { emptyRun, foldEvents, withLiveness } from "../core/run/state";
 import type { RunPhase, RunState } from "../core/run/state";
 import { TillageError } from "../protocol/errors";
-import { checked } from "../protocol/native";
 import type { Event, RunSpec } from "../protocol/native.gen";
 import { EVENTS_FILE, EventLines, EventReader } from "./follow";
 import type { BadLine } from "./follow";
 import { runsDir } from "../disk/layout";
 import { engineFileName } from "./locate";
+import { readSpec } from "./spec";
 
 export interface Run {
   dir: string;
@@ -41,30 +41,9 @@ export interface RunSummary {
 /** A folder that a run's process has been started for may stay silent this long before it counts as interrupted, ms. */
 const SILENT_START_MS = 15_000;
 
-/**
- * `run.json` of a folder.
- * @throws `no_run` when there is none, `native_contract` when it is not one that this version can read
- */
-export async function readSpec(dir: string): Promise<RunSpec> {
-  const file = path.join(dir, "run.json");
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    throw new TillageError({ blame: "user", code: "no_run", message: `${dir} holds no run: ${(error as Error).message}.`, remedy: "Choose a folder of .tillage/runs, or start the run again from its run file.", file }, { cause: error });
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new TillageError({ blame: "user", code: "run_json", message: `run.json is not valid JSON: ${(error as Error).message}.`, remedy: "Start the run again from its run file.", file }, { cause: error });
-  }
-  return checked("run_spec", value, file);
-}
-
 /** A whole run as it is now. */
 export async function readRun(dir: string): Promise<Run> {
-  const spec = await readSpec(dir);
+  const spec = readSpec(dir);
   let state = emptyRun();
   let bad: BadLine[] = [];
   await new EventReader(dir).read((batch) => {
@@ -91,6 +70,12 @@ function isAlive(dir: string, state: RunState): boolean {
   } catch {
     return false;
   }
+}
+
+/** The pid of the engine that holds a run's folder now. */
+export function holderOf(dir: string): number | undefined {
+  const pid = lockPid(dir);
+  return pid !== undefined && engineAlive(pid) ? pid : undefined;
 }
 
 /** The pid that the lock names. The file outlives the process, so it proves nothing by itself. */
@@ -152,7 +137,7 @@ export async function lastRunOf(root: string, runFile: string): Promise<RunSumma
 }
 
 async function summarise(dir: string): Promise<RunSummary> {
-  const spec = await readSpec(dir);
+  const spec = readSpec(dir);
   const state = settle(dir, foldEvents(emptyRun(), await endsOfEvents(path.join(dir, EVENTS_FILE))));
   return {
     id: spec.id, dir, name: spec.name, objective: spec.objective, adapter: Boolean(spec.adapter), phase: state.phase, step: state.step, total: state.total,

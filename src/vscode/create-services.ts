@@ -20,6 +20,8 @@ export function createServices(context: vscode.ExtensionContext): Services & vsc
     return connectCorpusService({
       module: path.join(context.extensionPath, "dist", "corpus-service.js"),
       extensionPath: context.extensionPath,
+      // Nothing is written into a workspace that is not trusted, not even a cache.
+      env: vscode.workspace.isTrusted ? {} : { TILLAGE_CACHE: path.join(context.globalStorageUri.fsPath, "cache") },
       log: (text) => log.info(`corpus: ${text.trimEnd()}`),
       onRestart: () => log.warn("The corpus service ended unexpectedly and was started again."),
     });
@@ -52,6 +54,7 @@ function nativePath(): string | undefined {
 
 function corpusProxy(client: Lazy<CorpusClient>): CorpusApi {
   const call = (method: keyof CorpusApi) => async (...args: unknown[]) => {
+    if (method === "build") requireTrust();
     const target = await client.get();
     return (target[method] as (...rest: unknown[]) => Promise<unknown>)(...args);
   };
@@ -78,5 +81,5 @@ function engineProxy(client: Lazy<Engine>): Engine {
 
 function requireTrust(): void {
   if (vscode.workspace.isTrusted) return;
-  throw TillageError.user("untrusted_workspace", "This workspace is not trusted, so nothing is run in it.", "Trust the workspace (command “Workspaces: Manage Workspace Trust”), then start again.");
+  throw TillageError.user("untrusted_workspace", "This workspace is not trusted, so nothing is built or run in it.", "Trust the workspace (command “Workspaces: Manage Workspace Trust”), then start again.");
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import * as vscode from "vscode";
+import { escapeHtml } from "../core/escape-html";
 
 /** The page of one panel: a nonce'd script, VS Code's own style, nothing from anywhere else. */
 export function webviewHtml(webview: vscode.Webview, extensionUri: vscode.Uri, panel: string, title: string): string {
@@ -23,7 +24,7 @@ export function webviewHtml(webview: vscode.Webview, extensionUri: vscode.Uri, p
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link id="vscode-codicon-stylesheet" rel="stylesheet" href="${asset("codicon.css")}">
 ${existsSync(style.fsPath) ? `<link rel="stylesheet" href="${asset(`${panel}.css`)}">
-` : ""}<title>${title}</title>
+` : ""}<title>${escapeHtml(title)}</title>
 </head>
 <body data-panel="${panel}">
 <tillage-${panel}></tillage-${panel}>

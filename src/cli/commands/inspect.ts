@@ -1,6 +1,8 @@
 import path from "node:path";
 import pc from "picocolors";
-import { besides, readText } from "../../app/files";
+import { z } from "zod";
+import { besides } from "../../app/files";
+import { readText } from "../../disk/read-text";
 import { resolveModel } from "../../app/models";
 import { formatScaled } from "../../core/format";
 import { TillageError } from "../../protocol/errors";
@@ -40,13 +42,19 @@ export async function why(context: Context, rowId: string, dataset: string): Pro
   return receipts;
 }
 
+const rowSchema = z.union([
+  z.object({ messages: z.array(z.object({ role: z.string(), content: z.string() })).min(1) }),
+  z.object({ prompt: z.string(), completion: z.string() }),
+  z.object({ text: z.string() }),
+]);
+
 export interface TokensOptions {
   model: string;
   text?: string;
   prompt?: string;
   completion?: string;
   row?: string;
-  lossOn?: LossOn;
+  lossOn?: string;
   context?: string;
 }
 
@@ -55,7 +63,7 @@ export async function tokens(context: Context, options: TokensOptions): Promise<
   const model = resolveModel(context.root, options.model, process.cwd());
   const row = rowOf(options);
   const result = await context.engine.tokens(
-    { model: model.base, row, template: model.template, loss_on: options.lossOn ?? ("text" in row ? "all" : "completion"), context: Number(options.context ?? 4096) },
+    { model: model.base, row, template: model.template, loss_on: lossOn(options.lossOn) ?? ("text" in row ? "all" : "completion"), context: contextOf(options.context) },
     context.signal,
   );
   const trained = result.tokens.filter((token) => token.trained).length;
@@ -65,15 +73,30 @@ export async function tokens(context: Context, options: TokensOptions): Promise<
   return result;
 }
 
+function lossOn(given: string | undefined): LossOn | undefined {
+  if (given === undefined || given === "all" || given === "completion" || given === "assistant") return given;
+  throw TillageError.user("bad_arguments", `--loss-on cannot be '${given}'.`, "Give all, completion or assistant.");
+}
+
+function contextOf(given: string | undefined): number {
+  const tokens = Number(given ?? 4096);
+  if (Number.isInteger(tokens) && tokens > 0) return tokens;
+  throw TillageError.user("bad_arguments", `--context cannot be '${given}'.`, "Give a whole number of tokens, such as 256.");
+}
+
 function rowOf(options: TokensOptions): Row {
   if (options.row) {
     const file = besides(path.join(process.cwd(), "."), options.row);
     const text = readText(file, "row file");
+    let value: unknown;
     try {
-      return JSON.parse(text) as Row;
+      value = JSON.parse(text);
     } catch (error) {
       throw TillageError.user("invalid_json", `${file} is not one JSON row: ${error instanceof Error ? error.message : String(error)}`, "Put one JSON object into it.", { file });
     }
+    const row = rowSchema.safeParse(value);
+    if (row.success) return row.data;
+    throw TillageError.user("invalid_row", `${file} is not a row that a model can read.`, "Give an object with text, with prompt and completion, or with messages (each a role and a content).", { file });
   }
   if (options.prompt !== undefined) return { prompt: options.prompt, completion: options.completion ?? "" };
   if (options.text !== undefined) return { text: options.text };

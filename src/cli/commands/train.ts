@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import pc from "picocolors";
 import { resolveRun } from "../../app/resolve-run";
@@ -60,10 +61,17 @@ async function follow(context: Context, runDir: string, name: string): Promise<T
   return { runDir, state: end };
 }
 
+/** The last line of the engine's log, where it left one. */
+function lastWords(runDir: string): string {
+  const log = path.join(runDir, "engine.log");
+  const last = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n").at(-1) : undefined;
+  return last ? ` It said: ${last}` : "";
+}
+
 function report(context: Context, runDir: string, state: RunState): void {
   if (state.error) throw new TillageError(state.error);
   if (state.phase === "interrupted") {
-    throw TillageError.environment("run_interrupted", `The engine of ${runDir} ended without a word.`, `Look into ${path.join(runDir, "engine.log")}, then go on with: tillage train --resume ${runDir}`);
+    throw TillageError.environment("run_interrupted", `The engine of ${runDir} ended without a word, after step ${state.step}.${lastWords(runDir)}`, `Nothing before the last checkpoint is lost. Go on with: tillage train --resume ${runDir}`, { file: path.join(runDir, "engine.log") });
   }
   const losses = state.series.loss;
   const seconds = state.series.seconds.at(-1) ?? 0;

@@ -1,4 +1,5 @@
 /** A report as one HTML file that needs nothing else: tables and texts as HTML, the curves drawn by the script inside. Pure. */
+import { escapeHtml } from "../escape-html";
 import { formatCount, formatDelta, formatDuration, formatPercent, formatScaled, plural } from "../format";
 import { wordDiff } from "../eval/compare";
 import type { EvalResult } from "../eval/result";
@@ -8,10 +9,6 @@ import type { ReportBuild, ReportCurve, ReportData, ReportEval } from "./data";
 export interface ReportAssets {
   script: string;
   style: string;
-}
-
-export function escapeHtml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
 /** JSON that cannot end the script element it stands in. */

@@ -4,7 +4,7 @@ import type { Column, ColumnKind, OpenResult } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { derivedColumns, derivedSql } from "../derived";
 import { Database, type Session } from "../duckdb/session";
-import { ident, literal } from "../duckdb/sql";
+import { ident, literal, parquet } from "../duckdb/sql";
 import { normalSql } from "../sources/normalize";
 import { isNested } from "../sources/read";
 import { importFile, shapeOf, versionOf, type Imported } from "./import";
@@ -50,7 +50,7 @@ export class CorpusFile {
       return await database.session(signal, async (session) => {
         const columns = imported.columns.map((column) => (column.type === "JSON" ? `to_json(${ident(column.name)}) AS ${ident(column.name)}` : ident(column.name)));
         const row = imported.format === "parquet" ? "file_row_number AS _row" : "_row";
-        await session.run(`CREATE VIEW file AS SELECT file_row_number AS _pos, ${row}, ${columns.join(", ")} FROM read_parquet(${literal(imported.rowsFile)}, file_row_number = true)`);
+        await session.run(`CREATE VIEW file AS SELECT file_row_number AS _pos, ${row}, ${columns.join(", ")} FROM ${parquet([imported.rowsFile], "file_row_number = true")}`);
         const file = new CorpusFile(path, handle, database, imported, await columnKinds(session, imported));
         const sees = file.derived().map(([name, sql]) => `${sql} AS ${ident(name)}`);
         const text = file.has("text") ? [] : [`${file.text} AS text`];
@@ -121,7 +121,7 @@ export class CorpusFile {
       }
       const own = this.small.filter((column) => !column.derived).map((column) => `f.${ident(column.name)}`);
       const side = derived.map(([name]) => `d.${ident(name)}`);
-      await session.run(`CREATE TABLE cols AS SELECT ${["f._pos", "f._row", ...own, ...side].join(", ")} FROM file f JOIN read_parquet(${literal(derivedFile)}) d ON d._pos = f._pos ORDER BY f._pos`);
+      await session.run(`CREATE TABLE cols AS SELECT ${["f._pos", "f._row", ...own, ...side].join(", ")} FROM file f JOIN ${parquet([derivedFile])} d ON d._pos = f._pos ORDER BY f._pos`);
       const text = this.has("text") ? [] : [`${this.text} AS text`];
       // Only the derived columns are joined: `cols` holds the file's small columns too, and their names would be ambiguous.
       const computed = ["_pos", ...derived.map(([name]) => ident(name))].join(", ");

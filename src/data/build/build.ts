@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { parseRecipe, recipeError, type Recipe } from "../../core/recipe";
 import type { BuildProgress, BuildResult } from "../../protocol/corpus";
@@ -7,6 +9,7 @@ import { fsyncPath, writeAtomic } from "../../disk/atomic";
 import { loadEvalFiles } from "../pipeline/evals";
 import { Pipeline, type Stage } from "../pipeline/pipeline";
 import { relativePath, tokensSql } from "../sources/load";
+import { fileVersion } from "../sources/scan";
 import { fromSystem } from "../duckdb/failure";
 import type { Session } from "../duckdb/session";
 import { tillageFolder, workspaceRoot } from "../../disk/layout";
@@ -53,10 +56,15 @@ function guardNgram(recipe: Recipe): number {
   return step?.key === "decontaminate" ? step.config.ngram : 13;
 }
 
-/** Removes the unfinished folders of builds whose process is gone. */
+/** This machine, in the names of unfinished folders: a process of another machine on the same disk cannot be seen from here. */
+function hostMark(): string {
+  return createHash("sha256").update(os.hostname()).digest("hex").slice(0, 8);
+}
+
+/** Removes the unfinished folders of builds whose process on this machine is gone. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
-    const pid = /^\.building-.*-(\d+)-\d+$/.exec(name)?.[1];
+    const pid = new RegExp(`^\\.building-.*-${hostMark()}-(\\d+)-\\d+$`).exec(name)?.[1];
     if (pid === undefined || Number(pid) === process.pid) continue;
     try {
       process.kill(Number(pid), 0);
@@ -67,6 +75,24 @@ function sweep(folder: string): void {
 }
 
 let serial = 0;
+
+/** The manifest of a dataset that is there with all of its files. What is left of one that lost a file makes way for a new build. */
+function wholeDataset(target: string): Manifest | undefined {
+  if (!existsSync(path.join(target, "manifest.json"))) return undefined;
+  const manifest = readManifest(target);
+  const files = [...manifest.split.flatMap((side) => side.files), "receipts.parquet"];
+  if (files.every((file) => existsSync(path.join(target, file)))) return manifest;
+  rmSync(target, { recursive: true, force: true });
+  return undefined;
+}
+
+/** A source that was written to while it was read would make a dataset that its hash does not stand for. */
+function assertSourcesUnchanged(inputs: Inputs): void {
+  for (const { file, size, mtimeMs } of inputs.files) {
+    const now = fileVersion(file);
+    if (now.size !== size || now.mtimeMs !== mtimeMs) throw TillageError.user("file_changed", `${file} was changed while the dataset was built from it.`, "Build again once nothing writes to it; no dataset was kept.", { file });
+  }
+}
 
 /** Gives the finished folder its name; where another build of the same was faster, that one stays. */
 function moveInto(temporary: string, target: string): void {
@@ -97,12 +123,14 @@ async function findOrBuild(options: BuildOptions): Promise<BuildResult> {
   sweep(datasets);
   const target = path.join(datasets, `${name}@${inputs.hash}`);
   const seconds = () => (performance.now() - started) / 1000;
-  if (existsSync(path.join(target, "manifest.json"))) return guarded(buildResult(target, readManifest(target), false, seconds()), options);
+  const known = wholeDataset(target);
+  if (known) return guarded(buildResult(target, known, false, seconds()), options);
 
-  const temporary = path.join(datasets, `.building-${name}@${inputs.hash}-${process.pid}-${++serial}`);
+  const temporary = path.join(datasets, `.building-${name}@${inputs.hash}-${hostMark()}-${process.pid}-${++serial}`);
   mkdirSync(temporary);
   try {
     const manifest = await write(recipe, inputs, temporary, options, path.dirname(path.dirname(datasets)));
+    assertSourcesUnchanged(inputs);
     writeAtomic(path.join(temporary, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
     if (process.platform !== "win32") fsyncPath(temporary);
     moveInto(temporary, target);

@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Cell, GuardResult, ReceiptRow } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { Database, type Session } from "../duckdb/session";
-import { inList, list, literal } from "../duckdb/sql";
+import { inList, literal, parquet } from "../duckdb/sql";
 import { loadEvalFiles } from "../pipeline/evals";
 import { evalItems } from "../steps/decontaminate";
 import { runGuards } from "./guards";
@@ -29,7 +29,7 @@ async function withDataset<T>(dataset: string, extensionPath: string | undefined
 /** All shards of a dataset as one table. */
 function shards(manifest: Manifest, folder: string, side?: string): string {
   const files = manifest.split.filter((split) => side === undefined || split.name === side).flatMap((split) => split.files.map((file) => path.join(folder, file)));
-  return `read_parquet(${list(files)}, union_by_name = true)`;
+  return parquet(files, "union_by_name = true");
 }
 
 function textOf(manifest: Manifest): string {
@@ -39,7 +39,7 @@ function textOf(manifest: Manifest): string {
 /** The receipts of a dataset, in the order of its steps. */
 export async function datasetReceipts(params: { dataset: string; rowId?: string; step?: string; limit: number }, extensionPath?: string, signal?: AbortSignal): Promise<ReceiptRow[]> {
   return withDataset(params.dataset, extensionPath, signal, async (session, manifest, folder) => {
-    const receipts = `read_parquet(${literal(path.join(folder, "receipts.parquet"))})`;
+    const receipts = parquet([path.join(folder, "receipts.parquet")]);
     const conditions = [...(params.rowId === undefined ? [] : [`row_id = ${literal(params.rowId)}`]), ...(params.step === undefined ? [] : [`step = ${literal(params.step)}`])];
     const texts = `(SELECT _row_id AS id, left(${textOf(manifest)}, 400) AS text FROM ${shards(manifest, folder)} WHERE _copy = 0 UNION ALL SELECT row_id, text FROM ${receipts} WHERE effect = 'dropped')`;
     const rows = await session.rows<Record<Exclude<keyof ReceiptRow, "fileRow">, string | null> & { fileRow: number }>(

@@ -2,7 +2,7 @@ import path from "node:path";
 import { constantCompletionGuard, constantShare, duplicateGuard, emptyCompletionGuard, evaluationTextGuard, guardRows, tooLongGuard, type GuardFindings } from "../../core/dataset";
 import type { GuardResult } from "../../protocol/corpus";
 import type { Session } from "../duckdb/session";
-import { list, literal } from "../duckdb/sql";
+import { literal, parquet } from "../duckdb/sql";
 import { tokensSql } from "../sources/load";
 import { evalItems, evalMatches } from "../steps/decontaminate";
 
@@ -27,7 +27,7 @@ async function findings(session: Session, from: string, detail: string, order: s
 export async function runGuards(session: Session, options: GuardOptions): Promise<GuardResult[]> {
   const files = options.trainFiles.map((file) => path.join(options.folder, file));
   const receipts = path.join(options.folder, "receipts.parquet");
-  await session.run(`CREATE TABLE guarded AS SELECT row_number() OVER () AS _n, * FROM read_parquet(${list(files)}, union_by_name = true) WHERE _copy = 0`);
+  await session.run(`CREATE TABLE guarded AS SELECT row_number() OVER () AS _n, * FROM ${parquet(files, "union_by_name = true")} WHERE _copy = 0`);
   const columns = new Set((await session.rows<{ column_name: string }>("DESCRIBE guarded")).map((row) => row.column_name));
   const text = columns.has("text") ? "text" : columns.has("completion") ? "prompt || chr(10) || completion" : "messages";
   await session.run(`CREATE VIEW guarded_text AS SELECT _n, _row_id, ${text} AS text FROM guarded`);
@@ -37,7 +37,7 @@ export async function runGuards(session: Session, options: GuardOptions): Promis
   const { items } = await session.one<{ items: number }>(`SELECT count(DISTINCT item) AS items FROM ${evalItems}`);
   await evalMatches(session, "guarded_text", `SELECT DISTINCT item, text FROM ${evalItems}`, options.ngram, "guard_matches");
   const leaks = await findings(session, "(SELECT _row_id, item FROM guard_matches JOIN guarded USING (_n))", "item", "_row_id");
-  const removed = await findings(session, `(SELECT row_id AS _row_id, matched_row_id FROM read_parquet(${literal(receipts)}) WHERE step = 'decontaminate' AND effect = 'dropped')`, "matched_row_id", "_row_id");
+  const removed = await findings(session, `(SELECT row_id AS _row_id, matched_row_id FROM ${parquet([receipts])} WHERE step = 'decontaminate' AND effect = 'dropped')`, "matched_row_id", "_row_id");
   results.push(evaluationTextGuard(leaks, removed, items));
 
   if (options.context !== undefined) {

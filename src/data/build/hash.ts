@@ -3,8 +3,8 @@ import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Recipe } from "../../core/recipe";
 import { Database, type Session } from "../duckdb/session";
-import { expandFiles, sourceFiles } from "../sources/load";
-import { scanFile } from "../sources/scan";
+import { expandFiles, relativePath, sourceFiles } from "../sources/load";
+import { scanFile, type FileVersion } from "../sources/scan";
 
 /** Version of the dataset's layout and of what the steps mean; a new one makes new datasets of old recipes. */
 export const datasetVersion = 1;
@@ -20,6 +20,8 @@ export interface Inputs {
   /** 12 hex digits. */
   hash: string;
   versions: Versions;
+  /** The files that were hashed, as they were then. */
+  files: (FileVersion & { file: string })[];
   /** Absolute path of the tokenizer that the recipe names, where there is one. */
   tokenizer?: string;
 }
@@ -44,16 +46,22 @@ export async function hashInputs(text: string, recipe: Recipe, recipePath: strin
     return await database.session(signal, async (session) => {
       const versions = await versionsOf(session);
       const hash = createHash("sha256").update(JSON.stringify([text, flags, versions]));
+      const files: Inputs["files"] = [];
+      const sha256 = async (file: string) => {
+        const scan = await scanFile(file, signal);
+        files.push({ file, size: scan.size, mtimeMs: scan.mtimeMs });
+        return scan.sha256;
+      };
       for (const source of recipe.sources) {
-        for (const file of await sourceFiles(session, source, recipePath)) hash.update(`${source.name}\0${path.basename(file)}\0${(await scanFile(file, signal)).sha256}\n`);
+        for (const file of await sourceFiles(session, source, recipePath)) hash.update(`${source.name}\0${relativePath(path.dirname(recipePath), file)}\0${await sha256(file)}\n`);
       }
       for (const step of recipe.steps) {
         if (step.key !== "decontaminate") continue;
-        for (const file of await expandFiles(session, step.config.against, path.dirname(recipePath))) hash.update(`against\0${(await scanFile(file, signal)).sha256}\n`);
+        for (const file of await expandFiles(session, step.config.against, path.dirname(recipePath))) hash.update(`against\0${await sha256(file)}\n`);
       }
       const tokenizer = findTokenizer(recipe, recipePath);
-      if (tokenizer !== undefined) hash.update(`tokenizer\0${(await scanFile(tokenizer, signal)).sha256}\n`);
-      return { hash: hash.digest("hex").slice(0, 12), versions, tokenizer };
+      if (tokenizer !== undefined) hash.update(`tokenizer\0${await sha256(tokenizer)}\n`);
+      return { hash: hash.digest("hex").slice(0, 12), versions, files, tokenizer };
     });
   } finally {
     database.close();

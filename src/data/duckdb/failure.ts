@@ -1,4 +1,4 @@
-import { TillageError } from "../../protocol/errors";
+import { systemProblem, TillageError } from "../../protocol/errors";
 
 /** The one error of a call that was cancelled. */
 export function cancelled(): TillageError {
@@ -53,22 +53,8 @@ export function fromDuckDB(error: unknown): TillageError {
   return TillageError.internal("duckdb", `DuckDB refused a query: ${message}`, { cause: error });
 }
 
-const systemFaults: Record<string, string> = {
-  ENOSPC: "there is no room left on the disk",
-  EDQUOT: "the disk quota is used up",
-  EACCES: "it may not be written to",
-  EPERM: "it may not be written to",
-  EROFS: "the disk is read-only",
-  EEXIST: "something else stands there",
-  ENOTDIR: "something above it is a file",
-};
-
 /** What Node's file system threw, as the environment's error; everything else as it is. */
 export function fromSystem(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof TillageError) return error;
-  const { code, path } = error as NodeJS.ErrnoException;
-  const reason = code === undefined ? undefined : systemFaults[code];
-  if (reason === undefined) return error;
-  const file = path ?? "a file";
-  return TillageError.environment(code === "ENOSPC" || code === "EDQUOT" ? "disk_full" : "cannot_write", `${file} cannot be written: ${reason}.`, "Mend that and start again; nothing half-written is kept.", { file: path });
+  const problem = error instanceof TillageError ? undefined : systemProblem(error);
+  return problem ? new TillageError(problem, { cause: error }) : error;
 }

@@ -5,7 +5,7 @@ import { DuckDBInstance, type DuckDBConnection, type DuckDBResultReader } from "
 import { TillageError } from "../../protocol/errors";
 import { findExtension } from "./extension";
 import { cancelled, fromDuckDB } from "./failure";
-import { literal } from "./sql";
+import { list, literal, plainPath } from "./sql";
 
 export type Value = string | number | boolean | null;
 export type Row = Record<string, Value>;
@@ -46,8 +46,8 @@ export class Database {
 
   /** From here on no query may touch the file system, but for the paths given; it cannot be undone. */
   async lock(allowedPaths: readonly string[] = [], allowedFolders: readonly string[] = []): Promise<void> {
-    if (allowedPaths.length > 0) await this.main.run(`SET allowed_paths = [${allowedPaths.map(literal).join(", ")}]`);
-    if (allowedFolders.length > 0) await this.main.run(`SET allowed_directories = [${allowedFolders.map(literal).join(", ")}]`);
+    if (allowedPaths.length > 0) await this.main.run(`SET allowed_paths = ${list([...allowedPaths, ...allowedPaths.map(plainPath)])}`);
+    if (allowedFolders.length > 0) await this.main.run(`SET allowed_directories = ${list(allowedFolders)}`);
     await this.main.run("SET enable_external_access = false");
     await this.main.run("SET lock_configuration = true");
   }

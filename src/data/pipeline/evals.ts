@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseEvalPrompts, type BuildShape } from "../../core/dataset";
 import type { Recipe } from "../../core/recipe";
+import { readText } from "../../disk/read-text";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
 import { ident, literal } from "../duckdb/sql";
@@ -31,7 +31,7 @@ export async function loadEvalFiles(session: Session, step: number, patterns: re
     for (const file of files) {
       const name = relativePath(folder, file);
       if (/\.ya?ml$/i.test(file)) {
-        for (const prompt of parseEvalPrompts(readFileSync(file, "utf8"), file)) await session.run(`INSERT INTO ${evalItems} VALUES (?, ?, ?)`, [step, `${name}#${prompt.id}`, prompt.prompt]);
+        for (const prompt of parseEvalPrompts(readText(file, "eval file"), file)) await session.run(`INSERT INTO ${evalItems} VALUES (?, ?, ?)`, [step, `${name}#${prompt.id}`, prompt.prompt]);
       } else {
         const table = `eval_${step}_${loaded.length}`;
         const raw = await readFile(session, file, table);

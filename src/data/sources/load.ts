@@ -6,7 +6,7 @@ import type { Recipe, SourceSpec } from "../../core/recipe";
 import type { BadRow } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
-import { ident, literal } from "../duckdb/sql";
+import { ident, literal, plainPath } from "../duckdb/sql";
 import { normalSql } from "./normalize";
 import { maxListedBad, parquetFault, readFile } from "./read";
 import { scanFile } from "./scan";
@@ -38,7 +38,7 @@ export async function expandFiles(session: Session, patterns: readonly string[],
   for (const pattern of patterns) {
     const absolute = path.resolve(folder, pattern);
     if (existsSync(absolute)) files.add(absolute);
-    else for (const row of await session.rows<{ file: string }>("SELECT file FROM glob(?) ORDER BY file", [absolute])) files.add(path.resolve(row.file));
+    else for (const row of await session.rows<{ file: string }>("SELECT file FROM glob(?) ORDER BY file", [path.resolve(plainPath(folder), pattern)])) files.add(path.resolve(row.file));
   }
   return [...files];
 }

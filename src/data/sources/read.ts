@@ -6,7 +6,7 @@ import type { BadRow } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { isCancelled } from "../duckdb/failure";
 import type { Session } from "../duckdb/session";
-import { ident, literal } from "../duckdb/sql";
+import { ident, literal, parquet, plainPath } from "../duckdb/sql";
 import { fileVersion, lineFault, lineNumbers, maxLineBytes, readLines, sanitizeLines, scanFile } from "./scan";
 
 export type Format = "parquet" | "jsonl" | "csv";
@@ -57,7 +57,7 @@ export function isNested(type: string): boolean {
 }
 
 async function readParquet(session: Session, file: string, table: string): Promise<RawTable> {
-  const from = `read_parquet(${literal(file)}, file_row_number = true)`;
+  const from = parquet([file], "file_row_number = true");
   try {
     const columns = (await describe(session, from)).filter((column) => column.name !== "file_row_number");
     const select = columns.map((column) => (isNested(column.type) ? `to_json(${ident(column.name)}) AS ${ident(column.name)}` : ident(column.name)));
@@ -80,11 +80,11 @@ export function parquetFault(error: unknown, file: string): unknown {
 async function readCsv(session: Session, file: string, table: string): Promise<RawTable> {
   const rejects = `${table}_rejects`;
   const options = [
-    "header = true", "sample_size = -1", "store_rejects = true", `rejects_table = ${literal(rejects)}`, `rejects_scan = ${literal(`${rejects}_scan`)}`, "rejects_limit = 0", `max_line_size = ${maxLineBytes}`,
+    "header = true", "sample_size = -1", "store_rejects = true", `rejects_table = ${literal(rejects)}`, `rejects_scan = ${literal(`${rejects}_scan`)}`, "rejects_limit = 0", "hive_partitioning = false", `max_line_size = ${maxLineBytes}`,
     ...(file.toLowerCase().endsWith(".tsv") ? ["delim = '\\t'"] : []),
   ];
   try {
-    await session.run(`CREATE TABLE ${ident(table)} AS SELECT row_number() OVER () - 1 AS _file_row, * FROM read_csv(${literal(file)}, ${options.join(", ")})`);
+    await session.run(`CREATE TABLE ${ident(table)} AS SELECT row_number() OVER () - 1 AS _file_row, * FROM read_csv(${literal(plainPath(file))}, ${options.join(", ")})`);
   } catch (error) {
     if (isCancelled(error)) throw error;
     throw TillageError.user("broken_csv", `${file} cannot be read as CSV: ${(error instanceof Error ? error.message : String(error)).replace(/^DuckDB refused a query: /, "").split("\n")[0] ?? ""}`, "The first line should name the columns, and every line have as many fields.", { file });
@@ -103,7 +103,7 @@ async function readJsonl(session: Session, file: string, table: string): Promise
   const scan = await scanFile(file, session.signal);
   const staged = `${table}_lines`;
   const load = (from: string) =>
-    session.run(`CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT row_number() OVER () - 1 AS k, json FROM read_ndjson_objects(${literal(from)}, ignore_errors = true, maximum_object_size = ${maxLineBytes})`);
+    session.run(`CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT row_number() OVER () - 1 AS k, json FROM read_ndjson_objects(${literal(plainPath(from))}, hive_partitioning = false, ignore_errors = true, maximum_object_size = ${maxLineBytes})`);
   let clean = false;
   if (scan.longestLine <= maxLineBytes && !scan.byteOrderMark) {
     try {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, statSync } from "node:fs";
-import { once } from "node:events";
 import { isUtf8 } from "node:buffer";
+import { pipeline } from "node:stream/promises";
 import { TillageError } from "../../protocol/errors";
 import { throwIfCancelled } from "../duckdb/failure";
 
@@ -121,12 +121,13 @@ export async function lineNumbers(file: string, positions: readonly number[], si
 
 /** Copies a JSONL file with `null` in place of every line that is no JSON object; blank lines are left out. For files that DuckDB cannot read line by line. */
 export async function sanitizeLines(file: string, target: string, signal?: AbortSignal): Promise<void> {
-  const out = createWriteStream(target);
+  await pipeline(sanitized(file, signal), createWriteStream(target, { flags: "wx", mode: 0o600 }));
+}
+
+async function* sanitized(file: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
   for await (const bytes of readLines(file, signal)) {
     if (bytes.every(isSpace)) continue;
     const line = lineFault(bytes) === undefined ? Buffer.from(bytes.toString("utf8").replace(/^\uFEFF/, "").trim()) : Buffer.from("null");
-    if (!out.write(Buffer.concat([line, Buffer.from("\n")]))) await once(out, "drain");
+    yield Buffer.concat([line, Buffer.from("\n")]);
   }
-  out.end();
-  await once(out, "finish");
 }

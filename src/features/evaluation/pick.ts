@@ -4,7 +4,7 @@ import type { ResolvedModel } from "../../app/models";
 import { evalResultSchema } from "../../core/eval/result";
 import { parseRunFile } from "../../core/run/schema";
 import { rootOf } from "../../vscode/root";
-import { readSpec } from "../../runtime/run-folder";
+import { readSpec } from "../../runtime/spec";
 import { pathArgument } from "../../vscode/arguments";
 
 const FILES = "**/*.eval.{yaml,yml}";
@@ -53,7 +53,7 @@ async function fromResult(given: string): Promise<EvalTarget | undefined> {
 
 /** A run's result and what it started from, on the eval file that its run file watches; otherwise on one that the user chooses. */
 async function fromRun(dir: string): Promise<EvalTarget | undefined> {
-  const spec = await readSpec(dir);
+  const spec = readSpec(dir);
   const watched = spec.file ? await watchedEval(path.resolve(dir, spec.file)) : undefined;
   const target = watched === undefined ? await pickFile() : { file: watched };
   return target && { ...target, after: `run:${spec.name}` };

@@ -4,7 +4,8 @@ import type { RunState } from "../../core/run/state";
 import type { RunSpec } from "../../protocol/native.gen";
 import { followRun } from "../../runtime/follow";
 import type { BadLine } from "../../runtime/follow";
-import { readSpec, settle } from "../../runtime/run-folder";
+import { settle } from "../../runtime/run-folder";
+import { readSpec } from "../../runtime/spec";
 import { Owner } from "../../vscode/disposable";
 
 /** Changes are told at most this often. */
@@ -28,7 +29,7 @@ export class RunFeed extends Owner {
 
   /** @throws what `readSpec` throws: the folder holds no run that can be read */
   static async open(dir: string, onError: (error: unknown) => void): Promise<RunFeed> {
-    const feed = new RunFeed(dir, await readSpec(dir), onError);
+    const feed = new RunFeed(dir, readSpec(dir), onError);
     await feed.follow();
     return feed;
   }

@@ -1,4 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createLocalCorpus } from "../../../src/data/client";
@@ -76,9 +78,30 @@ describe("building a recipe", () => {
 
   it("clears away what a killed build left", async () => {
     workspace = planted();
-    workspace.write(".tillage/datasets/.building-planted@0123456789ab-999999999-1/train-00000.parquet", "half");
+    const host = (name: string) => createHash("sha256").update(name).digest("hex").slice(0, 8);
+    const ours = `.building-planted@0123456789ab-${host(os.hostname())}-999999999-1`;
+    const elsewhere = `.building-planted@0123456789ab-${host("another machine")}-999999999-1`;
+    for (const name of [ours, elsewhere]) workspace.write(`.tillage/datasets/${name}/train-00000.parquet`, "half");
     const built = await corpus.build({ path: workspace.at("planted.recipe.yaml") });
-    expect(readdirSync(workspace.at(".tillage/datasets"))).toEqual([path.basename(built.dataset)]);
+    // Whether a process of another machine on the same disk is at work cannot be seen from here.
+    expect(readdirSync(workspace.at(".tillage/datasets"))).toEqual([elsewhere, path.basename(built.dataset)]);
+  });
+
+  it("makes a dataset again that lost a file", async () => {
+    workspace = planted();
+    const first = await corpus.build({ path: workspace.at("planted.recipe.yaml") });
+    rmSync(path.join(first.dataset, "train-00000.parquet"));
+    const again = await corpus.build({ path: workspace.at("planted.recipe.yaml") });
+    expect(again).toMatchObject({ built: true, hash: first.hash, dataset: first.dataset });
+    expect(existsSync(path.join(again.dataset, "train-00000.parquet"))).toBe(true);
+  });
+
+  it("keeps no dataset of a source that was written to meanwhile", async () => {
+    workspace = planted();
+    const grow = () => appendFileSync(workspace.at("planted.jsonl"), '{"text":"one more"}\n');
+    const problem = await problemOf(corpus.build({ path: workspace.at("planted.recipe.yaml") }, undefined, (progress) => progress.stage === "split and mix" && grow()));
+    expect(problem).toMatchObject({ blame: "user", code: "file_changed", file: workspace.at("planted.jsonl") });
+    expect(readdirSync(workspace.at(".tillage/datasets"))).toEqual([]);
   });
 
   it("says why it cannot write, as the environment's error", async () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createLocalCorpus } from "../../../src/data/client";
 import { datasetRows, problemOf, Workspace } from "./support";
@@ -66,7 +67,6 @@ describe("files that cannot be read", () => {
 
   it("a Parquet file whose inside is damaged is an error that names the file", async () => {
     workspace = new Workspace("small.parquet");
-    const { readFileSync } = await import("node:fs");
     const bytes = readFileSync(workspace.at("small.parquet"));
     bytes.fill(0xaa, 100, 2000);
     workspace.write("small.parquet", bytes);
@@ -185,5 +185,44 @@ describe("what real files are like", () => {
     const rows = await trainRows("{ files: r.jsonl, as: prompt/completion }");
     expect(rows[0]).toMatchObject({ prompt: "p", completion: "c", file_text: "own text", file_row_id: "own id" });
     expect(rows[0]?._row_id).toMatch(/^[0-9a-f]{32}$/);
+  });
+});
+
+describe("names that DuckDB would take for patterns", () => {
+  const odd = "we'ird [a] 100% *?{b}\"q\" year=1\nnew line";
+  it("are read as they are, in the recipe's folder and in files' names", async () => {
+    workspace = new Workspace("small.parquet");
+    workspace.rows(`${odd}/a*.jsonl`, [{ text: "of the starred file" }]);
+    workspace.rows(`${odd}/ab.jsonl`, [{ text: "of the other file" }]);
+    workspace.write(`${odd}/c?[x].csv`, "text\nof the table\n");
+    workspace.write(`${odd}/cd[x].csv`, "text\nof another table\n");
+    for (const name of ["p*", "pq"]) workspace.write(`${odd}/${name}.parquet`, readFileSync(workspace.at("small.parquet")));
+    const recipe = workspace.write(`${odd}/s.recipe.yaml`, 'tillage: 1\nsources:\n  one: { files: "a*.jsonl" }\n  all: { files: "a?.jsonl" }\n  table: { files: "c?[x].csv" }\n  parquet: { files: "p*.parquet" }\n');
+    const built = await corpus.build({ path: recipe });
+    const rows = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect(rows.filter((row) => row._source !== "parquet").map((row) => [row._source, row._file, row.text]).sort()).toEqual([
+      ["all", "a*.jsonl", "of the starred file"],
+      ["all", "ab.jsonl", "of the other file"],
+      ["one", "a*.jsonl", "of the starred file"],
+      ["table", "c?[x].csv", "of the table"],
+    ]);
+    expect(built.sources.find((source) => source.name === "parquet")?.rows).toBe(300);
+    expect(Object.keys(rows[0] ?? {})).not.toContain("year");
+    for (const [name, rowsIn] of [["a*.jsonl", 1], ["c?[x].csv", 1], ["p*.parquet", 300]] as const) {
+      const opened = await corpus.open({ path: workspace.at(`${odd}/${name}`) });
+      expect((await corpus.page({ handle: opened.handle, query: { clauses: [{ kind: "sql", predicate: "length(text) > 1" }] }, offset: 0, limit: 5 })).total).toBe(rowsIn);
+      await corpus.close({ handle: opened.handle });
+    }
+  });
+});
+
+describe("invalid UTF-8", () => {
+  it("in a recipe and in an evaluation is named with its line", async () => {
+    workspace = new Workspace();
+    workspace.rows("a.jsonl", [{ text: "x" }]);
+    const recipe = "tillage: 1\nsources: { a: { files: a.jsonl } }\nsteps:\n  - decontaminate: { against: q.eval.yaml }\n";
+    workspace.write("q.eval.yaml", Buffer.from("tillage: 1\nprompts:\n  - { id: a, prompt: caf\xe9 }\n", "latin1"));
+    expect(await problemOf(corpus.build({ path: workspace.write("s.recipe.yaml", recipe) }))).toMatchObject({ blame: "user", code: "invalid_utf8", file: workspace.at("q.eval.yaml"), line: 3 });
+    expect(await problemOf(corpus.build({ path: workspace.write("t.recipe.yaml", Buffer.from(`${recipe}# caf\xe9\n`, "latin1")) }))).toMatchObject({ blame: "user", code: "invalid_utf8", file: workspace.at("t.recipe.yaml"), line: 5 });
   });
 });
