@@ -1,7 +1,7 @@
 // @ts-check
 // Tools that are too heavy for the project's own dependencies, installed on demand into .cache: Node 24, VS Code's server, vsce,
 // test-electron, and a browser. Nothing is written outside the clone except Debian packages, and those only when run as root.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { cache, Failure, modified, root, run, runNpm, say, stamp, step, which } from "./run.mjs";
@@ -55,6 +55,14 @@ export async function ensureTestElectron() {
   return { ...runtime, folder };
 }
 
+/** Lets node-gyp compile against the headers that came with this Node instead of downloading them. @param {string} node @returns {NodeJS.ProcessEnv} */
+function headersOf(node) {
+  const folder = path.resolve(realpathSync(node), "../..");
+  const platform = path.join(path.resolve(node, "../.."), "node_modules", `node-${process.platform}-${process.arch}`);
+  const found = [folder, platform].find((place) => existsSync(path.join(place, "include/node/node_api.h")));
+  return found ? { npm_config_nodedir: found } : {};
+}
+
 /** VS Code's own server with its web front end. @returns {Promise<{ node: string, env: NodeJS.ProcessEnv, serverMain: string }>} */
 export async function ensureVsCodeServer() {
   if (process.platform === "win32") {
@@ -67,7 +75,7 @@ export async function ensureVsCodeServer() {
   if (!which("c++") && !which("g++") && !which("clang++")) {
     await debian(["g++", "make"], "a C++ compiler", "Install g++ and make");
   }
-  const where = await install("vscode", ["code-server"], "Installing VS Code's server (750 MB, about 2 minutes)", runtime.env);
+  const where = await install("vscode", ["code-server"], "Installing VS Code's server (750 MB, about 2 minutes)", { ...runtime.env, ...headersOf(runtime.node) });
   const serverMain = path.join(where, "node_modules/code-server/lib/vscode/out/server-main.js");
   if (!existsSync(serverMain)) throw new Failure(`${serverMain} is missing.`, "Delete .cache/vscode and run the command again.");
   return { ...runtime, serverMain };
