@@ -1,6 +1,10 @@
 //! Speed of a training step and of generation on random weights:
-//! `cargo run --release --example step_speed -- [tiny5m|demo|smollm2-135m] [examples] [tokens] [steps] [full|lora]`.
+//! `cargo run --release -p tillage-model --example step_speed -- [tiny5m|demo|smollm2-135m] [examples] [tokens] [steps] [full|lora]`.
+//!
+//! With `paced` in the place of `steps`, each line on standard input asks for one measurement (`step`, or
+//! `decode PROMPT NEW`), and its seconds come back as one line of JSON: so another program can take turns with this one.
 
+use std::io::{BufRead, Write};
 use std::time::Instant;
 use tillage_kernels::cpu::{adamw, grad_norm, AdamWTensor};
 use tillage_kernels::{clip_factor, AdamWStep};
@@ -9,7 +13,7 @@ use tillage_protocol::run::InitShape;
 
 fn shape(name: &str) -> Option<(usize, InitShape)> {
     let (vocab, h, i, layers, heads, kv) = match name {
-        "demo" => (1024, 192, 512, 4, 6, 3),
+        "demo" => (600, 192, 512, 4, 6, 6),
         "tiny5m" => (4096, 256, 512, 6, 8, 8),
         "smollm2-135m" => (49152, 576, 1536, 30, 9, 3),
         _ => return None,
@@ -29,37 +33,46 @@ fn shape(name: &str) -> Option<(usize, InitShape)> {
     Some((vocab, shape))
 }
 
-fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let number = |i: usize, default: usize| args.get(i).map_or(default, |a| a.parse().expect("a number"));
-    let name = args.first().map_or("tiny5m", String::as_str);
-    let (vocab, shape) = shape(name).expect("tiny5m, demo or smollm2-135m");
-    let (examples, tokens, steps) = (number(1, 16), number(2, 256), number(3, 5));
-    let lora = args.get(4).is_some_and(|a| a == "lora");
-    let config = ModelConfig::from_init(&shape, vocab, None, None, None).expect("a valid shape");
-    let mut model = Model::init(config, 1);
-    if lora {
-        let targets = vec!["all-linear".to_owned()];
-        model
-            .attach_lora(&LoraConfig { r: 16, alpha: 32.0, dropout: 0.0, targets, rslora: false }, 2)
-            .expect("a valid adapter");
-        model.set_trainable(Trainable::Adapter);
-    } else {
-        model.set_trainable(Trainable::Full);
+/// A model, the batch it learns from, and AdamW's moments.
+struct Bench {
+    model: Model,
+    texts: Vec<Vec<u32>>,
+    batch: Packed,
+    moments: Vec<(Vec<f32>, Vec<f32>)>,
+    step: u64,
+}
+
+impl Bench {
+    fn new(name: &str, examples: usize, tokens: usize, lora: bool) -> Bench {
+        let (vocab, shape) = shape(name).expect("tiny5m, demo or smollm2-135m");
+        let config = ModelConfig::from_init(&shape, vocab, None, None, None).expect("a valid shape");
+        let mut model = Model::init(config, 1);
+        if lora {
+            let targets = vec!["all-linear".to_owned()];
+            model
+                .attach_lora(&LoraConfig { r: 16, alpha: 32.0, dropout: 0.0, targets, rslora: false }, 2)
+                .expect("a valid adapter");
+            model.set_trainable(Trainable::Adapter);
+        } else {
+            model.set_trainable(Trainable::Full);
+        }
+        let texts: Vec<Vec<u32>> = (0..examples)
+            .map(|e| (0..tokens).map(|t| ((e * 7919 + t * 104_729 + t * t) % vocab) as u32).collect())
+            .collect();
+        let batch = Packed::texts(texts.iter().map(Vec::as_slice));
+        let sizes: Vec<usize> = model.parameters_mut().iter().map(|p| p.value.len()).collect();
+        let moments = sizes.iter().map(|&n| (vec![0.0; n], vec![0.0; n])).collect();
+        Bench { model, texts, batch, moments, step: 0 }
     }
-    let texts: Vec<Vec<u32>> = (0..examples)
-        .map(|e| (0..tokens).map(|t| ((e * 7919 + t * 104_729 + t * t) % vocab) as u32).collect())
-        .collect();
-    let batch = Packed::texts(texts.iter().map(Vec::as_slice));
-    let sizes: Vec<usize> = model.parameters_mut().iter().map(|p| p.value.len()).collect();
-    let mut moments: Vec<_> = sizes.iter().map(|&n| (vec![0.0f32; n], vec![0.0f32; n])).collect();
-    let mut times = Vec::new();
-    for step in 1..=steps as u64 + 2 {
+
+    /// One step. Returns the mean loss, the seconds of both passes, and those of the whole step.
+    fn step(&mut self) -> (f64, f64, f64) {
+        self.step += 1;
         let start = Instant::now();
-        model.zero_grad();
-        let loss = model.forward_backward(&batch).expect("a valid batch");
+        self.model.zero_grad();
+        let loss = self.model.forward_backward(&self.batch).expect("a valid batch");
         let pass = start.elapsed();
-        let mut parameters = model.parameters_mut();
+        let mut parameters = self.model.parameters_mut();
         let norm = grad_norm(parameters.iter().map(|p| &*p.grad));
         let settings = AdamWStep {
             lr: 1e-3,
@@ -67,49 +80,93 @@ fn main() {
             beta2: 0.999,
             eps: 1e-8,
             weight_decay: 0.01,
-            step,
+            step: self.step,
             grad_scale: clip_factor(norm, 1.0),
         };
         let mut tensors: Vec<AdamWTensor> = parameters
             .iter_mut()
-            .zip(&mut moments)
+            .zip(&mut self.moments)
             .map(|(p, (first, second))| AdamWTensor { value: p.value, grad: p.grad, first, second })
             .collect();
         adamw(&mut tensors, &settings);
-        let whole = start.elapsed();
-        println!(
-            "step {step}: loss {:.4}, pass {:.1} ms, optimiser {:.1} ms",
-            loss.mean(),
-            pass.as_secs_f64() * 1e3,
-            (whole - pass).as_secs_f64() * 1e3
-        );
-        times.push(whole.as_secs_f64());
+        (loss.mean(), pass.as_secs_f64(), start.elapsed().as_secs_f64())
     }
-    let mut measured = times.split_off(2);
+
+    /// Greedy generation of one text with a cache. Returns the seconds of the prompt and of the new tokens.
+    fn decode(&self, prompt: usize, new: usize) -> (f64, f64) {
+        let mut cache = self.model.new_cache(prompt + new);
+        let start = Instant::now();
+        let mut logits = self.model.decode(&self.texts[0][..prompt], &mut cache);
+        let prefill = start.elapsed();
+        for _ in 0..new {
+            let best =
+                (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).expect("a vocabulary");
+            logits = self.model.decode(&[best as u32], &mut cache);
+        }
+        (prefill.as_secs_f64(), (start.elapsed() - prefill).as_secs_f64())
+    }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |i: usize, default: usize| args.get(i).map_or(default, |a| a.parse().expect("a number"));
+    let name = args.first().map_or("tiny5m", String::as_str);
+    let (examples, tokens) = (number(1, 16), number(2, 256));
+    let mut bench = Bench::new(name, examples, tokens, args.get(4).is_some_and(|a| a == "lora"));
+    if args.get(3).is_some_and(|a| a == "paced") {
+        return paced(&mut bench);
+    }
+    let steps = number(3, 5);
+    let mut measured = Vec::new();
+    for step in 1..=steps + 2 {
+        let (loss, pass, whole) = bench.step();
+        println!(
+            "step {step}: loss {loss:.4}, pass {:.1} ms, optimiser {:.1} ms",
+            pass * 1e3,
+            (whole - pass) * 1e3
+        );
+        measured.push(whole);
+    }
+    let mut measured = measured.split_off(2);
     measured.sort_by(f64::total_cmp);
     let median = measured[measured.len() / 2];
-    let count = model.parameter_count();
     println!(
-        "{name}: {count} parameters, {} threads, {:.0} tokens/s (median of {steps} steps)",
+        "{name}: {} parameters, {} threads, {:.0} tokens/s (median of {steps} steps)",
+        bench.model.parameter_count(),
         rayon::current_num_threads(),
         (examples * tokens) as f64 / median
     );
     println!(
         "planned {} MiB, held {} MiB",
-        model.plan_bytes(examples * tokens) >> 20,
-        model.held_bytes() >> 20
+        bench.model.plan_bytes(examples * tokens) >> 20,
+        bench.model.held_bytes() >> 20
     );
-    let mut cache = model.new_cache(192);
-    let start = Instant::now();
-    model.decode(&texts[0][..32], &mut cache);
-    let prefill = start.elapsed();
-    let start = Instant::now();
-    for t in 0..128u32 {
-        model.decode(&[t % 100], &mut cache);
-    }
+    let (prefill, rest) = bench.decode(32, 128);
+    println!("prefill of 32: {:.2} ms, then {:.0} tokens/s", prefill * 1e3, 128.0 / rest);
+}
+
+/// Measures what each line of standard input asks for.
+fn paced(bench: &mut Bench) {
     println!(
-        "prefill of 32: {:.2} ms, then {:.0} tokens/s",
-        prefill.as_secs_f64() * 1e3,
-        128.0 / start.elapsed().as_secs_f64()
+        r#"{{"parameters":{},"threads":{}}}"#,
+        bench.model.parameter_count(),
+        rayon::current_num_threads()
     );
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("text on standard input");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["step"] => {
+                let (loss, pass, seconds) = bench.step();
+                println!(r#"{{"seconds":{seconds},"pass":{pass},"loss":{loss}}}"#);
+            }
+            ["decode", prompt, new] => {
+                let (prompt, new) = (prompt.parse().expect("a number"), new.parse().expect("a number"));
+                let (prefill, seconds) = bench.decode(prompt, new);
+                println!(r#"{{"prefill":{prefill},"seconds":{seconds}}}"#);
+            }
+            _ => panic!("unknown request {line:?}: ask for `step` or `decode PROMPT NEW`"),
+        }
+        std::io::stdout().flush().expect("an open standard output");
+    }
 }
