@@ -1,6 +1,7 @@
 /** How the command line speaks: tables and sentences for people on stderr and stdout, one JSON object for programs. */
 import Table from "cli-table3";
 import pc from "picocolors";
+import type { BadRow } from "../protocol/corpus";
 import { toProblem } from "../protocol/errors";
 import type { Problem } from "../protocol/errors";
 
@@ -57,6 +58,18 @@ export class Output {
     else process.stderr.write(`${visible(describe(problem))}\n`);
     return problem.blame === "user" ? 1 : problem.blame === "environment" ? 2 : 3;
   }
+}
+
+/** Broken rows that are named; all are counted. */
+const namedBad = 5;
+
+/** Rows that were kept out, each with its file, its line and what is wrong with it. */
+export function sayBadRows(out: Output, of: { bad: BadRow[]; badRows: number }): void {
+  if (of.badRows === 0) return;
+  out.say(`  ${pc.yellow(`${of.badRows} ${of.badRows === 1 ? "row" : "rows"} could not be read and ${of.badRows === 1 ? "is" : "are"} kept out:`)}`);
+  for (const bad of of.bad.slice(0, namedBad)) out.say(`    ${bad.file}:${bad.line} ${bad.reason}`);
+  if (of.badRows > namedBad) out.say(`    and ${of.badRows - namedBad} more`);
+  out.say("  Mend these lines where you want their rows; everything else is read.");
 }
 
 const whose: Record<Problem["blame"], string> = { user: "input", environment: "machine", internal: "defect in Tillage" };

@@ -204,6 +204,8 @@ export interface Stats {
   path: string;
   shape: Shape;
   rows: number;
+  /** The first of the broken rows; `badRows` counts all. */
+  bad: BadRow[];
   badRows: number;
   columns: { name: string; type: string; nulls: number; distinct: number; minLength: number | null; meanLength: number | null; maxLength: number | null }[];
   words: number;

@@ -4,7 +4,7 @@ import type { BuildResult } from "../../protocol/corpus";
 import { formatPercent, formatScaled } from "../../core/format";
 import type { Context } from "../context";
 import { progress } from "../progress";
-import { table } from "../output";
+import { sayBadRows, table } from "../output";
 
 /** `tillage build RECIPE` */
 export async function build(context: Context, recipe: string, options: { raw?: boolean }): Promise<BuildResult> {
@@ -25,8 +25,9 @@ export function printBuild(context: Context, result: BuildResult): void {
   out.title(path.basename(result.recipe));
   out.say(table(
     [{ head: "source" }, { head: "rows", align: "right" }, { head: "tokens", align: "right" }, { head: "kept out" }],
-    result.sources.map((source) => [source.name, source.rows, formatScaled(source.tokens), source.badRows > 0 ? `${source.badRows} unreadable: ${source.bad.slice(0, 3).map((bad) => `${path.basename(bad.file)}:${bad.line}`).join(", ")}` : ""]),
+    result.sources.map((source) => [source.name, source.rows, formatScaled(source.tokens), source.badRows > 0 ? `${source.badRows} unreadable` : ""]),
   ));
+  for (const source of result.sources) sayBadRows(out, source);
   if (result.steps.length > 0) {
     out.say();
     out.say(table(

@@ -9,14 +9,14 @@ import { TillageError } from "../../protocol/errors";
 import type { LossOn, Row, TokensResult } from "../../protocol/native.gen";
 import type { ReceiptRow, Stats } from "../../protocol/corpus";
 import type { Context } from "../context";
-import { table } from "../output";
+import { sayBadRows, table } from "../output";
 
 /** `tillage stats FILE` */
 export async function stats(context: Context, file: string): Promise<Stats> {
   const result = await context.corpus.stats({ path: path.resolve(file) }, context.signal);
   const { out } = context;
   out.title(`${path.basename(file)}: ${result.rows.toLocaleString("en-US")} rows, ${result.shape}, ${formatScaled(result.words)} words`);
-  if (result.badRows > 0) out.say(`  ${pc.yellow(`${result.badRows} rows could not be read`)}`);
+  sayBadRows(out, result);
   out.say(table(
     [{ head: "column" }, { head: "type" }, { head: "nulls", align: "right" }, { head: "distinct", align: "right" }, { head: "shortest", align: "right" }, { head: "mean", align: "right" }, { head: "longest", align: "right" }],
     result.columns.map((column) => [column.name, column.type, column.nulls, column.distinct, column.minLength ?? "", column.meanLength === null ? "" : Math.round(column.meanLength), column.maxLength ?? ""]),

@@ -8,7 +8,7 @@ import { emptyRun, foldEvents, isLive } from "../../core/run/state";
 import type { RunState } from "../../core/run/state";
 import { TillageError } from "../../protocol/errors";
 import { followRun } from "../../runtime/follow";
-import { settle } from "../../runtime/run-folder";
+import { engineAlive, readRun, settle } from "../../runtime/run-folder";
 import type { Context } from "../context";
 import { progress } from "../progress";
 import { printBuild } from "./build";
@@ -22,23 +22,30 @@ export interface TrainResult {
 export async function train(context: Context, runFile: string, options: { raw?: boolean; overrides?: Record<string, string>; quietBuild?: boolean }): Promise<TrainResult> {
   const planned = await resolveRun(runFile, context, { signal: context.signal, raw: options.raw, overrides: options.overrides });
   if (planned.dataset && !options.quietBuild) printBuild(context, planned.dataset);
-  const { runDir } = await startRun(planned, context);
-  return follow(context, runDir, planned.spec.name);
+  const { runDir, pid } = await startRun(planned, context);
+  return follow(context, runDir, planned.spec.name, pid, emptyRun());
 }
 
 /** `tillage train --resume RUN_DIR` */
 export async function resume(context: Context, runDir: string): Promise<TrainResult> {
-  await resumeRun(path.resolve(runDir), context);
-  return follow(context, path.resolve(runDir), path.basename(runDir));
+  const dir = path.resolve(runDir);
+  const { state } = await readRun(dir);
+  const { pid } = await resumeRun(dir, context);
+  return follow(context, dir, path.basename(dir), pid, state);
 }
 
-/** Follows a run to its end; Ctrl-C asks it to stop at a checkpoint. */
-async function follow(context: Context, runDir: string, name: string): Promise<TrainResult> {
+/**
+ * Follows a run to its end; Ctrl-C asks it to stop at a checkpoint.
+ * @param pid the engine that was started
+ * @param before the run before that: its file ends with the last attempt's word until the new one has begun
+ */
+async function follow(context: Context, runDir: string, name: string, pid: number, before: RunState): Promise<TrainResult> {
   const bar = progress(name, context.out.json);
   let state = emptyRun();
-  const started = Date.now();
   context.signal.addEventListener("abort", () => stopRun(runDir), { once: true });
   const end = await new Promise<RunState>((resolve, reject) => {
+    const unchanged = (): boolean => state.attempts === before.attempts && state.endedAt === before.endedAt;
+    let silent = 0;
     const finish = (): void => {
       follower.dispose();
       clearInterval(watch);
@@ -48,11 +55,13 @@ async function follow(context: Context, runDir: string, name: string): Promise<T
       state = foldEvents(batch.reset ? emptyRun() : state, batch.events);
       const loss = state.series.loss.at(-1);
       bar.update(state.step, state.total, `${loss === undefined ? "" : `loss ${loss.toFixed(3)}`}${state.secondsLeft === undefined ? "" : `, ${formatDuration(state.secondsLeft)} left`}`);
-      // A resumed run's file ends with the last attempt's word until the new one has begun.
-      if (!isLive(state.phase) && state.phase !== "interrupted" && Date.parse(state.endedAt ?? "") >= started - 1000) finish();
+      if (!isLive(state.phase) && state.phase !== "interrupted" && !unchanged()) finish();
     }, { pollMs: 200, onError: reject });
     const watch = setInterval(() => {
       state = settle(runDir, state);
+      // Gone before it said anything; its last words may still be on their way through the file.
+      if (unchanged() && !engineAlive(pid)) silent += 1;
+      if (silent > 1) state = { ...state, phase: "interrupted", error: undefined };
       if (state.phase === "interrupted") finish();
     }, 1000);
   });

@@ -129,6 +129,7 @@ export class Browser {
         path: this.file.path,
         shape: imported.shape,
         rows: imported.rows,
+        bad: imported.bad,
         badRows: imported.badRows,
         columns,
         words: (await session.one<{ words: number }>(`SELECT coalesce(sum(words), 0) AS words FROM ${from}`)).words,

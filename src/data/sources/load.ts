@@ -67,7 +67,7 @@ export async function loadSources(session: Session, recipe: Recipe, recipePath: 
     for (const [fi, file] of files.entries()) {
       step(si, recipe.sources.length, `reading ${relativePath(folder, file)}`);
       const raw = await readFile(session, file, `raw_${si}_${fi}`);
-      const shape = resolveShape(file, raw, source.as, source.map);
+      const shape = resolveShape(file, raw, source.as, source.map, { file: recipePath, line: source.line });
       if (fi > 0 && shape.shape !== loaded.shape) throw TillageError.user("mixed_shapes", `${file} is ${shape.shape}, the files of '${source.name}' before it are ${loaded.shape}.`, "Make two sources of them.", { file: recipePath, line: source.line });
       loaded.shape = shape.shape;
       const sql = normalSql(raw, shape);

@@ -6,12 +6,15 @@ import type { RawTable } from "./read";
 /** Parquet and CSV columns that hold texts; JSON's are checked row by row. */
 const textTypes = new Set(["VARCHAR", "JSON"]);
 
-/** The shape of a file's rows as the recipe says or as its columns speak; a missing column is an error with the nearest that there is. */
-export function resolveShape(file: string, raw: RawTable, declared: BuildShape | undefined, map: Readonly<Record<string, string>>): ShapeColumns {
+/**
+ * The shape of a file's rows as the recipe says or as its columns speak; a missing column is an error with the nearest that there is,
+ * at the place where the recipe names the file.
+ */
+export function resolveShape(file: string, raw: RawTable, declared: BuildShape | undefined, map: Readonly<Record<string, string>>, place: { file: string; line?: number } = { file }): ShapeColumns {
   const names = raw.columns.map((column) => column.name);
   const asked = declared ?? (map.prompt !== undefined || map.completion !== undefined ? "prompt/completion" : map.messages !== undefined ? "chat" : map.text !== undefined ? "text" : detectShape(names));
   if (asked !== "text" && asked !== "prompt/completion" && asked !== "chat") {
-    throw TillageError.user("unknown_shape", `The shape of ${file} is not clear from its columns: ${names.join(", ")}.`, "Say in the source what it is, such as 'as: text' with 'map: { text: body }'.", { file });
+    throw TillageError.user("unknown_shape", `The shape of ${file} is not clear from its columns: ${names.join(", ")}.`, "Say in the source what it is, such as 'as: text' with 'map: { text: body }'.", place);
   }
   const resolved = shapeColumns(asked, names, map);
   if ("missing" in resolved) {
@@ -20,7 +23,7 @@ export function resolveShape(file: string, raw: RawTable, declared: BuildShape |
       "missing_column",
       `${file} has no column '${resolved.missing}', which the shape ${asked} needs.${near ? ` Did you mean '${near}'?` : ""} Its columns are ${names.join(", ")}.`,
       "Name the column in the source's 'map', such as 'map: { prompt: question }'.",
-      { file },
+      place,
     );
   }
   const columns = resolved.columns;
@@ -28,7 +31,7 @@ export function resolveShape(file: string, raw: RawTable, declared: BuildShape |
   for (const name of raw.json ? [] : texts) {
     const type = raw.columns.find((column) => column.name === name)?.type ?? "";
     if (!textTypes.has(type) && !file.toLowerCase().match(/\.[ct]sv$/)) {
-      throw TillageError.user("wrong_type", `The column '${name}' of ${file} is ${type}, not text.`, "Map another column, or convert it.", { file });
+      throw TillageError.user("wrong_type", `The column '${name}' of ${file} is ${type}, not text.`, "Map another column, or convert it.", place);
     }
   }
   return columns;

@@ -84,7 +84,8 @@ describe("files that cannot be read", () => {
     workspace = new Workspace();
     workspace.rows("q.jsonl", [{ question: "a?", answer: "b" }]);
     const problem = await problemOf(build("{ files: q.jsonl, as: prompt/completion, map: { prompt: questoin } }"));
-    expect(problem).toMatchObject({ blame: "user", code: "missing_column", file: workspace.at("q.jsonl") });
+    expect(problem).toMatchObject({ blame: "user", code: "missing_column", file: workspace.at("s.recipe.yaml"), line: 3 });
+    expect(problem.message).toContain(workspace.at("q.jsonl"));
     expect(problem.message).toContain("Did you mean 'question'?");
   });
 
