@@ -66,25 +66,27 @@ impl RowEncoder {
             _ => None,
         };
         if chat.is_none() && tokenizer.eos().is_none() {
-            return Err(EngineError::user(
+            let error = EngineError::user(
                 "no_end_token",
                 "The tokenizer names no end-of-text token, so the model could not learn where a text ends.",
                 "Add `eos_token` to tokenizer_config.json.",
-            ));
+            );
+            return Err(tokenizer.blamed(error, "tokenizer_config.json"));
         }
         Ok(Self { tokenizer, template, chat, loss_on, context })
     }
 
     fn chat_template(tokenizer: &Tokenizer, clock: Clock) -> Result<ChatTemplate, EngineError> {
         let source = tokenizer.chat_template().ok_or_else(|| {
-            EngineError::user(
+            let error = EngineError::user(
                 "no_chat_template",
                 "The model has no chat template.",
                 "Use a `format` template in the run file, such as \"Question: {prompt}\\nAnswer:\".",
-            )
+            );
+            tokenizer.blamed(error, "tokenizer_config.json")
         })?;
         let chat = ChatTemplate::new(source, tokenizer.special_tokens_map(), clock)?;
-        template_check::check(&chat, tokenizer)?;
+        template_check::check(&chat, tokenizer).map_err(|e| tokenizer.blamed(e, "tokenizer.json"))?;
         Ok(chat)
     }
 

@@ -1,7 +1,7 @@
 //! A Hugging Face tokenizer folder: `tokenizer.json`, `tokenizer_config.json`, and the chat template in either of its two places.
 
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tillage_protocol::EngineError;
 
 /// The bytes of a tokenizer folder, so that a copy is the original to the byte.
@@ -34,6 +34,8 @@ pub type Offsets = (Vec<u32>, Vec<(usize, usize)>);
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     files: TokenizerFiles,
+    /// The folder that it was loaded from, for messages.
+    dir: Option<PathBuf>,
     config: Value,
     template: Option<String>,
     eos: Option<(String, u32)>,
@@ -65,10 +67,12 @@ impl Tokenizer {
                 others.push((name.to_owned(), read(name)?));
             }
         }
-        Self::from_files(TokenizerFiles { tokenizer, others }).map_err(|mut e| {
+        let mut this = Self::from_files(TokenizerFiles { tokenizer, others }).map_err(|mut e| {
             e.file = Some(dir.join(e.file.as_deref().unwrap_or("tokenizer.json")).display().to_string());
             e
-        })
+        })?;
+        this.dir = Some(dir.to_owned());
+        Ok(this)
     }
 
     /// Builds the tokenizer from the bytes of its folder.
@@ -100,7 +104,7 @@ impl Tokenizer {
             ),
             None => template_in_config(&config),
         };
-        let mut this = Self { inner, files, config, template, eos: None };
+        let mut this = Self { inner, files, dir: None, config, template, eos: None };
         this.eos = this.find_eos();
         Ok(this)
     }
@@ -127,6 +131,14 @@ impl Tokenizer {
             .into_iter()
             .filter_map(|key| self.special(key).map(|token| (key.to_owned(), token)))
             .collect()
+    }
+
+    /// An error about what one of the tokenizer's files lacks, with that file where the tokenizer came from a folder.
+    pub(crate) fn blamed(&self, error: EngineError, file: &str) -> EngineError {
+        match &self.dir {
+            Some(dir) => error.with_file(dir.join(file)),
+            None => error,
+        }
     }
 
     /// Source of the chat template, if there is one.

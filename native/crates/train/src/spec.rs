@@ -1,6 +1,6 @@
 //! Reading `run.json`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use tillage_protocol::run::{LossOn, ModelSource, Objective, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
 
@@ -38,13 +38,28 @@ pub fn load(run_dir: &Path) -> Result<RunSpec, EngineError> {
 
 /// Makes the spec's paths absolute, or relative to where the process is, instead of relative to the run's folder.
 pub fn resolve(spec: &mut RunSpec, run_dir: &Path) {
-    let fix = |p: &mut PathBuf| *p = run_dir.join(&*p);
+    let fix = |p: &mut PathBuf| *p = plain(&run_dir.join(&*p));
     match &mut spec.model {
         ModelSource::Folder { path } => fix(path),
         ModelSource::Init { tokenizer: TokenizerSource::Folder { path }, .. } => fix(path),
         ModelSource::Init { .. } => {}
     }
     spec.data.train.iter_mut().chain(&mut spec.data.valid).for_each(fix);
+}
+
+/// The path without `.` and `x/..`, as whoever wrote it relative to the folder counted: by names, not by links.
+fn plain(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// Checks what the types cannot say.
