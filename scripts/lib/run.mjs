@@ -132,7 +132,18 @@ function npm() {
 export function runNpm(args, options = {}) {
   const { program, before } = npm();
   const remedy = options.remedy ?? "Check that the npm registry can be reached, then run the command again.";
-  return run(program, [...before, ...args, "--no-audit", "--no-fund", "--loglevel=error"], { ...options, remedy });
+  const env = withoutOuterNpm(options.env ?? process.env);
+  return run(program, [...before, ...args, "--no-audit", "--no-fund", "--loglevel=error"], { ...options, env, remedy });
+}
+
+/**
+ * Without what the npm that runs this script (`npm test`) says about itself and its Node: packages' install scripts would take it
+ * for the npm and the Node that install them. The user's own npm settings stay.
+ * @param {NodeJS.ProcessEnv} env @returns {NodeJS.ProcessEnv}
+ */
+function withoutOuterNpm(env) {
+  const outer = /^(NODE|INIT_CWD|npm_command|npm_execpath|npm_node_execpath|npm_config_user_agent|npm_config_local_prefix|npm_lifecycle_.*|npm_package_.*)$/;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !outer.test(name)));
 }
 
 /** @param {string} file @returns {number} when it was last written, 0 when it is not there */
