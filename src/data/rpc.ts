@@ -24,7 +24,8 @@ const clause = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("search"), text: z.string(), mode: z.enum(["literal", "regex"]), caseSensitive: z.boolean() }),
   z.object({ kind: z.literal("sql"), predicate: z.string() }),
 ]);
-const query = z.object({ clauses: z.array(clause), sort: z.object({ column: z.string(), descending: z.boolean() }).optional() });
+/** A view of an open file. */
+export const querySchema = z.object({ clauses: z.array(clause), sort: z.object({ column: z.string(), descending: z.boolean() }).optional() });
 const count = z.int().min(0);
 const file = z.string().min(1);
 const recipe = z.object({ path: file, text: z.string() });
@@ -33,10 +34,10 @@ const recipe = z.object({ path: file, text: z.string() });
 export const paramSchemas = {
   open: z.object({ path: file }),
   close: z.object({ handle: z.string() }),
-  page: z.object({ handle: z.string(), query, offset: count, limit: count }),
-  facets: z.object({ handle: z.string(), query }),
+  page: z.object({ handle: z.string(), query: querySchema, offset: count, limit: count }),
+  facets: z.object({ handle: z.string(), query: querySchema }),
   detail: z.object({ handle: z.string(), row: count }),
-  predicate: z.object({ handle: z.string(), query }),
+  predicate: z.object({ handle: z.string(), query: querySchema }),
   stats: z.object({ path: file }),
   counts: recipe,
   mix: recipe,

@@ -4,6 +4,7 @@ import type * as vscode from "vscode";
 import { toProblem } from "../protocol/errors";
 import { callRequest, PROBLEM_CODE, readyRequest, updateNotification } from "../protocol/panels";
 import type { PanelApi } from "../protocol/panels";
+import { checkedParams } from "./panel-params";
 
 class WebviewReader extends AbstractMessageReader implements MessageReader {
   constructor(private readonly webview: vscode.Webview) {
@@ -24,13 +25,13 @@ class WebviewWriter extends AbstractMessageWriter implements MessageWriter {
   end(): void {}
 }
 
-/** The host's end of one panel: answers `ready` with a snapshot and calls with the panel's API; pushes updates. */
+/** The host's end of one panel (a folder of `webview/`): answers `ready` with a snapshot and calls with the panel's API; pushes updates. */
 export class PanelRpc<S, U> implements Disposable {
   private readonly connection: MessageConnection;
   private seq = 0;
   private live = false;
 
-  constructor(webview: vscode.Webview, api: PanelApi, snapshot: () => Promise<S>, private readonly isVisible: () => boolean) {
+  constructor(panel: string, webview: vscode.Webview, api: PanelApi, snapshot: () => Promise<S>, private readonly isVisible: () => boolean) {
     this.connection = createMessageConnection(new WebviewReader(webview), new WebviewWriter(webview));
     this.connection.onRequest(readyRequest, async () => {
       try {
@@ -47,7 +48,7 @@ export class PanelRpc<S, U> implements Disposable {
       const cancel = token.onCancellationRequested(() => abort.abort());
       try {
         if (!handler) throw new Error(`The panel called ${method}, which the host does not know.`);
-        return (await handler(params as never, abort.signal)) ?? null;
+        return (await handler(checkedParams(panel, method, params) as never, abort.signal)) ?? null;
       } catch (error) {
         return failure(error);
       } finally {

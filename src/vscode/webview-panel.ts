@@ -32,7 +32,7 @@ export class WebviewPanel<S, U> extends Owner {
       enableFindWidget: true,
     }));
     if (options.restored) options.restored.webview.options = webviewOptions(options.extensionUri);
-    this.rpc = this.register(new PanelRpc<S, U>(this.view.webview, options.api, options.snapshot, () => this.view.visible));
+    this.rpc = this.register(new PanelRpc<S, U>(options.panel, this.view.webview, options.api, options.snapshot, () => this.view.visible));
     this.view.webview.html = webviewHtml(this.view.webview, options.extensionUri, options.panel, options.title);
     this.register(this.view.onDidDispose(() => {
       this.dispose();

@@ -1,12 +1,12 @@
 import path from "node:path";
 import pc from "picocolors";
-import { z } from "zod";
 import { besides } from "../../app/files";
 import { readText } from "../../disk/read-text";
 import { resolveModel } from "../../app/models";
 import { formatScaled } from "../../core/format";
 import { TillageError } from "../../protocol/errors";
 import type { LossOn, Row, TokensResult } from "../../protocol/native.gen";
+import { rowSchema } from "../../protocol/row-schema";
 import type { ReceiptRow, Stats } from "../../protocol/corpus";
 import type { Context } from "../context";
 import { sayBadRows, table } from "../output";
@@ -41,12 +41,6 @@ export async function why(context: Context, rowId: string, dataset: string): Pro
   }
   return receipts;
 }
-
-const rowSchema = z.union([
-  z.object({ messages: z.array(z.object({ role: z.string(), content: z.string() })).min(1) }),
-  z.object({ prompt: z.string(), completion: z.string() }),
-  z.object({ text: z.string() }),
-]);
 
 export interface TokensOptions {
   model: string;

@@ -39,7 +39,7 @@ export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<Corpus
   resolveCustomEditor(document: CorpusDocument, panel: vscode.WebviewPanel): void {
     this.documents.set(document.uri.toString(), document);
     panel.webview.options = webviewOptions(this.services.context.extensionUri);
-    const rpc = new PanelRpc<CorpusState, CorpusUpdate>(panel.webview, this.api(document), async () => document.snapshot(), () => panel.visible);
+    const rpc = new PanelRpc<CorpusState, CorpusUpdate>("corpus", panel.webview, this.api(document), async () => document.snapshot(), () => panel.visible);
     const updates = document.onDidUpdate((update) => rpc.push(update));
     panel.webview.html = webviewHtml(panel.webview, this.services.context.extensionUri, "corpus", "Corpus");
     panel.onDidDispose(() => {
