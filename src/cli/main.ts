@@ -79,4 +79,10 @@ async function run(near: string, command: (context: Context) => Promise<unknown>
   }
 }
 
+// Whoever reads may stop reading (`| head`): that is no error, and a run that was started goes on without its audience.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 void program.parseAsync();
