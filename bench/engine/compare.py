@@ -4,12 +4,12 @@
     python bench/engine/compare.py [--threads 2] [--only TEXT] [--json results.json]
 
 Both sides stay loaded and take turns measurement by measurement, and who goes first alternates. Ratios are PyTorch's
-time over the engine's: above 1 the engine is faster. Three are given, since a busy machine does not slow both sides alike
-(two OpenMP threads that wait for each other lose more to other programs than work-stealing threads do):
+time over the engine's: above 1 the engine is faster. Three are given, since other programs blur wall times:
   rounds   median of the rounds' own ratios, wall time, with the smallest and largest
   best     each side's fastest round, wall time: the nearest to a quiet machine
   CPU      median CPU time; with `--threads 1` the fairest on a busy machine, with more it counts waiting in loops as work
-Weights are random, since shapes and not values decide the speed.
+Weights are random, since shapes and not values decide the speed. PyTorch's OpenMP threads wait asleep unless
+OMP_WAIT_POLICY says otherwise: on a busy machine, waiting in loops made them many times slower.
 """
 
 import argparse
@@ -31,7 +31,12 @@ parser.add_argument("--only", default="", help="cases whose name holds this text
 parser.add_argument("--json", type=Path, help="writes every single time here")
 args = parser.parse_args()
 os.environ.update({k: str(args.threads) for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")})
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.update({"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"})
+
+import warnings  # noqa: E402
+
+warnings.filterwarnings("ignore", category=FutureWarning)  # transformers about itself
 
 import torch  # noqa: E402  (reads the environment when it is imported)
 import transformers  # noqa: E402
@@ -151,8 +156,8 @@ def main() -> None:
     if not args.engine.is_file():
         raise SystemExit(f"{args.engine} is not there. In native/: cargo build --release -p tillage-model --example step_speed")
     torch.set_num_threads(args.threads)
-    print(f"{cpu_name()}, {os.cpu_count()} cores, {args.threads} threads each side; torch {torch.__version__}, transformers {transformers.__version__}; "
-          f"load average {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
+    print(f"{cpu_name()}, {os.cpu_count()} cores, threads each side: {args.threads}; torch {torch.__version__}, transformers {transformers.__version__}; "
+          f"OMP_WAIT_POLICY {os.environ['OMP_WAIT_POLICY']}; load average {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
     results = []
     for case in CASES:
         if args.only in case.name:
