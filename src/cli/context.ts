@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { Deps } from "../app/deps";
-import { createLocalCorpus } from "../data/client";
+import { createLocalCorpus } from "../data/local";
 import { createEngineClient } from "../runtime/engine-client";
 import { workspaceRoot } from "../disk/layout";
 import { locateEngine } from "../runtime/locate";

@@ -5,7 +5,7 @@ import { corpusMethods, type BuildProgress, type CorpusApi } from "../protocol/c
 import { problemSchema, TillageError } from "../protocol/errors";
 import { cancelled } from "./duckdb/failure";
 import { buildProgress, cancelledCode, requestOf } from "./rpc";
-import type { CorpusOptions, CorpusService } from "./service";
+import type { CorpusOptions } from "./service";
 
 export type { CorpusOptions } from "./service";
 
@@ -23,18 +23,6 @@ export interface ConnectOptions extends CorpusOptions {
   onRestart?: () => void;
   /** Gets the child's standard error. */
   log?: (text: string) => void;
-}
-
-/** The corpus service in this process, for the command line. DuckDB is loaded at the first call, so that whoever imports this file does not pay for it. */
-export function createLocalCorpus(options: CorpusOptions = {}): CorpusApi & Disposable {
-  let service: Promise<CorpusService> | undefined;
-  const get = () => (service ??= import("./service").then((module) => new module.CorpusService(options)));
-  const call = (method: keyof CorpusApi) => async (...args: unknown[]) => {
-    const target = await get();
-    return (target[method] as (...rest: unknown[]) => Promise<unknown>).apply(target, args);
-  };
-  const calls = Object.fromEntries(corpusMethods.map((method) => [method, call(method)]));
-  return { ...(calls as unknown as CorpusApi), dispose: () => void service?.then((target) => target.dispose()).catch(() => undefined) };
 }
 
 const failureSchema = z.object({ problem: problemSchema });

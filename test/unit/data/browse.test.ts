@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { createLocalCorpus } from "../../../src/data/client";
+import { createLocalCorpus } from "../../../src/data/local";
 import type { Clause, Facet, Page, Query } from "../../../src/protocol/corpus";
 import { problemOf, Workspace } from "./support";
 

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "n
 import os from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { createLocalCorpus } from "../../../src/data/client";
+import { createLocalCorpus } from "../../../src/data/local";
 import { datasetRows, problemOf, Workspace } from "./support";
 
 const corpus = createLocalCorpus();

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { createLocalCorpus } from "../../../src/data/client";
+import { createLocalCorpus } from "../../../src/data/local";
 import { datasetRows, problemOf, Workspace } from "./support";
 
 const corpus = createLocalCorpus();

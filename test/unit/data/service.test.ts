@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
 import * as esbuild from "esbuild";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { connectCorpusService, createLocalCorpus } from "../../../src/data/client";
+import { connectCorpusService } from "../../../src/data/client";
+import { createLocalCorpus } from "../../../src/data/local";
 import { corpusMethods, type BuildProgress } from "../../../src/protocol/corpus";
 import { problemOf, Workspace } from "./support";
 

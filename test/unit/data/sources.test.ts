@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { createLocalCorpus } from "../../../src/data/client";
+import { createLocalCorpus } from "../../../src/data/local";
 import { datasetRows, problemOf, Workspace } from "./support";
 
 const corpus = createLocalCorpus();

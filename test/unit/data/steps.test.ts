@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { createLocalCorpus } from "../../../src/data/client";
+import { createLocalCorpus } from "../../../src/data/local";
 import type { RecipeCounts } from "../../../src/protocol/corpus";
 import { problemOf, Workspace } from "./support";
 
