@@ -7,7 +7,14 @@ import * as esbuild from "esbuild";
 
 const root = import.meta.dirname;
 const production = process.argv.includes("--production");
-const common = { bundle: true, sourcemap: production ? false : "linked", minify: production, logLevel: "warning", absWorkingDir: root, metafile: true };
+/** zod carries its messages in forty languages; Tillage speaks English. Half of its size, and of the time to load it, goes with them. */
+const englishOnly = {
+  name: "english-only",
+  setup(build) {
+    build.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.(js|cjs)$/ }, () => ({ contents: 'export { default as en } from "./en.js";', loader: "js" }));
+  },
+};
+const common = { plugins: [englishOnly], bundle: true, sourcemap: production ? false : "linked", minify: production, logLevel: "warning", absWorkingDir: root, metafile: true };
 
 /** Panels are the folders of webview/ that have a main.ts. */
 const panels = readdirSync(path.join(root, "webview"), { withFileTypes: true })

@@ -55,7 +55,7 @@ describe("in the demo workspace", () => {
     assert.match(texts.join("\n"), /quality/i);
     const list = await vscode.commands.executeCommand<vscode.CompletionList>("vscode.executeCompletionItemProvider", file, at);
     const labels = list.items.map((item) => (typeof item.label === "string" ? item.label : item.label.label));
-    for (const step of ["where", "dedup", "pii", "language", "decontaminate"]) assert.ok(labels.includes(step), `${step} is not among ${labels.slice(0, 20).join(", ")}`);
+    for (const step of ["where", "dedup", "pii", "language", "decontaminate"]) assert.ok(labels.some((label) => label.startsWith(step)), `${step} is not among ${labels.slice(0, 20).join(", ")}`);
   });
 
   it("builds a dataset with receipts for the rows that left", async () => {
