@@ -160,7 +160,11 @@ fn a_tokenizer_without_the_templates_tokens_is_refused() {
     // A patch merges; the format's prompt has to go.
     edit_json(&run.join("run.json"), |s| s["template"] = json!({"kind": "chat"}));
     let error = refuse(&run, "template_tokens_missing");
-    assert_eq!(error["file"], model.join("tokenizer.json").to_str().unwrap(), "the file, by a path without detours");
+    assert_eq!(
+        error["file"],
+        model.join("tokenizer.json").to_str().unwrap(),
+        "the file, by a path without detours"
+    );
     for token in ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"] {
         assert!(error["message"].as_str().unwrap().contains(token), "{error}");
     }
