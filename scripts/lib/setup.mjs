@@ -70,7 +70,7 @@ async function cargoBuild(cargo) {
     say(`  ${compiled} crates so far, now ${line.trim().split(" ")[1]}`);
   };
   const args = ["build", "--release", "--locked", "-p", "tillage-native", "-p", "tillage-duckdb-ext", "--message-format", "json-render-diagnostics"];
-  const out = await run(cargo, args, { cwd: path.join(root, "native"), onLine, remedy: `The engine does not build. If the Rust toolchain is older than 1.85: ${rustRemedy}` });
+  const out = await run(cargo, args, { cwd: path.join(root, "native"), onLine, remedy: `The engine does not build. If the Rust toolchain is older than 1.89: ${rustRemedy}` });
   let engine = "";
   let library = "";
   for (const line of out.split("\n")) {
