@@ -11,6 +11,8 @@ const rows = (code: VsCode): Locator => code.page.locator(".sidebar .monaco-list
 
 async function showExplorer(code: VsCode): Promise<void> {
   await code.page.locator(".activitybar .action-item a[aria-label^='Tillage']").click();
+  // Away from the icon, whose hover would cover rows in the pictures.
+  await code.page.mouse.move(900, 500);
 }
 
 describe("the sidebar", () => {
