@@ -1,7 +1,7 @@
 // Generates src/protocol/native.gen.ts from the engine's JSON Schema (`tillage-native schema`).
 // usage: node scripts/gen-protocol.mjs [--check]   --check only reports whether the file is stale
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { compile } from "json-schema-to-typescript";
 
@@ -12,7 +12,8 @@ const candidates = [
   path.join(root, "native/target/release", `tillage-native${suffix}`),
   path.join(root, "dist/native", `tillage-native${suffix}`),
 ];
-const engine = candidates.find((file) => existsSync(file));
+// The newest one: a build that went elsewhere (CARGO_TARGET_DIR) leaves an old engine behind.
+const engine = candidates.filter((file) => existsSync(file)).sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
 if (!engine) {
   console.error("The engine is not built. Run `npm run build:native` first.");
   process.exit(1);
