@@ -150,7 +150,7 @@ function summary(context: Context, result: DemoResult): void {
 
 /** Opens the workspace in VS Code with this build of the extension. */
 function openEditor(dir: string): void {
-  const child = spawn("code", ["--extensionDevelopmentPath", path.resolve(__dirname, ".."), dir], { stdio: "ignore", detached: true });
+  const child = spawn("code", [`--extensionDevelopmentPath=${path.resolve(__dirname, "..")}`, dir], { stdio: "ignore", detached: true });
   child.once("error", () => process.stderr.write("VS Code's command `code` was not found. In VS Code, run “Shell Command: Install 'code' command in PATH”, then try --open again.\n"));
   child.unref();
 }
