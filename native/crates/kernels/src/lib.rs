@@ -16,6 +16,10 @@ pub struct AttentionShape {
     pub head_dim: usize,
     /// Factor on q·k before the softmax.
     pub scale: f32,
+    /// A token sees itself and the `window - 1` before it; 0 = all before it.
+    pub window: usize,
+    /// Scores s become `softcap * tanh(s / softcap)` (Gemma 2, 2024); 0 = as they are.
+    pub softcap: f32,
 }
 
 impl AttentionShape {
@@ -29,10 +33,67 @@ impl AttentionShape {
         self.kv_heads * self.head_dim
     }
 
+    /// Numbers in one token's queries, keys and values, which lie behind one another in this order.
+    pub fn qkv_width(&self) -> usize {
+        self.q_width() + 2 * self.kv_width()
+    }
+
+    /// The first key that the query at a position sees.
+    pub fn first_key(&self, position: usize) -> usize {
+        if self.window == 0 {
+            0
+        } else {
+            (position + 1).saturating_sub(self.window)
+        }
+    }
+
     /// Query heads that share one key/value head.
     pub fn group(&self) -> usize {
         self.heads / self.kv_heads
     }
+}
+
+/// Equal runs of numbers inside a token-major matrix, such as the heads of its keys: `per_token` runs of `width`
+/// numbers behind one another, the first of them `start` numbers into each token's `stride`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runs {
+    pub tokens: usize,
+    pub stride: usize,
+    pub start: usize,
+    pub per_token: usize,
+    pub width: usize,
+}
+
+impl Runs {
+    /// Whole rows of a matrix `[tokens, width]`.
+    pub fn rows(tokens: usize, width: usize) -> Runs {
+        Runs { tokens, stride: width, start: 0, per_token: 1, width }
+    }
+
+    /// Runs of all tokens.
+    pub fn count(&self) -> usize {
+        self.tokens * self.per_token
+    }
+
+    /// Where a run begins.
+    #[inline(always)]
+    pub fn at(&self, run: usize) -> usize {
+        run / self.per_token * self.stride + self.start + run % self.per_token * self.width
+    }
+
+    /// Whether all runs lie inside `len` numbers.
+    pub fn fit(&self, len: usize) -> bool {
+        self.count() == 0 || self.at(self.count() - 1) + self.width <= len
+    }
+}
+
+/// What a layer's MLP does with the projection into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// x / (1 + e^-x) (Elfwing et al. 2017).
+    Silu,
+    /// GELU by its tanh approximation (Hendrycks & Gimpel 2016): `gelu_new` and `gelu_pytorch_tanh`.
+    GeluTanh,
 }
 
 /// One step's numbers of AdamW (Loshchilov & Hutter 2019), with PyTorch's meaning.

@@ -1,59 +1,15 @@
-//! Operations number by number: SwiGLU, biases, sums, dropout.
+//! Operations number by number: biases, sums, caps, dropout.
 #![allow(unsafe_code)]
 
 use super::par::{self, Disjoint};
-use super::simd::{sigmoid, vectorised};
+use super::simd::{tanh, vectorised};
+use rayon::prelude::*;
 
 /// Numbers that one thread should take at least.
 const GRAIN: usize = 16_384;
 
-/// `act = silu(gate) * up` (Shazeer 2020).
-pub fn swiglu(act: &mut [f32], gate: &[f32], up: &[f32]) {
-    assert!(act.len() == gate.len() && act.len() == up.len());
-    let act = Disjoint::new(act);
-    par::ranges(gate.len(), GRAIN, |range| {
-        // SAFETY: ranges do not overlap.
-        let act = unsafe { act.part(range.clone()) };
-        let (gate, up) = (&gate[range.clone()], &up[range]);
-        vectorised(
-            #[inline(always)]
-            || {
-                for ((a, &g), &u) in act.iter_mut().zip(gate).zip(up) {
-                    *a = g * sigmoid(g) * u;
-                }
-            },
-        );
-    });
-}
-
-/// Gradient of [`swiglu`], in place: `gate` and `up` hold their gradients afterwards, and `act`, which holds the
-/// gradient of the activation, holds the activation itself.
-pub fn swiglu_backward(act: &mut [f32], gate: &mut [f32], up: &mut [f32]) {
-    let n = act.len();
-    assert!(gate.len() == n && up.len() == n);
-    let (act, gate, up) = (Disjoint::new(act), Disjoint::new(gate), Disjoint::new(up));
-    par::ranges(n, GRAIN, |range| {
-        // SAFETY: ranges do not overlap.
-        let (act, gate, up) = unsafe { (act.part(range.clone()), gate.part(range.clone()), up.part(range)) };
-        vectorised(
-            #[inline(always)]
-            || {
-                for ((a, g), u) in act.iter_mut().zip(gate).zip(up) {
-                    let s = sigmoid(*g);
-                    let silu = *g * s;
-                    let d = *a;
-                    let value = *u;
-                    *a = silu * value;
-                    *u = d * silu;
-                    *g = d * value * (s + silu * (1.0 - s));
-                }
-            },
-        );
-    });
-}
-
-/// `y += x`.
-pub fn add(y: &mut [f32], x: &[f32]) {
+/// `y += scale * x`.
+pub fn add(y: &mut [f32], x: &[f32], scale: f32) {
     assert!(y.len() == x.len());
     let y = Disjoint::new(y);
     par::ranges(x.len(), GRAIN, |range| {
@@ -63,10 +19,41 @@ pub fn add(y: &mut [f32], x: &[f32]) {
             #[inline(always)]
             || {
                 for (y, x) in y.iter_mut().zip(&x[range]) {
-                    *y += x;
+                    *y += scale * x;
                 }
             },
         );
+    });
+}
+
+/// `y *= scale`.
+pub fn scale(y: &mut [f32], scale: f32) {
+    if scale != 1.0 {
+        y.par_chunks_mut(GRAIN).for_each(|part| part.iter_mut().for_each(|y| *y *= scale));
+    }
+}
+
+/// `y = cap * tanh(y / cap)`, the soft cap of Gemma 2's logits.
+pub fn soft_cap(y: &mut [f32], cap: f32) {
+    y.par_chunks_mut(GRAIN).for_each(|part| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for y in part {
+                    *y = cap * tanh(*y / cap);
+                }
+            },
+        );
+    });
+}
+
+/// Gradient of [`soft_cap`] in place: `dy *= 1 - (y / cap)²`, with the capped `y`.
+pub fn soft_cap_backward(dy: &mut [f32], y: &[f32], cap: f32) {
+    assert!(dy.len() == y.len());
+    dy.par_chunks_mut(GRAIN).zip(y.par_chunks(GRAIN)).for_each(|(dy, y)| {
+        for (d, y) in dy.iter_mut().zip(y) {
+            *d *= 1.0 - (y / cap) * (y / cap);
+        }
     });
 }
 

@@ -62,6 +62,16 @@ impl<'a> ViewMut<'a> {
         ViewMut { ptr: data.as_mut_ptr(), rows, cols, stride: cols, life: std::marker::PhantomData }
     }
 
+    /// Some columns of a row-major matrix `[rows, width]`.
+    ///
+    /// # Panics
+    /// When the data is too short or the columns lie outside.
+    pub fn columns(data: &'a mut [f32], rows: usize, width: usize, columns: std::ops::Range<usize>) -> Self {
+        assert!(data.len() >= rows * width && columns.end <= width, "matrix is larger than its data");
+        let ptr = data[columns.start..].as_mut_ptr();
+        ViewMut { ptr, rows, cols: columns.len(), stride: width, life: std::marker::PhantomData }
+    }
+
     /// A matrix inside a shared slice, whose rows start `stride` numbers apart.
     ///
     /// # Safety

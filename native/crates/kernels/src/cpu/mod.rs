@@ -4,6 +4,7 @@
 //! machine's best is chosen at run time. Results are the same for the same number of threads: no operation adds in an
 //! order that depends on timing. Reductions use a fixed number of lanes, so they do not depend on the vector width.
 
+mod activation;
 mod attention;
 mod elementwise;
 mod embedding;
@@ -15,11 +16,14 @@ mod par;
 mod rope;
 mod simd;
 
+pub use activation::{activate, activate_backward, gated, gated_backward};
 pub use attention::{attention, attention_backward, attention_cached, attention_scratch_bytes, Saved};
-pub use elementwise::{add, add_bias, bias_backward, dropout, scale_rows, swiglu, swiglu_backward};
+pub use elementwise::{
+    add, add_bias, bias_backward, dropout, scale, scale_rows, soft_cap, soft_cap_backward,
+};
 pub use embedding::{embedding, embedding_backward, gather_rows, scatter_add_rows};
 pub use loss::{cross_entropy, log_softmax_at, softmax, Target};
 pub use matmul::{linear, linear_backward_input, linear_backward_weight, matmul, View, ViewMut};
-pub use norm::{rms_norm, rms_norm_backward};
+pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use optimizer::{adamw, grad_norm, AdamWTensor};
 pub use rope::{rope, RopeTable, RopeVariant};

@@ -3,11 +3,30 @@
 
 use super::par::{self, Disjoint};
 use super::simd::vectorised;
+use crate::Runs;
 
 /// How frequencies are stretched.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RopeVariant {
     Default,
+    /// Every wavelength `factor` times as long (Chen et al. 2023).
+    Linear {
+        factor: f32,
+    },
+    /// YaRN (Peng et al. 2023): wavelengths that turn more than `fast` times in `original` positions are kept, those
+    /// that turn less than `slow` times are stretched by `factor`, with a ramp over the dimensions between.
+    Yarn {
+        factor: f32,
+        fast: f32,
+        slow: f32,
+        original: f32,
+        /// Whole dimensions as the ramp's ends.
+        truncate: bool,
+    },
+    /// LongRoPE (Ding et al. 2024): one factor for each frequency.
+    Each {
+        factors: Vec<f32>,
+    },
     /// Llama 3.1: wavelengths above `original / low` are stretched by `factor`, those below `original / high` are kept,
     /// and between the two there is a linear blend in `original / wavelength`.
     Llama3 {
@@ -22,30 +41,24 @@ pub enum RopeVariant {
 #[derive(Debug, Clone)]
 pub struct RopeTable {
     frequencies: Vec<f32>,
+    /// Factor on cosines and sines, which some long-context variants have.
+    amplitude: f32,
     cos: Vec<f32>,
     sin: Vec<f32>,
 }
 
 impl RopeTable {
-    /// A table without positions. Frequencies are computed in f32, as transformers does.
-    pub fn new(head_dim: usize, theta: f64, variant: RopeVariant) -> RopeTable {
+    /// A table without positions for the first `dims` numbers of each head. Frequencies are computed in f32, as
+    /// transformers does.
+    pub fn new(dims: usize, theta: f64, variant: &RopeVariant, amplitude: f32) -> RopeTable {
         let base = theta as f32;
-        let frequencies = (0..head_dim / 2)
+        let frequencies = (0..dims / 2)
             .map(|i| {
-                let f = 1.0 / base.powf((2 * i) as f32 / head_dim as f32);
-                let RopeVariant::Llama3 { factor, low, high, original } = variant else { return f };
-                let wavelength = 2.0 * std::f32::consts::PI / f;
-                if wavelength > original / low {
-                    f / factor
-                } else if wavelength < original / high {
-                    f
-                } else {
-                    let smooth = (original / wavelength - low) / (high - low);
-                    (1.0 - smooth) * f / factor + smooth * f
-                }
+                let f = 1.0 / base.powf((2 * i) as f32 / dims as f32);
+                variant.stretched(i, f, dims, theta)
             })
             .collect();
-        RopeTable { frequencies, cos: Vec::new(), sin: Vec::new() }
+        RopeTable { frequencies, amplitude, cos: Vec::new(), sin: Vec::new() }
     }
 
     /// Makes sure that positions below `n` are there.
@@ -54,8 +67,8 @@ impl RopeTable {
         for position in self.cos.len() / half.max(1)..n {
             for &f in &self.frequencies {
                 let angle = position as f32 * f;
-                self.cos.push(angle.cos());
-                self.sin.push(angle.sin());
+                self.cos.push(angle.cos() * self.amplitude);
+                self.sin.push(angle.sin() * self.amplitude);
             }
         }
     }
@@ -66,26 +79,64 @@ impl RopeTable {
     }
 }
 
-/// Rotates every head of `x` in place; `backward` rotates the other way, which is the gradient.
+impl RopeVariant {
+    /// The frequency of the pair `i` of `dims / 2`.
+    fn stretched(&self, i: usize, f: f32, dims: usize, theta: f64) -> f32 {
+        match self {
+            RopeVariant::Default => f,
+            RopeVariant::Linear { factor } => f / factor,
+            RopeVariant::Each { factors } => f / factors[i],
+            &RopeVariant::Llama3 { factor, low, high, original } => {
+                let wavelength = 2.0 * std::f32::consts::PI / f;
+                if wavelength > original / low {
+                    f / factor
+                } else if wavelength < original / high {
+                    f
+                } else {
+                    let smooth = (original / wavelength - low) / (high - low);
+                    (1.0 - smooth) * f / factor + smooth * f
+                }
+            }
+            &RopeVariant::Yarn { factor, fast, slow, original, truncate } => {
+                // The dimension that turns `turns` times in the original context.
+                let dimension = |turns: f32| {
+                    let turns = f64::from(original) / (f64::from(turns) * 2.0 * std::f64::consts::PI);
+                    dims as f64 * turns.ln() / (2.0 * theta.ln())
+                };
+                let (mut low, mut high) = (dimension(fast), dimension(slow));
+                if truncate {
+                    (low, high) = (low.floor(), high.ceil());
+                }
+                let (low, high) = (low.max(0.0), high.min(dims as f64 - 1.0));
+                let high = if low == high { high + 0.001 } else { high };
+                let ramp = (((i as f64 - low) / (high - low)) as f32).clamp(0.0, 1.0);
+                f / factor * ramp + f * (1.0 - ramp)
+            }
+        }
+    }
+}
+
+/// Rotates heads of `x` in place; `backward` rotates the other way, which is the gradient. Of each head the first
+/// numbers turn, as many as the table was made for.
 ///
-/// `x`: `[tokens, heads, head_dim]`; `positions`: `[tokens]`; the table must hold every position.
-pub fn rope(x: &mut [f32], positions: &[u32], table: &RopeTable, backward: bool) {
+/// `runs`: where the heads lie; `positions`: `[tokens]`; the table must hold every position.
+pub fn rope(x: &mut [f32], runs: Runs, positions: &[u32], table: &RopeTable, backward: bool) {
     let half = table.frequencies.len();
     let tokens = positions.len();
-    let width = x.len() / tokens.max(1);
-    assert!(x.len() == tokens * width && width.is_multiple_of(2 * half));
+    assert!(runs.tokens == tokens && runs.fit(x.len()) && 2 * half <= runs.width);
     let sign = if backward { -1.0 } else { 1.0 };
     let x = Disjoint::new(x);
-    par::ranges(tokens, par::row_grain(width), |range| {
-        // SAFETY: ranges of tokens do not overlap.
-        let x = unsafe { x.part(range.start * width..range.end * width) };
+    par::ranges(tokens, par::row_grain(runs.per_token * runs.width), |range| {
         vectorised(
             #[inline(always)]
             || {
-                for (row, &position) in x.chunks_exact_mut(width).zip(&positions[range]) {
-                    let at = position as usize * half;
+                for token in range {
+                    let at = positions[token] as usize * half;
                     let (cos, sin) = (&table.cos[at..at + half], &table.sin[at..at + half]);
-                    for head in row.chunks_exact_mut(2 * half) {
+                    for head in 0..runs.per_token {
+                        let at = runs.at(token * runs.per_token + head);
+                        // SAFETY: ranges of tokens do not overlap.
+                        let head = unsafe { x.part(at..at + 2 * half) };
                         let (a, b) = head.split_at_mut(half);
                         for i in 0..half {
                             let (c, s) = (cos[i], sin[i] * sign);

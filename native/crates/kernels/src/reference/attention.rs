@@ -15,11 +15,23 @@ fn probabilities(
     let query = &q[token * s.q_width() + head * d..][..d];
     let scores: Vec<f64> = (start..=token)
         .map(|j| {
+            if j - start < s.first_key(token - start) {
+                return f64::NEG_INFINITY;
+            }
             let key = &k[j * s.kv_width() + kv * d..][..d];
-            f64::from(s.scale) * query.iter().zip(key).map(|(a, b)| a * b).sum::<f64>()
+            capped(f64::from(s.scale) * query.iter().zip(key).map(|(a, b)| a * b).sum::<f64>(), s).0
         })
         .collect();
     super::softmax(&scores)
+}
+
+/// A score under the soft cap, and the cap's derivative.
+fn capped(score: f64, s: &AttentionShape) -> (f64, f64) {
+    if s.softcap == 0.0 {
+        return (score, 1.0);
+    }
+    let t = (score / f64::from(s.softcap)).tanh();
+    (f64::from(s.softcap) * t, 1.0 - t * t)
 }
 
 /// Attention of every example on itself; see [`crate::cpu::attention`].
@@ -61,7 +73,9 @@ pub fn attention_backward(
                     (0..p.len()).map(|j| (0..d).map(|i| dout[at_q + i] * v[at_kv(j) + i]).sum()).collect();
                 let mean: f64 = p.iter().zip(&dp).map(|(p, dp)| p * dp).sum();
                 for j in 0..p.len() {
-                    let ds = p[j] * (dp[j] - mean) * f64::from(s.scale);
+                    let dot: f64 = (0..d).map(|i| q[at_q + i] * k[at_kv(j) + i]).sum();
+                    let slope = capped(f64::from(s.scale) * dot, s).1;
+                    let ds = p[j] * (dp[j] - mean) * slope * f64::from(s.scale);
                     for i in 0..d {
                         dq[at_q + i] += ds * k[at_kv(j) + i];
                         dk[at_kv(j) + i] += ds * q[at_q + i];

@@ -1,6 +1,8 @@
 //! The operations in the plainest form, in f64: what every backend is compared with, and what finite differences are
 //! taken of. Arguments have the shapes of [`crate::cpu`]'s operations of the same name.
 
+use crate::Activation;
+
 mod attention;
 mod optimizer;
 
@@ -73,18 +75,27 @@ pub fn rope(x: &[f64], position: f64, frequencies: &[f64], sign: f64) -> Vec<f64
     y
 }
 
-/// `silu(gate) * up`.
-pub fn swiglu(gate: &[f64], up: &[f64]) -> Vec<f64> {
-    gate.iter().zip(up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect()
+/// An activation's value.
+pub fn activation(x: f64, kind: Activation) -> f64 {
+    match kind {
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::GeluTanh => {
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+            0.5 * x * (1.0 + u.tanh())
+        }
+    }
 }
 
-/// Gradients of [`swiglu`] with respect to `gate` and `up`.
-pub fn swiglu_backward(dact: &[f64], gate: &[f64], up: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let each = dact.iter().zip(gate).zip(up).map(|((d, g), u)| {
-        let s = 1.0 / (1.0 + (-g).exp());
-        (d * u * (s + g * s * (1.0 - s)), d * g * s)
-    });
-    each.unzip()
+/// LayerNorm of every row.
+pub fn layer_norm(x: &[f64], w: &[f64], b: &[f64], eps: f64) -> Vec<f64> {
+    let n = w.len() as f64;
+    x.chunks(w.len())
+        .flat_map(|row| {
+            let mean = row.iter().sum::<f64>() / n;
+            let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+            row.iter().zip(w).zip(b).map(move |((v, w), b)| w * (v - mean) / (variance + eps).sqrt() + b)
+        })
+        .collect()
 }
 
 /// Negative log-likelihood of `label` under one row of logits.

@@ -57,6 +57,32 @@ pub fn derivative(f: impl Fn(&[f64]) -> f64, x: &[f64], gradient: &[f64]) {
     }
 }
 
+/// As [`derivative`], for a gradient in f32: each number within 1e-5 of the largest.
+#[track_caller]
+pub fn slopes(f: impl Fn(&[f64]) -> f64, x: &[f64], gradient: &[f32]) {
+    assert_eq!(x.len(), gradient.len());
+    let h = 1e-5;
+    let mut at = x.to_vec();
+    // A few hundred numbers say enough about thousands.
+    let every = (x.len() / 300).max(1);
+    let numeric: Vec<(usize, f64)> = (0..x.len())
+        .step_by(every)
+        .map(|i| {
+            at[i] = x[i] + h;
+            let up = f(&at);
+            at[i] = x[i] - h;
+            let down = f(&at);
+            at[i] = x[i];
+            (i, (up - down) / (2.0 * h))
+        })
+        .collect();
+    let largest = numeric.iter().fold(1e-30f64, |m, (_, v)| m.max(v.abs()));
+    for (i, numeric) in numeric {
+        let d = (f64::from(gradient[i]) - numeric).abs();
+        assert!(d <= 1e-5 * largest, "at {i}: {} instead of {numeric}", gradient[i]);
+    }
+}
+
 /// Σ a b: a scalar function of an operation's output whose gradient is `b`.
 pub fn weigh(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
