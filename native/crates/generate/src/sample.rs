@@ -156,6 +156,40 @@ mod tests {
     }
 
     #[test]
+    fn each_prompt_has_draws_of_its_own() {
+        let draw = |id| {
+            let mut rng = rng(5, id);
+            (0..64).map(|_| choose(&[0.0; 8], 1.0, &mut rng).unwrap().0).collect::<Vec<_>>()
+        };
+        assert_eq!(draw("p0"), draw("p0"));
+        assert_ne!(draw("p0"), draw("p1"));
+    }
+
+    #[test]
+    fn any_stop_token_ends_an_answer_and_so_does_the_context() {
+        let shape = serde_json::json!({"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 16});
+        let shape = serde_json::from_value(shape).unwrap();
+        let config = tillage_model::ModelConfig::from_init(&shape, 50, None, None, None).unwrap();
+        let model = Model::init(config, 3);
+        let answer = |stops: &[u32], max_new| {
+            let sampling = Sampling { max_new, temperature: 1.0, seed: 1 };
+            generate(&model, &[1, 2, 3], stops, &sampling, "a", &mut |_| true).unwrap()
+        };
+        let whole = answer(&[], 8);
+        assert_eq!((whole.tokens.len(), whole.ended), (8, false));
+        let last = whole.tokens[7];
+        let at = whole.tokens.iter().position(|t| *t == last).unwrap();
+        let other = (0..50).find(|t| !whole.tokens.contains(t)).unwrap();
+        for stops in [vec![last], vec![last, other], vec![other, last]] {
+            let cut = answer(&stops, 8);
+            assert_eq!((&cut.tokens[..], cut.ended), (&whole.tokens[..at], true), "{stops:?}");
+            assert_eq!(cut.logprobs, whole.logprobs[..at]);
+        }
+        assert_eq!(answer(&[], 100).tokens.len(), 13, "16 positions, 3 of them taken");
+    }
+
+    #[test]
     fn broken_weights_are_an_error() {
         assert_eq!(choose(&[f32::NAN, f32::NAN], 0.0, &mut rng(1, "a")).unwrap_err().code, "bad_logits");
     }

@@ -3,15 +3,23 @@
 use crate::spec::DecoderSpec;
 use crate::weights::{stream, Tensor, Weights};
 use rand_distr::{Distribution, Uniform};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 use tillage_protocol::{EngineError, LoraConfig};
 
 /// Prefix of a module's name in PEFT's files.
 pub(crate) const PEFT_PREFIX: &str = "base_model.model.";
 
-/// Places of one module's tensors in [`Adapter::tensors`].
+/// One module's low-rank update: of some outputs of a projection.
 #[derive(Debug)]
-pub(crate) struct LoraSlot {
+pub(crate) struct LoraPart {
+    /// The outputs that it adds to, among all of the projection.
+    pub outputs: Range<usize>,
+    pub r: usize,
+    /// Factor on B A x.
+    pub scale: f32,
+    /// Places in [`Adapter::tensors`].
     pub a: usize,
     pub b: usize,
     /// DoRA's magnitudes `[out]`.
@@ -20,28 +28,50 @@ pub(crate) struct LoraSlot {
     pub inverse_norm: OnceLock<Vec<f32>>,
 }
 
+/// Ranks and alphas by the end of a module's path, as PEFT's `rank_pattern` and `alpha_pattern`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Patterns {
+    pub rank: BTreeMap<String, usize>,
+    pub alpha: BTreeMap<String, f64>,
+}
+
+impl Patterns {
+    fn find<T: Copy>(map: &BTreeMap<String, T>, module: &str) -> Option<T> {
+        let matches = |key: &str| module == key || module.ends_with(&format!(".{key}"));
+        map.iter().find(|(key, _)| matches(key)).map(|(_, value)| *value)
+    }
+
+    /// A module's rank.
+    pub fn rank(&self, config: &LoraConfig, module: &str) -> usize {
+        Self::find(&self.rank, module).unwrap_or(config.r)
+    }
+
+    /// A module's alpha.
+    pub fn alpha(&self, config: &LoraConfig, module: &str) -> f64 {
+        Self::find(&self.alpha, module).unwrap_or(config.alpha)
+    }
+}
+
 /// An adapter on some of the projections.
 #[derive(Debug)]
 pub(crate) struct Adapter {
     pub config: LoraConfig,
     pub dora: bool,
+    /// Ranks and alphas of modules that have their own.
+    pub patterns: Patterns,
+    /// PEFT keeps the updates of all experts of a layer in one tensor.
+    pub fused_experts: bool,
     pub tensors: Vec<Tensor>,
-    /// `[layers][7]`
-    pub slots: Vec<[Option<LoraSlot>; 7]>,
+    /// `[layers][projections]`, in the order of the outputs.
+    pub slots: Vec<Vec<Vec<LoraPart>>>,
     pub enabled: bool,
 }
 
 impl Adapter {
-    /// Factor on B A x.
-    pub fn scale(&self) -> f32 {
-        let r = self.config.r as f64;
-        (self.config.alpha / if self.config.rslora { r.sqrt() } else { r }) as f32
-    }
-
     /// Forgets what was derived from the parameters.
     pub fn parameters_changed(&mut self) {
-        for slot in self.slots.iter_mut().flatten().flatten() {
-            slot.inverse_norm = OnceLock::new();
+        for part in self.slots.iter_mut().flatten().flatten() {
+            part.inverse_norm = OnceLock::new();
         }
     }
 
@@ -50,26 +80,34 @@ impl Adapter {
         check(config)?;
         let mut adapter = Adapter::empty(config.clone(), spec, false);
         let mut unmatched: Vec<&String> = config.targets.iter().filter(|t| *t != "all-linear").collect();
+        let mut id = 0;
         for (n, layer) in spec.layers.iter().enumerate() {
             for (slot, linear) in layer.linears.iter().enumerate() {
-                let matches = |t: &str| {
-                    t == "all-linear" || linear.module == t || linear.module.ends_with(&format!(".{t}"))
-                };
-                unmatched.retain(|t| !matches(t));
-                if !config.targets.iter().any(|t| matches(t)) {
-                    continue;
+                let mut first = 0;
+                for part in &linear.parts {
+                    let outputs = first..first + part.outputs;
+                    (first, id) = (outputs.end, id + 1);
+                    let matches = |t: &str| {
+                        t == "all-linear" || part.module == t || part.module.ends_with(&format!(".{t}"))
+                    };
+                    unmatched.retain(|t| !matches(t));
+                    if !config.targets.iter().any(|t| matches(t)) {
+                        continue;
+                    }
+                    let bound = 1.0 / (linear.inputs as f32).sqrt();
+                    let uniform = Uniform::new(-bound, bound).expect("a positive range");
+                    let mut rng = stream(seed, id - 1);
+                    let a = (0..config.r * linear.inputs).map(|_| uniform.sample(&mut rng)).collect();
+                    let b = vec![0.0; part.outputs * config.r];
+                    adapter.push((n, slot), &part.module, outputs, (linear.inputs, a), b, None);
                 }
-                let bound = 1.0 / (linear.inputs as f32).sqrt();
-                let uniform = Uniform::new(-bound, bound).expect("a positive range");
-                let mut rng = stream(seed, (n * 7 + slot) as u64);
-                let a = (0..config.r * linear.inputs).map(|_| uniform.sample(&mut rng)).collect();
-                let b = vec![0.0; linear.outputs * config.r];
-                adapter.push(n, slot, &linear.module, (linear.inputs, a), (linear.outputs, b), None);
             }
         }
         if let Some(target) = unmatched.first() {
-            let known: Vec<&str> =
-                spec.layers[0].linears.iter().filter_map(|l| l.module.rsplit('.').next()).collect();
+            let parts = spec.layers[0].linears.iter().flat_map(|l| &l.parts);
+            let mut known: Vec<&str> = parts.filter_map(|p| p.module.rsplit('.').next()).collect();
+            known.sort_unstable();
+            known.dedup();
             return Err(EngineError::user(
                 "unknown_target",
                 format!("The adapter targets {target}, which is no projection of this model."),
@@ -80,58 +118,52 @@ impl Adapter {
     }
 
     pub fn empty(config: LoraConfig, spec: &DecoderSpec, dora: bool) -> Adapter {
-        let slots = spec.layers.iter().map(|_| std::array::from_fn(|_| None)).collect();
-        Adapter { config, dora, tensors: Vec::new(), slots, enabled: true }
+        let slots = spec.layers.iter().map(|l| l.linears.iter().map(|_| Vec::new()).collect()).collect();
+        let patterns = Patterns::default();
+        Adapter { config, dora, patterns, fused_experts: false, tensors: Vec::new(), slots, enabled: true }
     }
 
-    /// Adds a module's tensors: A `[r, in]`, B `[out, r]`, magnitudes `[out]`.
+    /// Adds a module's tensors: A `[r, in]`, B `[out, r]`, magnitudes `[out]`. Its rank follows from A.
     pub fn push(
         &mut self,
-        layer: usize,
-        slot: usize,
+        (layer, slot): (usize, usize),
         module: &str,
-        a: (usize, Vec<f32>),
-        b: (usize, Vec<f32>),
+        outputs: Range<usize>,
+        (inputs, a): (usize, Vec<f32>),
+        b: Vec<f32>,
         magnitude: Option<Vec<f32>>,
     ) {
-        let r = self.config.r;
+        let r = a.len() / inputs;
         let mut add = |suffix: &str, shape: Vec<usize>, value: Vec<f32>| {
-            self.tensors.push(Tensor {
-                name: format!("{PEFT_PREFIX}{module}.{suffix}"),
-                shape,
-                value,
-                grad: Vec::new(),
-            });
+            self.tensors.push(Tensor::single(format!("{PEFT_PREFIX}{module}.{suffix}"), shape, value));
             self.tensors.len() - 1
         };
-        let outputs = b.0;
-        let a = add("lora_A.weight", vec![r, a.0], a.1);
-        let b = add("lora_B.weight", vec![outputs, r], b.1);
-        let magnitude = magnitude.map(|m| add("lora_magnitude_vector", vec![outputs], m));
-        self.slots[layer][slot] = Some(LoraSlot { a, b, magnitude, inverse_norm: OnceLock::new() });
+        let a = add("lora_A.weight", vec![r, inputs], a);
+        let b = add("lora_B.weight", vec![outputs.len(), r], b);
+        let magnitude = magnitude.map(|m| add("lora_magnitude_vector", vec![outputs.len()], m));
+        let root = if self.config.rslora { (r as f64).sqrt() } else { r as f64 };
+        let scale = (self.patterns.alpha(&self.config, module) / root) as f32;
+        let inverse_norm = OnceLock::new();
+        self.slots[layer][slot].push(LoraPart { outputs, r, scale, a, b, magnitude, inverse_norm });
     }
 
     /// Adds s B A to the weights (with DoRA's magnitudes), after which the adapter is no longer needed.
     pub fn merge_into(&self, weights: &mut Weights) {
-        for (ids, slots) in weights.layers.clone().iter().zip(&self.slots) {
-            for (ids, slot) in ids.linears.iter().zip(slots) {
-                let Some(slot) = slot else { continue };
+        for (ids, slots) in weights.layers.iter().zip(&self.slots) {
+            for (ids, parts) in ids.linears.iter().zip(slots) {
                 let target = &mut weights.tensors[ids.weight];
-                let rows = target.shape[0];
-                add_product(
-                    &mut target.value,
-                    &self.tensors[slot.a].value,
-                    &self.tensors[slot.b].value,
-                    rows,
-                    self.config.r,
-                    self.scale(),
-                );
-                if let Some(m) = slot.magnitude {
-                    let inverse = inverse_row_norms(&target.value, rows);
-                    let factors = self.tensors[m].value.iter().zip(inverse).map(|(m, i)| m * i);
-                    let width = target.value.len() / rows;
-                    for (row, factor) in target.value.chunks_exact_mut(width).zip(factors) {
-                        row.iter_mut().for_each(|x| *x *= factor);
+                let width = target.value.len() / target.rows();
+                for part in parts {
+                    let rows = part.outputs.len();
+                    let own = &mut target.value[part.outputs.start * width..part.outputs.end * width];
+                    let (a, b) = (&self.tensors[part.a].value, &self.tensors[part.b].value);
+                    add_product(own, a, b, rows, part.r, part.scale);
+                    if let Some(m) = part.magnitude {
+                        let inverse = inverse_row_norms(own, rows);
+                        let factors = self.tensors[m].value.iter().zip(inverse).map(|(m, i)| m * i);
+                        for (row, factor) in own.chunks_exact_mut(width).zip(factors) {
+                            row.iter_mut().for_each(|x| *x *= factor);
+                        }
                     }
                 }
             }

@@ -117,7 +117,17 @@ pub enum Trainable {
 pub struct ParamMut<'a> {
     /// Hugging Face key, or PEFT key for an adapter.
     pub name: &'a str,
+    /// Matrices are `[out, in]`.
     pub shape: &'a [usize],
+    /// The model's file has the matrix as `[in, out]`.
+    pub transposed: bool,
     pub value: &'a mut [f32],
     pub grad: &'a mut [f32],
+}
+
+impl ParamMut<'_> {
+    /// The gradient in the order in which the model's file has the tensor.
+    pub fn grad_as_stored(&self) -> Vec<f32> {
+        crate::weights::as_stored(self.grad, self.shape, self.transposed)
+    }
 }

@@ -2,14 +2,25 @@
 
 use crate::batch::{Packed, StepLoss, IGNORE};
 use crate::model::Model;
-use crate::workspace::{head_chunk, Workspace};
+use crate::norms;
+use crate::workspace::{head_chunk, HeadBuffers, Workspace};
 use tillage_kernels::cpu::{self, Target};
 
 impl Model {
     /// Loss of the residual stream in `ws.x`; with `gradient`, `ws.dx` receives its gradient, and the head's and the
     /// last norm's gradients are added where they are trained.
     pub(crate) fn loss(&mut self, batch: &Packed, ws: &mut Workspace, gradient: bool) -> StepLoss {
-        let targets = labelled(batch);
+        self.loss_of(labelled(batch), batch, ws, gradient)
+    }
+
+    /// As [`Model::loss`], of labels whose gradients are given.
+    pub(crate) fn loss_of(
+        &mut self,
+        targets: Vec<Labelled>,
+        batch: &Packed,
+        ws: &mut Workspace,
+        gradient: bool,
+    ) -> StepLoss {
         let mut report = empty_report(batch, targets.len());
         if gradient {
             ws.dx.fill(0.0);
@@ -17,6 +28,7 @@ impl Model {
         for chunk in targets.chunks(head_chunk(self.config())) {
             let (rows, targets): (Vec<usize>, Vec<Target>) = chunk.iter().map(|l| (l.row, l.target)).unzip();
             self.head_logits(&rows, ws);
+            self.keep_capped(&mut ws.head);
             ws.head.nll.resize(rows.len(), 0.0);
             cpu::cross_entropy(&mut ws.head.logits, &mut ws.head.nll, &targets, gradient);
             account(&mut report, chunk, &ws.head.nll);
@@ -27,8 +39,13 @@ impl Model {
         report
     }
 
-    /// As [`Model::loss`] without gradients.
-    pub(crate) fn loss_value(&self, batch: &Packed, ws: &mut Workspace) -> StepLoss {
+    /// As [`Model::loss`] without gradients; `each` sees every label's loss in turn.
+    pub(crate) fn loss_value(
+        &self,
+        batch: &Packed,
+        ws: &mut Workspace,
+        each: &mut dyn FnMut(&[f32]),
+    ) -> StepLoss {
         let targets = labelled(batch);
         let mut report = empty_report(batch, targets.len());
         for chunk in targets.chunks(head_chunk(self.config())) {
@@ -37,6 +54,7 @@ impl Model {
             ws.head.nll.resize(rows.len(), 0.0);
             cpu::cross_entropy(&mut ws.head.logits, &mut ws.head.nll, &targets, false);
             account(&mut report, chunk, &ws.head.nll);
+            each(&ws.head.nll);
         }
         report
     }
@@ -47,49 +65,58 @@ impl Model {
         let head = &mut ws.head;
         head.x.resize(rows.len() * width, 0.0);
         head.norm.resize(rows.len() * width, 0.0);
-        head.inverse.resize(rows.len(), 0.0);
+        head.stats.resize(rows.len() * norms::stats_width(self.config()), 0.0);
         head.logits.resize(rows.len() * vocab, 0.0);
         cpu::gather_rows(&mut head.x, &ws.x, rows, width);
-        let norm = &self.weights.tensors[self.weights.final_norm].value;
-        cpu::rms_norm(&mut head.norm, &mut head.inverse, &head.x, norm, self.config().rms_norm_eps as f32);
-        cpu::linear(
-            &mut head.logits,
-            &head.norm,
-            &self.weights.tensors[self.weights.head].value,
-            rows.len(),
-            1.0,
-            false,
-        );
+        let tensors = &self.weights.tensors;
+        let ids = &self.weights.final_norm;
+        norms::forward(self.config(), tensors, ids, &mut head.norm, &mut head.stats, &head.x);
+        let table = &tensors[self.weights.head].value;
+        cpu::linear(&mut head.logits, &head.norm, table, rows.len(), self.config().scales.logits, false);
+        if self.config().logits_softcap > 0.0 {
+            cpu::soft_cap(&mut head.logits, self.config().logits_softcap);
+        }
+    }
+
+    /// Keeps the capped logits, whose gradient needs them, before the loss turns them into gradients.
+    fn keep_capped(&self, head: &mut HeadBuffers) {
+        if self.config().logits_softcap > 0.0 {
+            head.capped.clone_from(&head.logits);
+        }
     }
 
     /// From the gradient of the logits in `ws.head.logits` to that of the residual stream.
     fn head_backward(&mut self, rows: &[usize], ws: &mut Workspace) {
-        let width = self.config().hidden_size;
+        let Model { config, weights, .. } = self;
+        let width = config.hidden_size;
         let head = &mut ws.head;
-        let table = &mut self.weights.tensors[self.weights.head];
+        if config.logits_softcap > 0.0 {
+            cpu::soft_cap_backward(&mut head.logits, &head.capped, config.logits_softcap);
+        }
+        let table = &mut weights.tensors[weights.head];
         head.dnorm.resize(rows.len() * width, 0.0);
-        cpu::linear_backward_input(&mut head.dnorm, &head.logits, &table.value, rows.len(), 1.0, false);
+        let scale = config.scales.logits;
+        cpu::linear_backward_input(&mut head.dnorm, &head.logits, &table.value, rows.len(), scale, false);
         if let Some(d) = table.grad_mut() {
-            cpu::linear_backward_weight(d, &head.logits, &head.norm, rows.len(), 1.0);
+            cpu::linear_backward_weight(d, &head.logits, &head.norm, rows.len(), scale);
         }
         head.dx.clear();
         head.dx.resize(rows.len() * width, 0.0);
-        let norm = &mut self.weights.tensors[self.weights.final_norm];
-        let trained = (!norm.grad.is_empty()).then_some(&mut norm.grad[..]);
-        cpu::rms_norm_backward(Some(&mut head.dx), trained, &head.dnorm, &head.x, &norm.value, &head.inverse);
+        let ids = &weights.final_norm;
+        norms::backward(config, &mut weights.tensors, ids, &mut head.dx, &head.dnorm, &head.x, &head.stats);
         cpu::scatter_add_rows(&mut ws.dx, &head.dx, rows, width);
     }
 }
 
 /// A position that carries a label.
-struct Labelled {
+pub(crate) struct Labelled {
     row: usize,
     example: usize,
     weight: f32,
-    target: Target,
+    pub target: Target,
 }
 
-fn labelled(batch: &Packed) -> Vec<Labelled> {
+pub(crate) fn labelled(batch: &Packed) -> Vec<Labelled> {
     let normalizer = batch.normalizer.unwrap_or(batch.labelled() as f32);
     let mut all = Vec::with_capacity(batch.labelled());
     for (example, span) in batch.starts.windows(2).enumerate() {

@@ -4,17 +4,23 @@
 //! what is trained is computed and every buffer's size is known in advance.
 
 mod adapter;
+mod attention;
 mod backward;
 mod batch;
 mod cache;
 mod config;
+mod experts;
 pub mod family;
 mod forward;
 mod head;
 mod linear;
+mod mlp;
 mod model;
+mod norms;
+pub mod objective;
 pub mod parity;
 mod peft;
+mod peft_experts;
 pub mod spec;
 pub mod store;
 mod weights;
@@ -22,6 +28,6 @@ mod workspace;
 
 pub use batch::{Packed, ParamMut, StepLoss, Trainable, IGNORE};
 pub use cache::KvCache;
-pub use config::{ModelConfig, RopeConfig, RopeScaling};
+pub use config::{ModelConfig, RopeConfig};
 pub use model::Model;
 pub use tillage_protocol::{EngineError, LoraConfig};

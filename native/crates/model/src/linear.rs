@@ -1,18 +1,23 @@
-//! One projection with its bias and adapter.
+//! One projection with its bias and adapters.
 
-use crate::adapter::{add_product, inverse_row_norms, Adapter};
+use crate::adapter::{add_product, inverse_row_norms, Adapter, LoraPart};
 use crate::weights::{LinearIds, Tensor};
-use tillage_kernels::cpu;
+use tillage_kernels::cpu::{self, View, ViewMut};
 
 /// Places of the projections of a layer in [`crate::spec::LayerSpec::linears`].
 pub(crate) mod slot {
-    pub const Q: usize = 0;
-    pub const K: usize = 1;
-    pub const V: usize = 2;
-    pub const O: usize = 3;
-    pub const GATE: usize = 4;
-    pub const UP: usize = 5;
-    pub const DOWN: usize = 6;
+    pub const QKV: usize = 0;
+    pub const OUTPUT: usize = 1;
+
+    /// The projection into the MLP, or into an expert.
+    pub const fn up(expert: usize) -> usize {
+        2 + 2 * expert
+    }
+
+    /// The projection out of it.
+    pub const fn down(expert: usize) -> usize {
+        3 + 2 * expert
+    }
 }
 
 /// Dropout before an adapter's A: probability and the key of the mask.
@@ -33,35 +38,41 @@ pub(crate) struct Place {
     pub dropout: Option<Dropout>,
 }
 
-/// An adapter's tensors for one projection.
+/// An adapter's tensors for one part of a projection.
 struct Lora<'a> {
+    part: &'a LoraPart,
     a: &'a [f32],
     b: &'a [f32],
-    scale: f32,
-    r: usize,
     /// DoRA's factor on each output.
     factors: Option<Vec<f32>>,
 }
 
-fn lora<'a>(adapter: Option<&'a Adapter>, tensors: &[Tensor], at: &Place) -> Option<Lora<'a>> {
-    let adapter = adapter.filter(|a| a.enabled)?;
-    let slot = adapter.slots[at.layer][at.slot].as_ref()?;
-    let (a, b) = (&adapter.tensors[slot.a].value, &adapter.tensors[slot.b].value);
-    let factors = slot.magnitude.map(|m| {
-        let inverse = slot.inverse_norm.get_or_init(|| {
-            let weight = &tensors[at.ids.weight];
-            let mut whole = weight.value.clone();
-            add_product(&mut whole, a, b, weight.shape[0], adapter.config.r, adapter.scale());
-            inverse_row_norms(&whole, weight.shape[0])
-        });
-        adapter.tensors[m].value.iter().zip(inverse).map(|(m, i)| m * i).collect()
-    });
-    Some(Lora { a, b, scale: adapter.scale(), r: adapter.config.r, factors })
+/// The parts of a projection that the adapter, if it is on, adds to.
+fn parts<'a>(adapter: Option<&'a Adapter>, tensors: &[Tensor], at: &Place) -> Vec<Lora<'a>> {
+    let Some(adapter) = adapter.filter(|a| a.enabled) else { return Vec::new() };
+    let weight = &tensors[at.ids.weight];
+    let inputs = weight.value.len() / weight.rows();
+    adapter.slots[at.layer][at.slot]
+        .iter()
+        .map(|part| {
+            let (a, b) = (&adapter.tensors[part.a].value[..], &adapter.tensors[part.b].value[..]);
+            let factors = part.magnitude.map(|m| {
+                let inverse = part.inverse_norm.get_or_init(|| {
+                    let rows = &part.outputs;
+                    let mut whole = weight.value[rows.start * inputs..rows.end * inputs].to_vec();
+                    add_product(&mut whole, a, b, rows.len(), part.r, part.scale);
+                    inverse_row_norms(&whole, rows.len())
+                });
+                adapter.tensors[m].value.iter().zip(inverse).map(|(m, i)| m * i).collect()
+            });
+            Lora { part, a, b, factors }
+        })
+        .collect()
 }
 
 /// `y[rows, out] = W x + bias`, with the adapter: W x + s B (A dropout(x)), DoRA's factor on the sum of both.
 ///
-/// `hidden` receives A x, which the backward pass needs.
+/// `hidden` receives A x of each part behind one another, which the backward pass needs.
 pub(crate) fn forward(
     y: &mut [f32],
     x: &[f32],
@@ -73,12 +84,30 @@ pub(crate) fn forward(
 ) {
     let rows = at.rows;
     cpu::linear(y, x, &tensors[at.ids.weight].value, rows, 1.0, false);
-    if let Some(lora) = lora(adapter, tensors, at) {
-        hidden.resize(rows * lora.r, 0.0);
-        cpu::linear(hidden, dropped(x, at, scratch), lora.a, rows, 1.0, false);
-        cpu::linear(y, hidden, lora.b, rows, lora.scale, true);
-        if let Some(factors) = &lora.factors {
-            cpu::scale_rows(y, factors);
+    let parts = parts(adapter, tensors, at);
+    if !parts.is_empty() {
+        let width = y.len() / rows;
+        let inputs = x.len() / rows;
+        let x = dropped(x, at, scratch);
+        hidden.resize(parts.iter().map(|p| rows * p.part.r).sum(), 0.0);
+        let mut rest = &mut hidden[..];
+        for lora in &parts {
+            let (r, outputs) = (lora.part.r, &lora.part.outputs);
+            let (own, after) = rest.split_at_mut(rows * r);
+            rest = after;
+            cpu::linear(own, x, lora.a, rows, 1.0, false);
+            debug_assert_eq!(lora.a.len(), r * inputs);
+            cpu::matmul(
+                ViewMut::columns(y, rows, width, outputs.clone()),
+                View::new(own, rows, r),
+                View::new(lora.b, outputs.len(), r).t(),
+                lora.part.scale,
+                true,
+                true,
+            );
+            if let Some(factors) = &lora.factors {
+                scale_columns(y, width, outputs.start, factors);
+            }
         }
     }
     if let Some(bias) = at.ids.bias {
@@ -91,6 +120,15 @@ fn dropped<'a>(x: &'a [f32], at: &Place, scratch: &'a mut Vec<f32>) -> &'a [f32]
     scratch.resize(x.len(), 0.0);
     cpu::dropout(scratch, x, dropout.probability, dropout.key);
     scratch
+}
+
+/// Multiplies columns of `y[.., width]` from `first` on by their factors.
+fn scale_columns(y: &mut [f32], width: usize, first: usize, factors: &[f32]) {
+    for row in y.chunks_exact_mut(width) {
+        for (y, f) in row[first..first + factors.len()].iter_mut().zip(factors) {
+            *y *= f;
+        }
+    }
 }
 
 /// Buffers of the backward pass of one projection.
@@ -123,30 +161,46 @@ pub(crate) fn backward_input(
     accumulate: bool,
 ) {
     let rows = at.rows;
-    let lora = lora(adapter, tensors, at);
-    let factors = lora.as_ref().and_then(|l| l.factors.as_deref());
-    let dy = scaled(dy, factors, &mut s.dy);
+    let parts = parts(adapter, tensors, at);
+    let dy = scaled(dy, rows, &parts, &mut s.dy);
+    let width = dy.len() / rows;
     cpu::linear_backward_input(dx, dy, &tensors[at.ids.weight].value, rows, 1.0, accumulate);
-    let Some(lora) = lora else { return };
-    s.dhidden.resize(rows * lora.r, 0.0);
-    cpu::linear_backward_input(&mut s.dhidden, dy, lora.b, rows, lora.scale, false);
-    match at.dropout {
-        None => cpu::linear_backward_input(dx, &s.dhidden, lora.a, rows, 1.0, true),
-        Some(dropout) => {
-            s.y.resize(dx.len(), 0.0);
-            cpu::linear_backward_input(&mut s.y, &s.dhidden, lora.a, rows, 1.0, false);
-            s.dropped.resize(dx.len(), 0.0);
-            cpu::dropout(&mut s.dropped, &s.y, dropout.probability, dropout.key);
-            cpu::add(dx, &s.dropped);
+    for lora in &parts {
+        let (r, outputs) = (lora.part.r, &lora.part.outputs);
+        s.dhidden.resize(rows * r, 0.0);
+        cpu::matmul(
+            ViewMut::new(&mut s.dhidden, rows, r),
+            View::strided(&dy[outputs.start..], rows, outputs.len(), width),
+            View::new(lora.b, outputs.len(), r),
+            lora.part.scale,
+            false,
+            true,
+        );
+        match at.dropout {
+            None => cpu::linear_backward_input(dx, &s.dhidden, lora.a, rows, 1.0, true),
+            Some(dropout) => {
+                s.y.resize(dx.len(), 0.0);
+                cpu::linear_backward_input(&mut s.y, &s.dhidden, lora.a, rows, 1.0, false);
+                s.dropped.resize(dx.len(), 0.0);
+                cpu::dropout(&mut s.dropped, &s.y, dropout.probability, dropout.key);
+                cpu::add(dx, &s.dropped, 1.0);
+            }
         }
     }
 }
 
-fn scaled<'a>(dy: &'a [f32], factors: Option<&[f32]>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
-    let Some(factors) = factors else { return dy };
+/// dy with DoRA's factors on the parts that have them.
+fn scaled<'a>(dy: &'a [f32], rows: usize, parts: &[Lora], buffer: &'a mut Vec<f32>) -> &'a [f32] {
+    if parts.iter().all(|p| p.factors.is_none()) {
+        return dy;
+    }
     buffer.clear();
     buffer.extend_from_slice(dy);
-    cpu::scale_rows(buffer, factors);
+    for lora in parts {
+        if let Some(factors) = &lora.factors {
+            scale_columns(buffer, dy.len() / rows, lora.part.outputs.start, factors);
+        }
+    }
     buffer
 }
 
@@ -166,40 +220,58 @@ pub(crate) fn backward_weights(
         cpu::bias_backward(dbias, dy);
     }
     let rows = at.rows;
-    let current = lora(adapter.as_deref(), tensors, at);
-    let factors = current.and_then(|l| l.factors);
-    let dy_scaled = scaled(dy, factors.as_deref(), &mut s.dy);
+    let dy_scaled = scaled(dy, rows, &parts(adapter.as_deref(), tensors, at), &mut s.dy);
     if let Some(dw) = tensors[at.ids.weight].grad_mut() {
         cpu::linear_backward_weight(dw, dy_scaled, x, rows, 1.0);
     }
     let Some(adapter) = adapter.filter(|a| a.enabled) else { return };
-    let (scale, r) = (adapter.scale(), adapter.config.r);
-    let Some(slot) = &adapter.slots[at.layer][at.slot] else { return };
-    let (a, b, magnitude) = (slot.a, slot.b, slot.magnitude);
-    if adapter.tensors[a].grad.is_empty() {
-        return;
+    let Adapter { tensors: own, slots, .. } = adapter;
+    let mut hidden = hidden;
+    for part in &slots[at.layer][at.slot] {
+        if !own[part.a].trained() {
+            return;
+        }
+        let (ax, after) = hidden.split_at(rows * part.r);
+        hidden = after;
+        part_backward_weights(
+            [dy, dy_scaled, x, ax],
+            tensors,
+            own,
+            part,
+            at,
+            [&mut s.dhidden, &mut s.y, &mut s.dropped],
+        );
     }
-    s.dhidden.resize(rows * r, 0.0);
-    cpu::linear_backward_input(&mut s.dhidden, dy_scaled, &adapter.tensors[b].value, rows, scale, false);
-    cpu::linear_backward_weight(&mut adapter.tensors[b].grad, dy_scaled, hidden, rows, scale);
-    cpu::linear_backward_weight(
-        &mut adapter.tensors[a].grad,
-        &s.dhidden,
-        dropped(x, at, &mut s.dropped),
-        rows,
-        1.0,
-    );
-    if let Some(m) = magnitude {
+}
+
+fn part_backward_weights(
+    [dy, dy_scaled, x, ax]: [&[f32]; 4],
+    tensors: &[Tensor],
+    own: &mut [Tensor],
+    part: &LoraPart,
+    at: &Place,
+    [dhidden, y, scratch]: [&mut Vec<f32>; 3],
+) {
+    let (rows, r, outputs) = (at.rows, part.r, &part.outputs);
+    let (width, inputs) = (dy.len() / rows, x.len() / rows);
+    let dy_part = View::strided(&dy_scaled[outputs.start..], rows, outputs.len(), width);
+    dhidden.resize(rows * r, 0.0);
+    let b = View::new(&own[part.b].value, outputs.len(), r);
+    cpu::matmul(ViewMut::new(dhidden, rows, r), dy_part, b, part.scale, false, true);
+    let db = ViewMut::new(&mut own[part.b].grad, outputs.len(), r);
+    cpu::matmul(db, dy_part.t(), View::new(ax, rows, r), part.scale, true, true);
+    cpu::linear_backward_weight(&mut own[part.a].grad, dhidden, dropped(x, at, scratch), rows, 1.0);
+    if let Some(m) = part.magnitude {
         // The output before the factors is computed again rather than kept for every layer.
-        s.y.resize(dy.len(), 0.0);
-        cpu::linear(&mut s.y, x, &tensors[at.ids.weight].value, rows, 1.0, false);
-        cpu::linear(&mut s.y, hidden, &adapter.tensors[b].value, rows, scale, true);
-        let inverse = slot.inverse_norm.get().expect("the forward pass computed the norms");
-        let outputs = inverse.len();
-        let dm = &mut adapter.tensors[m].grad;
-        for (dy, y) in dy.chunks_exact(outputs).zip(s.y.chunks_exact(outputs)) {
-            for o in 0..outputs {
-                dm[o] += dy[o] * y[o] * inverse[o];
+        let weight = &tensors[at.ids.weight].value[outputs.start * inputs..outputs.end * inputs];
+        y.resize(rows * outputs.len(), 0.0);
+        cpu::linear(y, x, weight, rows, 1.0, false);
+        cpu::linear(y, ax, &own[part.b].value, rows, part.scale, true);
+        let inverse = part.inverse_norm.get().expect("the forward pass computed the norms");
+        let dm = &mut own[m].grad;
+        for (dy, y) in dy.chunks_exact(width).zip(y.chunks_exact(outputs.len())) {
+            for (o, dy) in dy[outputs.clone()].iter().enumerate() {
+                dm[o] += dy * y[o] * inverse[o];
             }
         }
     }

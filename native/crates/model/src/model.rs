@@ -1,11 +1,13 @@
 //! The model and its public operations.
 
-use crate::adapter::Adapter;
-use crate::forward::Context;
+use crate::adapter::{Adapter, LoraPart};
+use crate::attention::Context;
+use crate::head::labelled;
 use crate::spec::DecoderSpec;
 use crate::weights::Weights;
 use crate::workspace::{self, Workspace};
 use crate::{peft, store, KvCache, ModelConfig, Packed, ParamMut, StepLoss, Trainable};
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
 use tillage_protocol::{EngineError, LoraConfig};
@@ -13,7 +15,7 @@ use tillage_protocol::{EngineError, LoraConfig};
 /// A decoder with its weights, and at most one adapter.
 #[derive(Debug)]
 pub struct Model {
-    config: ModelConfig,
+    pub(crate) config: ModelConfig,
     spec: DecoderSpec,
     pub(crate) weights: Weights,
     pub(crate) adapter: Option<Adapter>,
@@ -44,8 +46,8 @@ impl Model {
     pub fn load(dir: &Path) -> Result<Model, EngineError> {
         let config = ModelConfig::from_dir(dir)?;
         let spec = DecoderSpec::of(&config);
-        let tensors = store::load(dir, &spec.tensors(), config.tie_word_embeddings)?;
-        let weights = Weights::new(&spec, tensors);
+        let tied = config.tie_word_embeddings.then_some(spec.embedding.name.as_str());
+        let weights = Weights::new(&spec, store::load(dir, &spec.tensors(), tied)?);
         Ok(Model::new(config, spec, weights))
     }
 
@@ -62,9 +64,11 @@ impl Model {
     /// # Errors
     /// `environment` when the disk does not take them.
     pub fn save(&self, dir: &Path) -> Result<(), EngineError> {
-        let tensors =
-            self.weights.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice(), t.value.as_slice()));
-        store::write_file(&dir.join("model.safetensors"), tensors)?;
+        let stored = self.weights.tensors.iter().flat_map(|t| t.stored()).map(|(part, value)| {
+            let value = if part.transposed { part.as_stored(value).into() } else { Cow::Borrowed(value) };
+            (part.name.as_str(), part.stored_shape(), value)
+        });
+        store::write_file(&dir.join("model.safetensors"), stored)?;
         store::write_text(&dir.join("config.json"), &format!("{:#}\n", self.config.to_hf_json()))
     }
 
@@ -106,6 +110,14 @@ impl Model {
         peft::save(adapter, &self.spec, dir, base_name)
     }
 
+    /// The gradients of the adapter's tensors by the names of PEFT's file.
+    pub(crate) fn adapter_gradients(&mut self) -> Vec<(String, Vec<f32>)> {
+        let fused = self.adapter.as_ref().is_some_and(|a| a.fused_experts);
+        let entries = self.parameters_mut().into_iter();
+        let entries = entries.map(|p| (p.name.to_owned(), p.shape.to_vec(), p.grad.to_vec())).collect();
+        peft::as_saved(fused, entries).into_iter().map(|(name, _, grad)| (name, grad)).collect()
+    }
+
     pub fn has_adapter(&self) -> bool {
         self.adapter.is_some()
     }
@@ -140,9 +152,7 @@ impl Model {
             a.tensors.iter_mut()
         });
         let all = self.weights.tensors.iter_mut().chain(adapter.into_iter().flatten());
-        all.filter(|t| !t.grad.is_empty())
-            .map(|t| ParamMut { name: &t.name, shape: &t.shape, value: &mut t.value, grad: &mut t.grad })
-            .collect()
+        all.flat_map(|t| t.parameters_mut()).collect()
     }
 
     /// Numbers in all weights, the adapter's included.
@@ -174,9 +184,7 @@ impl Model {
     /// As [`Packed::check`]; `internal` when the adapter should be trained but is absent or switched off.
     pub fn forward_backward(&mut self, batch: &Packed) -> Result<StepLoss, EngineError> {
         batch.check(self.config.vocab_size)?;
-        if self.trainable == Trainable::Adapter && !self.adapter.as_ref().is_some_and(|a| a.enabled) {
-            return Err(no_adapter());
-        }
+        self.check_trainable()?;
         let mut ws = self.workspace();
         self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
         let loss = self.loss(batch, &mut ws, true);
@@ -195,9 +203,59 @@ impl Model {
         batch.check(self.config.vocab_size)?;
         let mut ws = self.workspace();
         self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
-        let loss = self.loss_value(batch, &mut ws);
+        let loss = self.loss_value(batch, &mut ws, &mut |_| {});
         self.give_back(ws);
         Ok(loss)
+    }
+
+    /// The loss of every labelled position, in order: its negative log-probability in nats.
+    ///
+    /// # Errors
+    /// As [`Packed::check`].
+    pub fn token_losses(&self, batch: &Packed) -> Result<Vec<f32>, EngineError> {
+        batch.check(self.config.vocab_size)?;
+        let mut ws = self.workspace();
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
+        let mut all = Vec::with_capacity(batch.labelled());
+        self.loss_value(batch, &mut ws, &mut |nll| all.extend_from_slice(nll));
+        self.give_back(ws);
+        Ok(all)
+    }
+
+    /// Adds the gradients of any loss of the labelled positions' log-probabilities. `weigh` gets the losses of all
+    /// labelled positions, in order, and gives the slope of its own loss in each; the batch's weights and normaliser do
+    /// not count.
+    ///
+    /// # Errors
+    /// As [`Model::forward_backward`].
+    pub fn forward_backward_by(
+        &mut self,
+        batch: &Packed,
+        weigh: &mut dyn FnMut(&[f32]) -> Vec<f32>,
+    ) -> Result<StepLoss, EngineError> {
+        batch.check(self.config.vocab_size)?;
+        self.check_trainable()?;
+        let mut ws = self.workspace();
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
+        let mut all = Vec::with_capacity(batch.labelled());
+        self.loss_value(batch, &mut ws, &mut |nll| all.extend_from_slice(nll));
+        let mut targets = labelled(batch);
+        for (label, slope) in targets.iter_mut().zip(weigh(&all)) {
+            label.target.grad = slope;
+        }
+        let loss = self.loss_of(targets, batch, &mut ws, true);
+        if loss.tokens > 0 {
+            self.backward_layers(&batch.tokens, &batch.starts, &mut ws);
+        }
+        self.give_back(ws);
+        Ok(loss)
+    }
+
+    fn check_trainable(&self) -> Result<(), EngineError> {
+        if self.trainable == Trainable::Adapter && !self.adapter.as_ref().is_some_and(|a| a.enabled) {
+            return Err(no_adapter());
+        }
+        Ok(())
     }
 
     /// Logits at some positions of a pack, `[positions, vocab]`; its labels do not matter.
@@ -215,7 +273,7 @@ impl Model {
 
     /// An empty cache for sequences of up to `capacity` tokens.
     pub fn new_cache(&self, capacity: usize) -> KvCache {
-        let width = self.config.num_key_value_heads * self.config.head_dim * capacity;
+        let width = self.config.kv_width() * capacity;
         let layers =
             (0..self.config.num_hidden_layers).map(|_| (vec![0.0; width], vec![0.0; width])).collect();
         KvCache { layers, len: 0, capacity }
@@ -240,11 +298,24 @@ impl Model {
 
     /// Bytes that weights, gradients and a training pass over a batch take; the optimiser's states are not included.
     pub fn plan_bytes(&self, tokens_in_batch: usize) -> usize {
-        let (ranks, extra) = self.adapter.as_ref().map_or((0, false), |a| {
-            (a.slots.iter().flatten().flatten().count() * a.config.r, a.dora || a.config.dropout > 0.0)
-        });
+        let (ranks, extra) =
+            self.adapter.as_ref().map_or((0, false), |a| (self.ranks(a), a.dora || a.config.dropout > 0.0));
         4 * (self.parameter_count() + self.trainable_count())
             + workspace::plan(&self.config, tokens_in_batch, ranks, extra)
+    }
+
+    /// An adapter's ranks that a token passes through, over all layers.
+    fn ranks(&self, adapter: &Adapter) -> usize {
+        let sum = |slots: &[Vec<LoraPart>]| slots.iter().flatten().map(|part| part.r).sum::<usize>();
+        let layers = adapter.slots.iter().zip(&self.config.layers);
+        layers
+            .map(|(slots, layer)| match self.config.experts.filter(|_| layer.experts) {
+                None => sum(slots),
+                Some(experts) => {
+                    sum(&slots[..2]) + (sum(&slots[2..]) * experts.per_token).div_ceil(experts.count)
+                }
+            })
+            .sum()
     }
 
     /// Bytes that weights, gradients and idle buffers hold now.
@@ -254,12 +325,12 @@ impl Model {
             + idle.iter().map(Workspace::bytes).sum::<usize>()
     }
 
-    fn workspace(&self) -> Workspace {
+    pub(crate) fn workspace(&self) -> Workspace {
         let idle = self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
         idle.unwrap_or_else(|| Workspace::new(&self.config))
     }
 
-    fn give_back(&self, ws: Workspace) {
+    pub(crate) fn give_back(&self, ws: Workspace) {
         self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(ws);
     }
 }

@@ -1,29 +1,26 @@
 //! Adapter folders as PEFT writes and loads them.
 
-use crate::adapter::{check, Adapter, PEFT_PREFIX};
-use crate::spec::DecoderSpec;
+use crate::adapter::{check, Adapter, Patterns, PEFT_PREFIX};
+use crate::spec::{DecoderSpec, LinearSpec};
 use crate::store;
 use serde_json::{json, Map, Value};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use tillage_protocol::{EngineError, LoraConfig};
 
 /// Settings of `adapter_config.json` that change the result and are not supported; each must be absent, null, false or empty.
 const UNSUPPORTED: &[&str] = &[
-    "alpha_pattern",
     "arrow_config",
     "corda_config",
-    "fan_in_fan_out",
     "layer_replication",
     "lora_bias",
     "lora_ga_config",
     "modules_to_save",
-    "rank_pattern",
     "trainable_token_indices",
     "use_bdlora",
     "use_qalora",
     "alora_invocation_tokens",
-    "target_parameters",
     "kasa_config",
     "monteclora_config",
     "velora_config",
@@ -35,34 +32,34 @@ const UNSUPPORTED: &[&str] = &[
 /// `user`, naming the file: a setting that is not supported, or a tensor that is missing, misshapen or unknown.
 pub(crate) fn load(dir: &Path, spec: &DecoderSpec) -> Result<Adapter, EngineError> {
     let path = dir.join("adapter_config.json");
-    let (config, dora) =
+    let (config, patterns, dora) =
         read_config(&path).map_err(|e| if e.file.is_some() { e } else { e.with_file(&path) })?;
     let weights = dir.join("adapter_model.safetensors");
     let mut tensors = store::read_file(&weights)?;
     let mut adapter = Adapter::empty(config, spec, dora);
-    let r = adapter.config.r;
-    for (n, layer) in spec.layers.iter().enumerate() {
-        for (slot, linear) in layer.linears.iter().enumerate() {
-            let key = |suffix: &str| format!("{PEFT_PREFIX}{}.{suffix}", linear.module);
-            let (a_key, b_key) = (key("lora_A.weight"), key("lora_B.weight"));
-            if !tensors.contains_key(&a_key) && !tensors.contains_key(&b_key) {
-                continue;
-            }
-            let mut take = |name: &str, shape: &[usize]| {
-                let (is, value) = tensors.remove(name).ok_or_else(|| store::missing(name, &weights))?;
-                if is == shape {
-                    Ok(value)
-                } else {
-                    Err(store::wrong_shape(name, &is, shape, &weights))
-                }
-            };
-            let a = take(&a_key, &[r, linear.inputs])?;
-            let b = take(&b_key, &[linear.outputs, r])?;
-            let magnitude =
-                if dora { Some(take(&key("lora_magnitude_vector"), &[linear.outputs])?) } else { None };
-            adapter.push(n, slot, &linear.module, (linear.inputs, a), (linear.outputs, b), magnitude);
+    adapter.patterns = patterns;
+    for (place, linear, module, outputs) in modules(spec) {
+        let key = |suffix: &str| format!("{PEFT_PREFIX}{module}.{suffix}");
+        let (a_key, b_key) = (key("lora_A.weight"), key("lora_B.weight"));
+        if !tensors.contains_key(&a_key) && !tensors.contains_key(&b_key) {
+            continue;
         }
+        let r = adapter.patterns.rank(&adapter.config, module);
+        let mut take = |name: &str, shape: &[usize]| {
+            let (is, value) = tensors.remove(name).ok_or_else(|| store::missing(name, &weights))?;
+            if is == shape {
+                Ok(value)
+            } else {
+                Err(store::wrong_shape(name, &is, shape, &weights))
+            }
+        };
+        let a = take(&a_key, &[r, linear.inputs])?;
+        let b = take(&b_key, &[outputs.len(), r])?;
+        let magnitude =
+            if dora { Some(take(&key("lora_magnitude_vector"), &[outputs.len()])?) } else { None };
+        adapter.push(place, module, outputs, (linear.inputs, a), b, magnitude);
     }
+    crate::peft_experts::load(&mut adapter, spec, &mut tensors, &weights)?;
     if let Some(name) = tensors.keys().next() {
         return Err(EngineError::user(
             "unused_tensor",
@@ -74,7 +71,22 @@ pub(crate) fn load(dir: &Path, spec: &DecoderSpec) -> Result<Adapter, EngineErro
     Ok(adapter)
 }
 
-fn read_config(path: &Path) -> Result<(LoraConfig, bool), EngineError> {
+/// Every module that can have an adapter: layer and projection, the module's path, its outputs among the projection's.
+fn modules(spec: &DecoderSpec) -> impl Iterator<Item = ((usize, usize), &LinearSpec, &str, Range<usize>)> {
+    let linears = spec.layers.iter().enumerate().flat_map(|(n, layer)| {
+        layer.linears.iter().enumerate().map(move |(slot, linear)| ((n, slot), linear))
+    });
+    linears.flat_map(|(place, linear)| {
+        let mut first = 0;
+        linear.parts.iter().map(move |part| {
+            let outputs = first..first + part.outputs;
+            first = outputs.end;
+            (place, linear, part.module.as_str(), outputs)
+        })
+    })
+}
+
+fn read_config(path: &Path) -> Result<(LoraConfig, Patterns, bool), EngineError> {
     let text = std::fs::read_to_string(path).map_err(|e| EngineError::io(&e, path))?;
     let wrong = |what: String| {
         EngineError::user("bad_adapter", what, "Export the adapter again with PEFT or Tillage.")
@@ -125,7 +137,29 @@ fn read_config(path: &Path) -> Result<(LoraConfig, bool), EngineError> {
         rslora: set("use_rslora"),
     };
     check(&config)?;
-    Ok((config, set("use_dora")))
+    let mut patterns = Patterns::default();
+    for (key, value) in pattern(&fields, "rank_pattern").map_err(|e| unsupported(&e))? {
+        patterns.rank.insert(key, value as usize);
+    }
+    patterns.alpha.extend(pattern(&fields, "alpha_pattern").map_err(|e| unsupported(&e))?);
+    Ok((config, patterns, set("use_dora")))
+}
+
+/// A pattern's values by the end of a module's path. PEFT takes any regular expression; those that are no path are not
+/// supported, and the error says which.
+fn pattern(fields: &Map<String, Value>, name: &str) -> Result<Vec<(String, f64)>, String> {
+    let entries = fields.get(name).and_then(Value::as_object).into_iter().flatten();
+    entries
+        .map(|(key, value)| {
+            let path = key.strip_prefix("^").unwrap_or(key);
+            let path = path.strip_prefix(r".*\.").unwrap_or(path).replace(r"\.", ".");
+            let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "._".contains(c));
+            match value.as_f64() {
+                Some(value) if plain && !path.is_empty() => Ok((path, value)),
+                _ => Err(format!("the {name} {key}: {value}")),
+            }
+        })
+        .collect()
 }
 
 /// Writes a folder that `PeftModel.from_pretrained` loads.
@@ -137,21 +171,24 @@ pub(crate) fn save(
 ) -> Result<(), EngineError> {
     // Names such as q_proj suffice unless only some layers have an adapter.
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut modules: Vec<&str> = Vec::new();
-    for (layer, slots) in spec.layers.iter().zip(&adapter.slots) {
-        for (linear, _) in layer.linears.iter().zip(slots).filter(|(_, s)| s.is_some()) {
-            modules.push(&linear.module);
-            *counts.entry(short(&linear.module)).or_default() += 1;
+    let mut adapted: Vec<&str> = Vec::new();
+    let mut all: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((n, slot), _, module, outputs) in modules(spec) {
+        *all.entry(short(module)).or_default() += 1;
+        if adapter.slots[n][slot].iter().any(|part| part.outputs == outputs) {
+            adapted.push(module);
+            *counts.entry(short(module)).or_default() += 1;
         }
     }
-    let whole = counts.values().all(|&n| n == spec.layers.len());
-    let targets: Vec<&str> = if whole { counts.keys().copied().collect() } else { modules };
+    let whole = counts.iter().all(|(name, n)| all[name] == *n);
+    let targets: Vec<&str> = if whole { counts.keys().copied().collect() } else { adapted };
     let c = &adapter.config;
+    let experts: &[&str] = if adapter.fused_experts { &["down_proj", "gate_up_proj"] } else { &[] };
     let config = json!({
-        "alpha_pattern": {},
+        "alpha_pattern": adapter.patterns.alpha,
         "base_model_name_or_path": base_name,
         "bias": "none",
-        "fan_in_fan_out": false,
+        "fan_in_fan_out": spec.layers.iter().any(|l| l.linears.iter().any(|l| l.transposed)),
         "inference_mode": true,
         "init_lora_weights": true,
         "lora_alpha": if c.alpha.fract() == 0.0 { json!(c.alpha as i64) } else { json!(c.alpha) },
@@ -159,15 +196,33 @@ pub(crate) fn save(
         "modules_to_save": null,
         "peft_type": "LORA",
         "r": c.r,
-        "rank_pattern": {},
+        "rank_pattern": adapter.patterns.rank,
         "target_modules": targets,
+        "target_parameters": if experts.is_empty() { Value::Null } else { json!(experts) },
         "task_type": "CAUSAL_LM",
         "use_dora": adapter.dora,
         "use_rslora": c.rslora,
     });
-    let tensors = adapter.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice(), t.value.as_slice()));
+    let stored = adapter.tensors.iter().flat_map(|t| t.stored());
+    let stored =
+        stored.map(|(part, value)| (part.name.clone(), part.shape.clone(), value.to_vec())).collect();
+    let saved = as_saved(adapter.fused_experts, stored);
+    let tensors =
+        saved.iter().map(|(name, shape, value)| (name.as_str(), shape.as_slice(), value.as_slice()));
     store::write_file(&dir.join("adapter_model.safetensors"), tensors)?;
     store::write_text(&dir.join("adapter_config.json"), &format!("{config:#}\n"))
+}
+
+/// Name, shape and numbers of a tensor.
+pub(crate) type Entry = (String, Vec<usize>, Vec<f32>);
+
+/// Tensors of an adapter, or their gradients, as PEFT's file has them.
+pub(crate) fn as_saved(fused_experts: bool, entries: Vec<Entry>) -> Vec<Entry> {
+    if fused_experts {
+        crate::peft_experts::fused(entries)
+    } else {
+        entries
+    }
 }
 
 fn short(module: &str) -> &str {

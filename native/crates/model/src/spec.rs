@@ -1,8 +1,9 @@
 //! The decoder that a config describes: its tensors by name, and where a layer's parts differ between families.
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, NormKind, NormPlace, QkNorm};
+use crate::family;
 
-/// Name and shape of one weight.
+/// Name and shape of one weight, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
     pub name: String,
@@ -22,32 +23,93 @@ pub enum Role {
     Norm,
 }
 
-/// One projection of a layer.
+/// A stored tensor's share of a projection: some of its outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinearSpec {
+pub struct Part {
     /// Module path without `.weight`.
     pub module: String,
-    pub inputs: usize,
     pub outputs: usize,
-    pub bias: bool,
-    pub residual: bool,
 }
 
-/// The tensors of one layer, in the order of computation.
+/// One projection of a layer. What is stored in several tensors but has the same input, such as queries, keys and
+/// values, is one projection whose outputs lie behind one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinearSpec {
+    pub parts: Vec<Part>,
+    pub inputs: usize,
+    pub bias: bool,
+    pub residual: bool,
+    /// Stored `[in, out]`.
+    pub transposed: bool,
+}
+
+impl LinearSpec {
+    /// Outputs of all parts.
+    pub fn outputs(&self) -> usize {
+        self.parts.iter().map(|p| p.outputs).sum()
+    }
+
+    fn weights(&self) -> impl Iterator<Item = TensorSpec> + '_ {
+        let role = if self.residual { Role::Residual } else { Role::Matrix };
+        self.parts.iter().map(move |part| {
+            let mut shape = vec![part.outputs, self.inputs];
+            if self.transposed {
+                shape.reverse();
+            }
+            TensorSpec { name: format!("{}.weight", part.module), shape, role }
+        })
+    }
+
+    fn biases(&self) -> impl Iterator<Item = TensorSpec> + '_ {
+        self.parts.iter().filter(|_| self.bias).map(|part| TensorSpec {
+            name: format!("{}.bias", part.module),
+            shape: vec![part.outputs],
+            role: Role::Bias,
+        })
+    }
+}
+
+/// One norm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NormSpec {
+    pub module: String,
+    pub width: usize,
+    pub bias: bool,
+}
+
+impl NormSpec {
+    fn tensors(&self) -> impl Iterator<Item = TensorSpec> + '_ {
+        let tensor = |suffix: &str, role| TensorSpec {
+            name: format!("{}.{suffix}", self.module),
+            shape: vec![self.width],
+            role,
+        };
+        std::iter::once(tensor("weight", Role::Norm)).chain(self.bias.then(|| tensor("bias", Role::Bias)))
+    }
+}
+
+/// The tensors of one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerSpec {
-    pub attention_norm: String,
-    pub mlp_norm: String,
-    /// q, k, v, o, gate, up, down: the order of [`crate::linear::Slot`].
-    pub linears: [LinearSpec; 7],
+    pub before_attention: Option<NormSpec>,
+    pub after_attention: Option<NormSpec>,
+    pub before_mlp: Option<NormSpec>,
+    pub after_mlp: Option<NormSpec>,
+    pub q_norm: Option<NormSpec>,
+    pub k_norm: Option<NormSpec>,
+    /// Scores of the experts, `[experts, hidden]`.
+    pub router: Option<TensorSpec>,
+    /// QKV, output, then up and down of the MLP or of each expert; see [`crate::linear::slot`].
+    pub linears: Vec<LinearSpec>,
 }
 
 /// A whole decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecoderSpec {
     pub embedding: TensorSpec,
+    pub positions: Option<TensorSpec>,
     pub layers: Vec<LayerSpec>,
-    pub final_norm: TensorSpec,
+    pub final_norm: NormSpec,
     /// Absent when the embedding is used.
     pub head: Option<TensorSpec>,
 }
@@ -55,71 +117,106 @@ pub struct DecoderSpec {
 impl DecoderSpec {
     /// Describes the decoder of a config.
     pub fn of(config: &ModelConfig) -> DecoderSpec {
-        let (h, v, i) = (config.hidden_size, config.vocab_size, config.intermediate_size);
-        let (q, kv) =
-            (config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim);
-        let layers = (0..config.num_hidden_layers)
-            .map(|n| {
-                let root = format!("model.layers.{n}");
-                let linear = |module: &str, inputs, outputs, bias, residual| LinearSpec {
-                    module: format!("{root}.{module}"),
-                    inputs,
-                    outputs,
-                    bias,
-                    residual,
-                };
-                LayerSpec {
-                    attention_norm: format!("{root}.input_layernorm.weight"),
-                    mlp_norm: format!("{root}.post_attention_layernorm.weight"),
-                    linears: [
-                        linear("self_attn.q_proj", h, q, config.attention_bias, false),
-                        linear("self_attn.k_proj", h, kv, config.attention_bias, false),
-                        linear("self_attn.v_proj", h, kv, config.attention_bias, false),
-                        linear("self_attn.o_proj", q, h, config.attention_bias, true),
-                        linear("mlp.gate_proj", h, i, config.mlp_bias, false),
-                        linear("mlp.up_proj", h, i, config.mlp_bias, false),
-                        linear("mlp.down_proj", i, h, config.mlp_bias, true),
-                    ],
-                }
-            })
-            .collect();
-        let table = |name: &str, role| TensorSpec { name: name.into(), shape: vec![v, h], role };
+        let names = family::of(&config.model_type).expect("the config was read").names;
+        let table = |name: &str, rows, role| TensorSpec {
+            name: format!("{name}.weight"),
+            shape: vec![rows, config.hidden_size],
+            role,
+        };
         DecoderSpec {
-            embedding: table("model.embed_tokens.weight", Role::Embedding),
-            layers,
-            final_norm: TensorSpec { name: "model.norm.weight".into(), shape: vec![h], role: Role::Norm },
-            head: (!config.tie_word_embeddings).then(|| table("lm_head.weight", Role::Matrix)),
+            embedding: table(names.embedding, config.vocab_size, Role::Embedding),
+            positions: config
+                .learned_positions
+                .then(|| table(names.positions, config.max_position_embeddings, Role::Embedding)),
+            layers: (0..config.num_hidden_layers).map(|n| layer(config, names, n)).collect(),
+            final_norm: norm(config, names.final_norm.to_owned(), config.hidden_size),
+            head: (!config.tie_word_embeddings).then(|| table("lm_head", config.vocab_size, Role::Matrix)),
         }
     }
 
-    /// Every tensor, in the order of computation.
+    /// Every tensor that is stored, in the order of computation.
     pub fn tensors(&self) -> Vec<TensorSpec> {
-        let hidden = self.final_norm.shape[0];
-        let norm = |name: &str| TensorSpec { name: name.into(), shape: vec![hidden], role: Role::Norm };
         let mut all = vec![self.embedding.clone()];
+        all.extend(self.positions.clone());
         for layer in &self.layers {
-            all.push(norm(&layer.attention_norm));
-            for (slot, linear) in layer.linears.iter().enumerate() {
-                if slot == 4 {
-                    all.push(norm(&layer.mlp_norm));
-                }
-                let role = if linear.residual { Role::Residual } else { Role::Matrix };
-                all.push(TensorSpec {
-                    name: format!("{}.weight", linear.module),
-                    shape: vec![linear.outputs, linear.inputs],
-                    role,
-                });
-                if linear.bias {
-                    all.push(TensorSpec {
-                        name: format!("{}.bias", linear.module),
-                        shape: vec![linear.outputs],
-                        role: Role::Bias,
-                    });
-                }
-            }
+            let norms = |norms: [&Option<NormSpec>; 3]| -> Vec<TensorSpec> {
+                norms.into_iter().flatten().flat_map(|n| n.tensors().collect::<Vec<_>>()).collect()
+            };
+            let (attention, mlp) = layer.linears.split_at(2);
+            all.extend(norms([&layer.before_attention, &layer.q_norm, &layer.k_norm]));
+            attention.iter().for_each(|l| all.extend(l.weights().chain(l.biases())));
+            all.extend(norms([&layer.after_attention, &layer.before_mlp, &None]));
+            all.extend(layer.router.clone());
+            mlp.iter().for_each(|l| all.extend(l.weights().chain(l.biases())));
+            all.extend(norms([&layer.after_mlp, &None, &None]));
         }
-        all.push(self.final_norm.clone());
+        all.extend(self.final_norm.tensors());
         all.extend(self.head.clone());
         all
+    }
+}
+
+fn norm(config: &ModelConfig, module: String, width: usize) -> NormSpec {
+    NormSpec { module, width, bias: config.norm == NormKind::Layer }
+}
+
+fn layer(config: &ModelConfig, names: &family::Names, n: usize) -> LayerSpec {
+    let (h, q, kv) = (config.hidden_size, config.q_width(), config.kv_width());
+    let root = names.layer.replace("{}", &n.to_string());
+    let at = |module: &str| format!("{root}.{module}");
+    let block_norm = |module: &str, places: [NormPlace; 2]| {
+        places.contains(&config.norm_place).then(|| norm(config, at(module), h))
+    };
+    let head_norm = |module: &str, whole| match config.qk_norm {
+        QkNorm::None => None,
+        QkNorm::Head => Some(NormSpec { module: at(module), width: config.head_dim, bias: false }),
+        QkNorm::Whole => Some(NormSpec { module: at(module), width: whole, bias: false }),
+    };
+    let linear = |modules: Vec<String>, widths: &[usize], inputs, bias, residual| {
+        // One tensor holds what other families store in several.
+        let fused = modules.len() == 1;
+        let widths = if fused { vec![widths.iter().sum()] } else { widths.to_vec() };
+        let parts =
+            modules.into_iter().zip(widths).map(|(module, outputs)| Part { module, outputs }).collect();
+        LinearSpec { parts, inputs, bias, residual, transposed: names.transposed }
+    };
+    let all = |modules: &[&str]| modules.iter().map(|m| at(m)).collect::<Vec<_>>();
+    let biases = config.biases;
+    let mut linears = vec![
+        linear(all(names.qkv), &[q, kv, kv], h, biases.qkv, false),
+        linear(all(&[names.output]), &[h], q, biases.output, true),
+    ];
+    let experts = config.experts.filter(|_| config.layers[n].experts);
+    match experts {
+        None => {
+            let i = config.intermediate_size;
+            let widths = if config.gated { vec![i, i] } else { vec![i] };
+            linears.push(linear(all(names.up), &widths, h, biases.mlp, false));
+            linears.push(linear(all(&[names.down]), &[h], i, biases.mlp, true));
+        }
+        Some(experts) => {
+            let i = experts.intermediate_size;
+            for e in 0..experts.count {
+                let root = names.expert.replace("{}", &e.to_string());
+                let of = |modules: &[&str]| modules.iter().map(|m| at(&format!("{root}.{m}"))).collect();
+                linears.push(linear(of(names.expert_up), &[i, i], h, false, false));
+                linears.push(linear(of(&[names.expert_down]), &[h], i, false, true));
+            }
+        }
+    }
+    use NormPlace::{After, Before, Both};
+    LayerSpec {
+        before_attention: block_norm(names.before_attention, [Before, Both]),
+        after_attention: block_norm(names.after_attention, [After, Both]),
+        before_mlp: block_norm(names.before_mlp, [Before, Both]),
+        after_mlp: block_norm(names.after_mlp, [After, Both]),
+        q_norm: head_norm("self_attn.q_norm", q),
+        k_norm: head_norm("self_attn.k_norm", kv),
+        router: experts.map(|e| TensorSpec {
+            name: format!("{}.weight", at(names.router)),
+            shape: vec![e.count, h],
+            role: Role::Matrix,
+        }),
+        linears,
     }
 }

@@ -1,7 +1,7 @@
 //! Safetensors files and folders of them.
 
 use crate::spec::TensorSpec;
-use crate::weights::Tensor;
+use crate::weights::Values;
 use safetensors::tensor::{Dtype, View};
 use safetensors::SafeTensors;
 use std::borrow::Cow;
@@ -102,21 +102,26 @@ pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
 ///
 /// # Errors
 /// `user`, naming tensor and file: one is missing, has the wrong shape or format, or is not part of the model.
-pub(crate) fn load(dir: &Path, wanted: &[TensorSpec], tied: bool) -> Result<Vec<Tensor>, EngineError> {
+///
+/// `tied` names the embedding that also is the output projection.
+pub(crate) fn load(dir: &Path, wanted: &[TensorSpec], tied: Option<&str>) -> Result<Values, EngineError> {
     let files = weight_files(dir)?;
-    let mut found: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
+    let specs: BTreeMap<&str, &TensorSpec> = wanted.iter().map(|w| (w.name.as_str(), w)).collect();
+    let mut found = Values::new();
     let mut tied_head: Option<(Vec<f32>, PathBuf)> = None;
     for path in &files {
         let bytes = open(path)?;
         let parsed = parse(&bytes, path)?;
         for (name, view) in parsed.tensors() {
-            let Some(spec) = wanted.iter().find(|w| w.name == name) else {
-                if tied && name == "lm_head.weight" {
+            let Some(spec) = specs.get(name.as_str()) else {
+                if tied.is_some() && name == "lm_head.weight" {
                     tied_head = Some((to_f32(&name, view.dtype(), view.data(), path)?, path.clone()));
                     continue;
                 }
                 // Old llama checkpoints store the rotary frequencies, which follow from the config.
-                if name.ends_with(".rotary_emb.inv_freq") {
+                // Old GPT-2 checkpoints store the causal mask.
+                let derived = [".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];
+                if derived.iter().any(|d| name.ends_with(d)) {
                     continue;
                 }
                 return Err(EngineError::user(
@@ -129,19 +134,15 @@ pub(crate) fn load(dir: &Path, wanted: &[TensorSpec], tied: bool) -> Result<Vec<
             if view.shape() != spec.shape {
                 return Err(wrong_shape(&name, view.shape(), &spec.shape, path));
             }
-            found.insert(&spec.name, to_f32(&name, view.dtype(), view.data(), path)?);
+            found.insert(spec.name.clone(), to_f32(&name, view.dtype(), view.data(), path)?);
         }
     }
     let place = files.first().cloned().unwrap_or_else(|| dir.to_path_buf());
-    let tensors = wanted
-        .iter()
-        .map(|spec| {
-            let value = found.remove(spec.name.as_str()).ok_or_else(|| missing(&spec.name, &place))?;
-            Ok(Tensor { name: spec.name.clone(), shape: spec.shape.clone(), value, grad: Vec::new() })
-        })
-        .collect::<Result<Vec<_>, EngineError>>()?;
+    if let Some(absent) = wanted.iter().find(|w| !found.contains_key(&w.name)) {
+        return Err(missing(&absent.name, &place));
+    }
     if let Some((head, path)) = tied_head {
-        if tensors.first().is_none_or(|embedding| embedding.value != head) {
+        if tied.and_then(|name| found.get(name)).is_none_or(|embedding| *embedding != head) {
             return Err(EngineError::user(
                 "untied_head",
                 "lm_head.weight differs from the embedding, but config.json says that they are the same (tie_word_embeddings).",
@@ -150,7 +151,7 @@ pub(crate) fn load(dir: &Path, wanted: &[TensorSpec], tied: bool) -> Result<Vec<
             .with_file(path));
         }
     }
-    Ok(tensors)
+    Ok(found)
 }
 
 pub(crate) fn missing(name: &str, path: &Path) -> EngineError {
@@ -171,20 +172,20 @@ pub(crate) fn wrong_shape(name: &str, is: &[usize], should: &[usize], path: &Pat
     .with_file(path)
 }
 
-struct Out<'a>(&'a [usize], &'a [f32]);
+struct Out<'a>(Vec<usize>, Cow<'a, [f32]>);
 
 impl View for Out<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
     fn shape(&self) -> &[usize] {
-        self.0
+        &self.0
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(bytemuck::cast_slice(self.1))
+        Cow::Borrowed(bytemuck::cast_slice(&self.1))
     }
     fn data_len(&self) -> usize {
-        std::mem::size_of_val(self.1)
+        std::mem::size_of_val(&self.1[..])
     }
 }
 
@@ -192,12 +193,12 @@ impl View for Out<'_> {
 ///
 /// # Errors
 /// `environment` when the disk does not take it; the old file, if there was one, is then still whole.
-pub fn write_file<'a>(
+pub fn write_file<'a, V: Into<Cow<'a, [f32]>>>(
     path: &Path,
-    tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [f32])>,
+    tensors: impl IntoIterator<Item = (&'a str, impl Into<Vec<usize>>, V)>,
 ) -> Result<(), EngineError> {
     let views: Vec<(&str, Out)> =
-        tensors.into_iter().map(|(name, shape, value)| (name, Out(shape, value))).collect();
+        tensors.into_iter().map(|(name, shape, value)| (name, Out(shape.into(), value.into()))).collect();
     atomically(path, |temporary| {
         let metadata = [("format".to_string(), "pt".to_string())].into_iter().collect();
         safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(|e| match e {

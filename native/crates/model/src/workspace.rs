@@ -1,120 +1,132 @@
 //! Buffers of a forward and backward pass, kept between steps.
 
-use crate::config::{ModelConfig, RopeConfig, RopeScaling};
+use crate::attention::qk_stats_width;
+use crate::config::{ModelConfig, NormPlace, QkNorm};
+use crate::experts::Routing;
 use crate::linear;
-use tillage_kernels::cpu::{attention_scratch_bytes, RopeTable, RopeVariant};
-use tillage_kernels::AttentionShape;
+use crate::norms::stats_width;
+use tillage_kernels::cpu::{attention_scratch_bytes, RopeTable};
 
 /// Bytes that one chunk of logits may take.
 const LOGITS_BYTES: usize = 16 << 20;
 
-/// What a layer keeps for its backward pass; sizes are per token.
-#[derive(Debug, Default)]
-pub(crate) struct LayerActs {
-    /// Residual stream before attention and before the MLP, `[tokens, hidden]`.
-    pub x_in: Vec<f32>,
-    pub x_mid: Vec<f32>,
-    /// Inverse root mean squares, `[tokens]`.
-    pub inv_in: Vec<f32>,
-    pub inv_mid: Vec<f32>,
-    pub q: Vec<f32>,
-    pub k: Vec<f32>,
-    pub v: Vec<f32>,
-    pub attended: Vec<f32>,
-    /// Log-sum-exp of each query of each head.
-    pub lse: Vec<f32>,
-    pub gate: Vec<f32>,
-    pub up: Vec<f32>,
-    /// A x of each projection's adapter.
-    pub lora: [Vec<f32>; 7],
+/// Declares a struct of `f32` buffers with a list of them all.
+macro_rules! buffers {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident,)* } $(with { $($(#[$other_doc:meta])* $other:ident: $kind:ty,)* })?) => {
+        $(#[$about])*
+        #[derive(Debug, Default)]
+        pub(crate) struct $name {
+            $($(#[$doc])* pub $field: Vec<f32>,)*
+            $($($(#[$other_doc])* pub $other: $kind,)*)?
+        }
+
+        impl $name {
+            fn numbers(&self) -> usize {
+                0 $(+ self.$field.capacity())*
+            }
+        }
+    };
 }
 
-/// Buffers of one pass over a batch.
-#[derive(Debug)]
-pub(crate) struct Workspace {
-    pub layers: Vec<LayerActs>,
-    /// Residual stream, and its gradient.
-    pub x: Vec<f32>,
-    pub dx: Vec<f32>,
-    pub norm: Vec<f32>,
-    pub dnorm: Vec<f32>,
-    /// Output of a projection into the residual stream.
-    pub out: Vec<f32>,
-    /// SwiGLU's activation, and its gradient.
-    pub act: Vec<f32>,
-    pub dattended: Vec<f32>,
-    pub dq: Vec<f32>,
-    pub dk: Vec<f32>,
-    pub dv: Vec<f32>,
-    pub linear: linear::Scratch,
-    pub head: HeadBuffers,
-    pub positions: Vec<u32>,
-    pub rope: RopeTable,
+buffers! {
+    /// What a layer keeps for its backward pass; sizes are per token.
+    LayerActs {
+        /// Residual stream before attention and before the MLP, `[tokens, hidden]`.
+        x_in,
+        x_mid,
+        /// What the norms before the blocks keep of each row.
+        stats_in,
+        stats_mid,
+        /// Queries, keys and values as attention takes them.
+        qkv,
+        /// Queries and keys before their norms, and what the norms keep.
+        qk,
+        stats_qk,
+        attended,
+        /// Log-sum-exp of each query of each head.
+        lse,
+        /// The projection into the MLP.
+        up,
+        /// The blocks' outputs before the norms behind them, and what these keep.
+        attention_out,
+        stats_attention_out,
+        mlp_out,
+        stats_mlp_out,
+        /// What each expert made of each of its tokens, `[tokens x experts of each, hidden]`.
+        expert_out,
+    } with {
+        /// A x of each projection's adapter.
+        lora: Vec<Vec<f32>>,
+        routing: Routing,
+    }
 }
 
-/// Buffers of the loss, for one chunk of labelled positions.
-#[derive(Debug, Default)]
-pub(crate) struct HeadBuffers {
-    pub x: Vec<f32>,
-    pub dx: Vec<f32>,
-    pub norm: Vec<f32>,
-    pub dnorm: Vec<f32>,
-    pub inverse: Vec<f32>,
-    pub logits: Vec<f32>,
-    pub nll: Vec<f32>,
+buffers! {
+    /// Buffers of the loss, for one chunk of labelled positions.
+    HeadBuffers {
+        x,
+        dx,
+        norm,
+        dnorm,
+        stats,
+        logits,
+        /// The logits under a soft cap.
+        capped,
+        nll,
+    }
+}
+
+buffers! {
+    /// Buffers of one pass over a batch.
+    Workspace {
+        /// Residual stream, and its gradient.
+        x,
+        dx,
+        norm,
+        dnorm,
+        /// Output of a block, and its gradient.
+        out,
+        branch,
+        /// The MLP's activation, and its gradient.
+        act,
+        dattended,
+        dqkv,
+        /// The gradient of normed queries and keys.
+        dqk,
+        /// What goes to the experts, and its gradient.
+        gathered,
+        dgathered,
+    } with {
+        layers: Vec<LayerActs>,
+        linear: linear::Scratch,
+        head: HeadBuffers,
+        positions: Vec<u32>,
+        ropes: Vec<RopeTable>,
+    }
 }
 
 impl Workspace {
     pub fn new(config: &ModelConfig) -> Workspace {
-        Workspace {
-            layers: Vec::new(),
-            x: Vec::new(),
-            dx: Vec::new(),
-            norm: Vec::new(),
-            dnorm: Vec::new(),
-            out: Vec::new(),
-            act: Vec::new(),
-            dattended: Vec::new(),
-            dq: Vec::new(),
-            dk: Vec::new(),
-            dv: Vec::new(),
-            linear: linear::Scratch::default(),
-            head: HeadBuffers::default(),
-            positions: Vec::new(),
-            rope: rope_table(&config.rope, config.head_dim),
-        }
+        Workspace { ropes: config.ropes.iter().map(|r| r.table()).collect(), ..Workspace::default() }
     }
 
     /// Sizes every buffer for a batch. A pass without a backward pass reuses one layer's buffers for all layers.
     pub fn resize(&mut self, config: &ModelConfig, tokens: usize, backward: bool) {
         let w = Widths::of(config);
-        self.layers.resize_with(
-            if backward { config.num_hidden_layers } else { 1 }.max(self.layers.len()),
-            LayerActs::default,
-        );
         let used = if backward { config.num_hidden_layers } else { 1 };
+        self.layers.resize_with(used.max(self.layers.len()), LayerActs::default);
         for layer in &mut self.layers[..used] {
-            for (buffer, width) in [
-                (&mut layer.x_in, w.hidden),
-                (&mut layer.x_mid, w.hidden),
-                (&mut layer.inv_in, 1),
-                (&mut layer.inv_mid, 1),
-                (&mut layer.q, w.q),
-                (&mut layer.k, w.kv),
-                (&mut layer.v, w.kv),
-                (&mut layer.attended, w.q),
-                (&mut layer.lse, w.heads),
-                (&mut layer.gate, w.mlp),
-                (&mut layer.up, w.mlp),
-            ] {
+            for (buffer, width) in w.layer(layer) {
                 fit(buffer, tokens * width);
             }
+            layer.lora.resize_with(w.linears, Vec::new);
         }
         for (buffer, width) in [
             (&mut self.x, w.hidden),
             (&mut self.norm, w.hidden),
             (&mut self.out, w.hidden),
             (&mut self.act, w.mlp),
+            (&mut self.gathered, w.expert_out),
         ] {
             fit(buffer, tokens * width);
         }
@@ -122,10 +134,10 @@ impl Workspace {
             for (buffer, width) in [
                 (&mut self.dx, w.hidden),
                 (&mut self.dnorm, w.hidden),
+                (&mut self.branch, w.hidden),
                 (&mut self.dattended, w.q),
-                (&mut self.dq, w.q),
-                (&mut self.dk, w.kv),
-                (&mut self.dv, w.kv),
+                (&mut self.dqkv, w.qkv),
+                (&mut self.dgathered, w.expert_out),
             ] {
                 fit(buffer, tokens * width);
             }
@@ -134,48 +146,10 @@ impl Workspace {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let layer = |l: &LayerActs| {
-            let lora: usize = l.lora.iter().map(Vec::capacity).sum();
-            let rest = [
-                &l.x_in,
-                &l.x_mid,
-                &l.inv_in,
-                &l.inv_mid,
-                &l.q,
-                &l.k,
-                &l.v,
-                &l.attended,
-                &l.lse,
-                &l.gate,
-                &l.up,
-            ];
-            lora + rest.iter().map(|b| b.capacity()).sum::<usize>()
-        };
-        let shared = [
-            &self.x,
-            &self.dx,
-            &self.norm,
-            &self.dnorm,
-            &self.out,
-            &self.act,
-            &self.dattended,
-            &self.dq,
-            &self.dk,
-            &self.dv,
-        ];
-        let head = [
-            &self.head.x,
-            &self.head.dx,
-            &self.head.norm,
-            &self.head.dnorm,
-            &self.head.inverse,
-            &self.head.logits,
-            &self.head.nll,
-        ];
-        let numbers = self.layers.iter().map(layer).sum::<usize>()
-            + shared.iter().chain(&head).map(|b| b.capacity()).sum::<usize>()
-            + self.positions.capacity();
-        numbers * 4 + self.linear.bytes() + self.rope.bytes()
+        let lora = |l: &LayerActs| l.lora.iter().map(Vec::capacity).sum::<usize>();
+        let layers = self.layers.iter().map(|l| l.numbers() + lora(l) + l.routing.numbers()).sum::<usize>();
+        let numbers = layers + self.numbers() + self.head.numbers() + self.positions.capacity();
+        numbers * 4 + self.linear.bytes() + self.ropes.iter().map(RopeTable::bytes).sum::<usize>()
     }
 }
 
@@ -191,20 +165,69 @@ fn fit(buffer: &mut Vec<f32>, len: usize) {
 struct Widths {
     hidden: usize,
     q: usize,
-    kv: usize,
+    qkv: usize,
+    /// Queries and keys before their norms.
+    qk: usize,
+    stats_qk: usize,
     heads: usize,
+    /// The MLP's activation, and the projection into it.
     mlp: usize,
+    up: usize,
+    stats: usize,
+    /// Blocks' outputs that are kept, and what their norms keep.
+    out: usize,
+    stats_out: usize,
+    /// What the experts of a token take and give.
+    expert_out: usize,
+    routing: usize,
+    linears: usize,
 }
 
 impl Widths {
     fn of(config: &ModelConfig) -> Widths {
+        let (q, kv) = (config.q_width(), config.kv_width());
+        let behind = config.norm_place != NormPlace::Before;
+        let stats = stats_width(config);
+        let dense = if config.layers.iter().any(|l| !l.experts) { config.intermediate_size } else { 0 };
+        let sparse = config.experts.map_or(0, |e| e.per_token * e.intermediate_size);
+        let mlp = dense.max(sparse);
         Widths {
             hidden: config.hidden_size,
-            q: config.num_attention_heads * config.head_dim,
-            kv: config.num_key_value_heads * config.head_dim,
+            q,
+            qkv: q + 2 * kv,
+            qk: if config.qk_norm == QkNorm::None { 0 } else { q + kv },
+            stats_qk: qk_stats_width(config),
             heads: config.num_attention_heads,
-            mlp: config.intermediate_size,
+            mlp,
+            up: if config.gated { 2 * mlp } else { mlp },
+            stats,
+            out: if behind { config.hidden_size } else { 0 },
+            stats_out: if behind { stats } else { 0 },
+            expert_out: config.experts.map_or(0, |e| e.per_token * config.hidden_size),
+            routing: config.experts.as_ref().map_or(0, Routing::width),
+            linears: 2 + 2 * config.experts.map_or(1, |e| e.count),
         }
+    }
+
+    /// A layer's buffers with their widths.
+    fn layer<'a>(&self, layer: &'a mut LayerActs) -> [(&'a mut Vec<f32>, usize); 15] {
+        [
+            (&mut layer.x_in, self.hidden),
+            (&mut layer.x_mid, self.hidden),
+            (&mut layer.stats_in, self.stats),
+            (&mut layer.stats_mid, self.stats),
+            (&mut layer.qkv, self.qkv),
+            (&mut layer.qk, self.qk),
+            (&mut layer.stats_qk, self.stats_qk),
+            (&mut layer.attended, self.q),
+            (&mut layer.lse, self.heads),
+            (&mut layer.up, self.up),
+            (&mut layer.attention_out, self.out),
+            (&mut layer.stats_attention_out, self.stats_out),
+            (&mut layer.mlp_out, self.out),
+            (&mut layer.stats_mlp_out, self.stats_out),
+            (&mut layer.expert_out, self.expert_out),
+        ]
     }
 }
 
@@ -214,40 +237,18 @@ pub(crate) fn head_chunk(config: &ModelConfig) -> usize {
 }
 
 /// Bytes of a training pass over `tokens` tokens, all of them one example in the worst case; `ranks` is the adapter's
-/// rank times the projections that have one, and whether it is DoRA or has dropout.
+/// ranks of all projections together, and whether it is DoRA or has dropout.
 pub(crate) fn plan(config: &ModelConfig, tokens: usize, ranks: usize, extra: bool) -> usize {
     let w = Widths::of(config);
-    let layer = 2 * w.hidden + 2 + 2 * w.q + 2 * w.kv + w.heads + 2 * w.mlp;
-    let shared = 5 * w.hidden + w.mlp + 2 * w.q + 2 * w.kv + 1;
+    let layer: usize = w.layer(&mut LayerActs::default()).iter().map(|(_, width)| width).sum();
+    let layer = layer + w.routing;
+    let shared = 2 * w.expert_out + 6 * w.hidden + w.mlp + w.q + w.qkv + if w.qk > 0 { w.qkv } else { 0 } + 1;
     let chunk = head_chunk(config).min(tokens);
-    let head = chunk * (4 * w.hidden + 2 + config.vocab_size);
-    let widest = w.hidden.max(w.mlp).max(w.q);
+    let capped = if config.logits_softcap > 0.0 { 2 } else { 1 };
+    let head = chunk * (4 * w.hidden + w.stats + 1 + capped * config.vocab_size);
+    let widest = w.hidden.max(w.up).max(w.qkv);
     let adapter = ranks + if ranks > 0 { 64 } else { 0 } + if extra { 3 * widest } else { 0 };
-    let rope = config.head_dim * tokens;
+    let rope: usize = config.ropes.iter().map(|r| r.dims * tokens).sum();
     4 * (tokens * (config.num_hidden_layers * layer + shared + adapter) + head + rope)
         + attention_scratch_bytes(tokens)
-}
-
-pub(crate) fn attention_shape(config: &ModelConfig) -> AttentionShape {
-    AttentionShape {
-        heads: config.num_attention_heads,
-        kv_heads: config.num_key_value_heads,
-        head_dim: config.head_dim,
-        scale: (1.0 / (config.head_dim as f64).sqrt()) as f32,
-    }
-}
-
-fn rope_table(rope: &RopeConfig, head_dim: usize) -> RopeTable {
-    let variant = match rope.scaling {
-        RopeScaling::Default => RopeVariant::Default,
-        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
-            RopeVariant::Llama3 {
-                factor: factor as f32,
-                low: low_freq_factor as f32,
-                high: high_freq_factor as f32,
-                original: original_context as f32,
-            }
-        }
-    };
-    RopeTable::new(head_dim, rope.theta, variant)
 }

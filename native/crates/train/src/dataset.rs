@@ -88,3 +88,29 @@ impl Dataset {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_labelled_with_the_next_token_where_that_is_trained() {
+        let example = |tokens: &[u32], trained: &[bool]| Example {
+            tokens: tokens.to_vec(),
+            trained: trained.to_vec(),
+            cut: 0,
+        };
+        let examples = vec![
+            example(&[5, 6, 7, 8], &[false, false, true, true]),
+            example(&[9, 10], &[true, true]),
+            example(&[11, 12], &[true, false]),
+        ];
+        let data = Dataset { ids: ["a", "b", "c"].map(String::from).to_vec(), examples };
+        assert_eq!(data.lengths(), [4, 2, 0], "a row without a label is left out");
+        let pack = data.pack(&[1, 0]);
+        assert_eq!(pack.tokens, [9, 10, 5, 6, 7, 8]);
+        // The last token of a row does not predict the first of the next.
+        assert_eq!(pack.labels, [10, IGNORE, IGNORE, 7, 8, IGNORE]);
+        assert_eq!(pack.starts, [0, 2, 6]);
+    }
+}

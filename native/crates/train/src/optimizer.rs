@@ -139,3 +139,97 @@ impl View for Floats<'_> {
         self.values.len() * 4
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tillage_kernels::reference;
+    use tillage_model::{ModelConfig, Trainable};
+
+    fn model() -> Model {
+        let shape = serde_json::json!({"hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 16});
+        let shape = serde_json::from_value(shape).unwrap();
+        let mut model = Model::init(ModelConfig::from_init(&shape, 11, None, None, None).unwrap(), 3);
+        model.set_trainable(Trainable::Full);
+        model
+    }
+
+    /// Settings of which no two are the same and none is a default.
+    fn config() -> TrainConfig {
+        serde_json::from_value(serde_json::json!({"epochs": 1, "batch_tokens": 16, "context": 16, "lr": 0.1,
+            "schedule": "constant", "seed": 1, "beta1": 0.7, "beta2": 0.9, "adam_eps": 0.05, "weight_decay": 0.3,
+            "clip_norm": 0.6}))
+        .unwrap()
+    }
+
+    fn set_gradients(model: &mut Model, step: usize) {
+        for p in model.parameters_mut() {
+            for (i, g) in p.grad.iter_mut().enumerate() {
+                *g = ((i * 7 + step * 5) % 13) as f32 * 0.02 - 0.1;
+            }
+        }
+    }
+
+    fn values(model: &mut Model) -> Vec<Vec<f32>> {
+        model.parameters_mut().into_iter().map(|p| p.value.to_vec()).collect()
+    }
+
+    #[test]
+    fn a_step_follows_every_setting_of_the_run() {
+        let (mut model, config) = (model(), config());
+        let mut optimizer = Optimizer::new(&mut model);
+        let wide = |v: &[f32]| v.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
+        let mut exact: Vec<[Vec<f64>; 3]> =
+            values(&mut model).iter().map(|v| [wide(v), vec![0.0; v.len()], vec![0.0; v.len()]]).collect();
+        for (step, lr) in [0.1, 0.05, 0.02].into_iter().enumerate() {
+            set_gradients(&mut model, step);
+            let norm = Optimizer::grad_norm(&mut model);
+            assert!(norm > config.clip_norm, "{norm}");
+            let s = AdamWStep {
+                lr,
+                beta1: 0.7,
+                beta2: 0.9,
+                eps: 0.05,
+                weight_decay: 0.3,
+                step: step as u64 + 1,
+                grad_scale: (0.6 / (norm + 1e-6)) as f32,
+            };
+            for (p, [value, first, second]) in model.parameters_mut().iter().zip(&mut exact) {
+                reference::adamw(value, &wide(p.grad), first, second, &s);
+            }
+            optimizer.apply(&mut model, &config, lr, norm);
+        }
+        for (ours, [exact, ..]) in values(&mut model).iter().zip(&exact) {
+            for (a, b) in ours.iter().zip(exact) {
+                assert!((f64::from(*a) - b).abs() < 1e-6, "{a} instead of {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn saved_states_go_on_as_those_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("optimizer.safetensors");
+        let (mut straight, config) = (model(), config());
+        let mut optimizer = Optimizer::new(&mut straight);
+        for step in 0..3 {
+            set_gradients(&mut straight, step);
+            optimizer.apply(&mut straight, &config, 0.1, 1.0);
+        }
+        optimizer.save(&path).unwrap();
+        let mut resumed = model();
+        for (p, v) in resumed.parameters_mut().into_iter().zip(values(&mut straight)) {
+            p.value.copy_from_slice(&v);
+        }
+        let mut loaded = Optimizer::new(&mut resumed);
+        loaded.load(&path, 3).unwrap();
+        for (model, optimizer) in [(&mut straight, &mut optimizer), (&mut resumed, &mut loaded)] {
+            set_gradients(model, 3);
+            optimizer.apply(model, &config, 0.1, 1.0);
+        }
+        assert_eq!(values(&mut straight), values(&mut resumed), "bit for bit");
+        std::fs::write(&path, b"broken").unwrap();
+        assert_eq!(loaded.load(&path, 3).unwrap_err().code, "bad_checkpoint");
+    }
+}

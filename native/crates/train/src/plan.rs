@@ -129,6 +129,20 @@ mod tests {
     }
 
     #[test]
+    fn the_order_is_another_in_each_epoch_and_for_each_seed() {
+        let order = |seed: u64, epoch: u64| {
+            let mut plan =
+                Plan::new((1..=40).collect(), &config(&format!(r#"{{"epochs":2,"seed":{seed}}}"#)));
+            let steps: Vec<_> = (0..plan.total()).map(|s| plan.step(s).unwrap()).collect();
+            let of_epoch = steps.into_iter().filter(|s| s.position.0 == epoch);
+            of_epoch.flat_map(|s| s.batches.concat()).collect::<Vec<_>>()
+        };
+        assert_eq!(order(4, 0), order(4, 0));
+        assert_ne!(order(4, 0), order(4, 1));
+        assert_ne!(order(4, 0), order(5, 0));
+    }
+
+    #[test]
     fn max_steps_ends_the_run() {
         assert_eq!(Plan::new(vec![60; 10], &config(r#"{"epochs":9,"max_steps":7}"#)).total(), 7);
     }

@@ -109,3 +109,18 @@ fn not_a_number<'a>(what: &str, rows: impl Iterator<Item = &'a str>, step: u64) 
         "Lower the learning rate or add warm-up steps, and look at these rows; the last checkpoint is from before.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::dropout_key;
+
+    #[test]
+    fn every_seed_step_and_batch_has_a_dropout_mask_of_its_own() {
+        let each = |n: u64| (0..n).flat_map(move |a| (0..n).map(move |b| (a, b)));
+        let mut keys: Vec<u64> =
+            each(20).flat_map(|(step, batch)| [4, 5].map(|seed| dropout_key(seed, step, batch))).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 800);
+    }
+}

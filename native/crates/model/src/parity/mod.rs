@@ -5,7 +5,9 @@
 //! `trajectory.json` whole training runs. What a file holds and no check reads is listed, never passed over.
 
 mod base;
+mod experts;
 mod golden;
+mod preferences;
 mod report;
 mod trajectory;
 mod tuned;
@@ -40,12 +42,20 @@ pub fn run(options: &Options) -> Result<Report, EngineError> {
     let mut golden = Golden::open(&options.golden)?;
     let mut report = Report::new(options.tolerance);
     let mut model = Model::load(&options.model)?;
-    if golden.is_trajectory() {
+    if golden.json["methods"].is_object() {
+        let folder = options.adapter.clone().unwrap_or_else(|| options.model.join("adapter"));
+        model.load_adapter(&folder)?;
+        preferences::check(&mut golden, model, &mut report)?;
+    } else if golden.is_trajectory() {
         trajectory::check(&mut golden, options, &mut report)?;
     } else {
         base::check(&mut golden, &mut model, &mut report)?;
-        for (prefix, folder) in [("lora", "adapter"), ("rslora", "adapter_rslora"), ("dora", "adapter_dora")]
-        {
+        for (prefix, folder) in [
+            ("lora", "adapter"),
+            ("rslora", "adapter_rslora"),
+            ("dora", "adapter_dora"),
+            ("lora_v4", "adapter_v4"),
+        ] {
             if !golden.has_prefix(&format!("{prefix}.")) {
                 continue;
             }

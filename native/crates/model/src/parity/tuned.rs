@@ -62,10 +62,10 @@ fn gradients(
     let json = golden.json[prefix].clone();
     losses(&format!("{prefix}_loss"), &loss, &json, report);
     let grads: Vec<(String, Vec<f32>)> = model
-        .parameters_mut()
+        .adapter_gradients()
         .into_iter()
         // PEFT's file says `lora_magnitude_vector`, its module `lora_magnitude_vector.weight`.
-        .map(|p| (p.name.replace("lora_magnitude_vector", "lora_magnitude_vector.weight"), p.grad.to_vec()))
+        .map(|(name, grad)| (name.replace("lora_magnitude_vector", "lora_magnitude_vector.weight"), grad))
         .collect();
     model.set_trainable(Trainable::Nothing);
     for name in golden.names(&format!("{prefix}.grad.")) {

@@ -96,6 +96,40 @@ fn adapters_come_back_as_they_were_written() {
 }
 
 #[test]
+fn the_norms_of_dora_follow_what_is_trained() {
+    use tillage_model::store::{read_file, write_file};
+    let folder = tempfile::tempdir().expect("a folder");
+    let plain = adapted(&lora(&["q_proj", "down_proj"]));
+    plain.save_adapter(folder.path(), "base").expect("a writable folder");
+    // The same adapter as DoRA.
+    let config = folder.path().join("adapter_config.json");
+    let text = std::fs::read_to_string(&config).expect("a config");
+    std::fs::write(&config, text.replace(r#""use_dora": false"#, r#""use_dora": true"#)).expect("written");
+    let weights = folder.path().join("adapter_model.safetensors");
+    let mut tensors = read_file(&weights).expect("weights");
+    let rows: Vec<(String, usize)> =
+        tensors.iter().filter(|(n, _)| n.contains("lora_B")).map(|(n, (s, _))| (n.clone(), s[0])).collect();
+    for (name, rows) in rows {
+        let name = name.replace("lora_B.weight", "lora_magnitude_vector");
+        tensors.insert(name, (vec![rows], (0..rows).map(|i| 1.0 + i as f32 * 0.01).collect()));
+    }
+    write_file(&weights, tensors.iter().map(|(n, (s, v))| (n.as_str(), s.as_slice(), v.as_slice())))
+        .expect("a writable folder");
+
+    let mut model = model();
+    model.load_adapter(folder.path()).expect("a DoRA adapter");
+    model.set_trainable(Trainable::Adapter);
+    let before = logits(&model);
+    for p in model.parameters_mut().into_iter().filter(|p| p.name.contains("lora_B")) {
+        p.value.iter_mut().for_each(|v| *v *= -2.0);
+    }
+    let after = logits(&model);
+    assert_ne!(before, after);
+    model.merge_adapter();
+    close(&logits(&model), &after, 1e-5);
+}
+
+#[test]
 fn unknown_targets_are_refused() {
     let error = model().attach_lora(&lora(&["q_proj", "query"]), 1).expect_err("no such projection");
     assert_eq!(error.code, "unknown_target");

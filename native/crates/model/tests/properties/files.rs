@@ -1,8 +1,8 @@
-use crate::support::{batch, config, model};
+use crate::support::{batch, config, config_with, model};
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 use tillage_model::store::{read_file, write_file};
-use tillage_model::{EngineError, Model, ModelConfig};
+use tillage_model::{EngineError, Model};
 use tillage_protocol::Blame;
 
 fn saved() -> tempfile::TempDir {
@@ -129,11 +129,12 @@ fn wrong_configs_are_refused_by_name() {
     for (from, to, code, mention) in [
         (r#""model_type": "llama""#, r#""model_type": "rwkv9""#, "unknown_model_type", "rwkv9"),
         (r#""hidden_act": "silu""#, r#""hidden_act": "gelu""#, "unsupported_config", "gelu"),
-        (r#""rope_type": "default""#, r#""rope_type": "yarn""#, "unsupported_rope", "yarn"),
+        (r#""rope_type": "default""#, r#""rope_type": "yarn""#, "bad_config", "factor"),
+        (r#""rope_type": "default""#, r#""rope_type": "dynamic""#, "unsupported_rope", "dynamic"),
         (
             r#""rope_type": "default""#,
-            r#""partial_rotary_factor": 0.5"#,
-            "unsupported_config",
+            r#""partial_rotary_factor": 1.5"#,
+            "bad_config",
             "partial_rotary_factor",
         ),
         (r#""mlp_bias": true"#, r#""sliding_window": 16"#, "unsupported_config", "sliding_window"),
@@ -168,7 +169,7 @@ fn foreign_adapters_are_refused_by_name() {
         assert!(error.file.is_some(), "{error:?}");
     };
     refuse(
-        good.replace(r#""rank_pattern": {}"#, r#""rank_pattern": {"q_proj": 8}"#),
+        good.replace(r#""rank_pattern": {}"#, r#""rank_pattern": {"q_proj|k_proj": 8}"#),
         "unsupported_adapter",
         "rank_pattern",
     );
@@ -180,8 +181,20 @@ fn foreign_adapters_are_refused_by_name() {
         "lora_magnitude_vector",
     );
     std::fs::write(&path, good).expect("written");
-    let small = ModelConfig { num_hidden_layers: 2, ..config() };
+    let small = config_with(serde_json::json!({"num_hidden_layers": 2}));
     let error = Model::init(small, 1).load_adapter(folder.path()).expect_err("an adapter of a deeper model");
     assert_eq!(error.code, "unused_tensor");
     assert!(error.message.contains("layers.2"), "{}", error.message);
+}
+
+#[test]
+fn what_cannot_be_written_leaves_the_old_weights() {
+    let folder = saved();
+    let path = folder.path().join("model.safetensors");
+    let before = std::fs::read(&path).expect("weights");
+    // Two numbers for a shape of three.
+    let error = write_file(&path, [("a", &[3][..], &[1.0, 2.0][..])]).expect_err("a broken tensor");
+    assert_eq!(error.code, "write_weights");
+    assert_eq!(std::fs::read(&path).expect("weights"), before);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "no temporary file is left");
 }

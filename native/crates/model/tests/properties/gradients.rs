@@ -2,7 +2,8 @@ use crate::support::{adapted, batch, gradients, lora, model};
 use tillage_model::{Model, Packed, Trainable};
 
 /// Moves each trained tensor along its gradient and compares the change of the loss with the gradient's norm.
-fn check_directions(model: &mut Model, batch: &Packed) -> usize {
+pub fn check_directions(model: &mut Model, batch: &Packed) -> usize {
+    let h = 4e-3;
     let grads = gradients(model, &[batch]);
     let mut nonzero = 0;
     for (which, (name, grad)) in grads.iter().enumerate() {
@@ -21,7 +22,6 @@ fn check_directions(model: &mut Model, batch: &Packed) -> usize {
             shift(model, -step);
             loss.sum / f64::from(batch.normalizer.unwrap_or(loss.tokens as f32))
         };
-        let h = 4e-3;
         // Fourth-order central difference: the loss is known to some 1e-7.
         let slope = (8.0 * (loss_at(h) - loss_at(-h)) - (loss_at(2.0 * h) - loss_at(-2.0 * h))) / (12.0 * h);
         assert!((slope - norm).abs() <= 2e-3 * norm + 2e-4, "{name}: slope {slope}, gradient {norm}");
@@ -153,11 +153,7 @@ fn any_number_of_threads_gives_the_same_gradients() {
 
 /// Wide enough that products and norms are shared between threads.
 fn wide() -> tillage_model::ModelConfig {
-    tillage_model::ModelConfig {
-        hidden_size: 128,
-        intermediate_size: 300,
-        head_dim: 32,
-        max_position_embeddings: 256,
-        ..crate::support::config()
-    }
+    crate::support::config_with(serde_json::json!({
+        "hidden_size": 128, "intermediate_size": 300, "head_dim": 32, "max_position_embeddings": 256,
+    }))
 }

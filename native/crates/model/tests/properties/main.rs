@@ -2,6 +2,7 @@
 //! off is not there, files come back as they were written.
 
 mod adapters;
+mod families;
 mod files;
 mod gradients;
 mod packing;

@@ -1,37 +1,41 @@
 //! Small models and batches.
 
-use tillage_model::{LoraConfig, Model, ModelConfig, Packed, RopeConfig, RopeScaling, IGNORE};
+use serde_json::{json, Value};
+use tillage_model::{LoraConfig, Model, ModelConfig, Packed, IGNORE};
 
 pub const VOCAB: usize = 61;
 
 /// A shape in which no two sizes are the same: head_dim is not hidden / heads, heads share keys, and there are biases.
 pub fn config() -> ModelConfig {
-    ModelConfig {
-        model_type: "llama".into(),
-        vocab_size: VOCAB,
-        hidden_size: 36,
-        intermediate_size: 52,
-        num_hidden_layers: 3,
-        num_attention_heads: 4,
-        num_key_value_heads: 2,
-        head_dim: 10,
-        max_position_embeddings: 128,
-        rms_norm_eps: 1e-5,
-        rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default },
-        attention_bias: true,
-        mlp_bias: true,
-        tie_word_embeddings: true,
-        initializer_range: 0.2,
-        bos_token_id: Some(1),
-        eos_token_ids: vec![2, 3],
-        pad_token_id: None,
-    }
+    config_with(json!({}))
+}
+
+/// The same with other fields.
+pub fn config_with(changes: Value) -> ModelConfig {
+    let mut config = json!({
+        "model_type": "llama", "hidden_act": "silu", "vocab_size": VOCAB, "hidden_size": 36, "intermediate_size": 52,
+        "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 10,
+        "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "attention_bias": true, "mlp_bias": true,
+        "rope_parameters": {"rope_theta": 10_000.0, "rope_type": "default"}, "tie_word_embeddings": true,
+        "initializer_range": 0.2, "bos_token_id": 1, "eos_token_id": [2, 3],
+    });
+    let map = config.as_object_mut().expect("an object");
+    map.extend(changes.as_object().expect("an object").clone());
+    ModelConfig::from_json(&config.to_string()).expect("a valid config")
 }
 
 /// A model whose biases are not zero either.
 pub fn model() -> Model {
-    let mut model = Model::init(config(), 7);
+    model_of(config())
+}
+
+pub fn model_of(config: ModelConfig) -> Model {
+    let mut model = Model::init(config, 7);
     model.set_trainable(tillage_model::Trainable::Full);
+    let norms = |p: &tillage_model::ParamMut| p.shape.len() == 1 && p.name.ends_with(".weight");
+    for p in model.parameters_mut().into_iter().filter(norms) {
+        p.value.iter_mut().enumerate().for_each(|(i, v)| *v += ((i * 29 % 7) as f32 - 3.0) * 0.04);
+    }
     for p in model.parameters_mut().into_iter().filter(|p| p.name.ends_with(".bias")) {
         p.value.iter_mut().enumerate().for_each(|(i, v)| *v = ((i * 37 % 11) as f32 - 5.0) * 0.05);
     }
@@ -51,7 +55,10 @@ pub fn lora(targets: &[&str]) -> LoraConfig {
 
 /// A model with an adapter whose B is not zero.
 pub fn adapted(config: &LoraConfig) -> Model {
-    let mut model = model();
+    adapt(model(), config)
+}
+
+pub fn adapt(mut model: Model, config: &LoraConfig) -> Model {
     model.attach_lora(config, 9).expect("a valid adapter");
     model.set_trainable(tillage_model::Trainable::Adapter);
     for p in model.parameters_mut().into_iter().filter(|p| p.name.contains("lora_B")) {

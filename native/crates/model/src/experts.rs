@@ -1,0 +1,233 @@
+//! A sparse mixture of experts (Shazeer et al. 2017) in the place of an MLP: softmax over all experts, the best few of
+//! each token, as mixtral and qwen3_moe have it.
+
+use crate::attention::Context;
+use crate::batch::Packed;
+use crate::config::ExpertsConfig;
+use crate::linear::{self, slot, Place};
+use crate::model::Model;
+use crate::norms;
+use crate::workspace::{LayerActs, Workspace};
+use std::ops::Range;
+use tillage_kernels::cpu;
+
+/// Which tokens went to which expert. A pair is a token at one of its experts; pairs lie by expert, then by token.
+#[derive(Debug, Default)]
+pub(crate) struct Routing {
+    /// Of all experts, `[tokens, experts]`.
+    pub probabilities: Vec<f32>,
+    /// The router's scores, `[tokens, experts]`.
+    pub logits: Vec<f32>,
+    /// Each pair's token.
+    pub tokens: Vec<usize>,
+    /// Factor on each pair's output.
+    pub weights: Vec<f32>,
+    /// Where each expert's pairs begin, and how many there are: `[experts + 1]`.
+    pub starts: Vec<usize>,
+}
+
+impl Routing {
+    /// Numbers per token.
+    pub fn width(experts: &ExpertsConfig) -> usize {
+        2 * experts.count + 3 * experts.per_token
+    }
+
+    pub fn numbers(&self) -> usize {
+        self.probabilities.capacity()
+            + self.logits.capacity()
+            + 2 * self.tokens.capacity()
+            + self.weights.capacity()
+    }
+
+    fn of_expert(&self, expert: usize) -> Range<usize> {
+        self.starts[expert]..self.starts[expert + 1]
+    }
+
+    /// Chooses the experts of every token from `logits`.
+    fn choose(&mut self, experts: &ExpertsConfig) {
+        let ExpertsConfig { count, per_token, normalize, .. } = *experts;
+        self.probabilities.clone_from(&self.logits);
+        cpu::softmax(&mut self.probabilities, count);
+        let mut chosen: Vec<Vec<(usize, f32)>> = vec![Vec::new(); count];
+        for (token, p) in self.probabilities.chunks_exact(count).enumerate() {
+            let mut order: Vec<usize> = (0..count).collect();
+            // Stable: the lower number comes first among equals.
+            order.sort_by(|&a, &b| p[b].total_cmp(&p[a]));
+            let best = &order[..per_token];
+            let sum = if normalize { best.iter().map(|&e| p[e]).sum() } else { 1.0 };
+            best.iter().for_each(|&e| chosen[e].push((token, p[e] / sum)));
+        }
+        self.starts.clear();
+        self.tokens.clear();
+        self.weights.clear();
+        self.starts.push(0);
+        for pairs in chosen {
+            self.tokens.extend(pairs.iter().map(|p| p.0));
+            self.weights.extend(pairs.iter().map(|p| p.1));
+            self.starts.push(self.tokens.len());
+        }
+    }
+
+    /// The gradient of the router's scores, from that of each pair's factor.
+    fn backward(&self, dweights: &[f32], experts: &ExpertsConfig) -> Vec<f32> {
+        let count = experts.count;
+        let tokens = self.probabilities.len() / count;
+        // Per token: Σ dw w and Σ p over its pairs.
+        let (mut mean, mut sum) = (vec![0.0f32; tokens], vec![0.0f32; tokens]);
+        let pairs = || (0..count).flat_map(|e| self.of_expert(e).map(move |pair| (e, pair)));
+        for (e, pair) in pairs() {
+            let token = self.tokens[pair];
+            mean[token] += dweights[pair] * self.weights[pair];
+            sum[token] += self.probabilities[token * count + e];
+        }
+        let mut d = vec![0.0f32; self.probabilities.len()];
+        for (e, pair) in pairs() {
+            let token = self.tokens[pair];
+            d[token * count + e] =
+                if experts.normalize { (dweights[pair] - mean[token]) / sum[token] } else { dweights[pair] };
+        }
+        for (d, p) in d.chunks_exact_mut(count).zip(self.probabilities.chunks_exact(count)) {
+            let common: f32 = d.iter().zip(p).map(|(d, p)| d * p).sum();
+            d.iter_mut().zip(p).for_each(|(d, p)| *d = p * (*d - common));
+        }
+        d
+    }
+}
+
+impl ExpertsConfig {
+    /// The load-balancing loss of Shazeer et al. (2017) in the form of Switch (Fedus et al. 2021), over the scores of
+    /// all layers together: `count` Σ over experts of (share of the choices) x (mean probability).
+    pub fn balance_loss(&self, layers: &[Vec<f32>]) -> f64 {
+        let (mut chosen, mut mean) = (vec![0.0f64; self.count], vec![0.0f64; self.count]);
+        let mut routing = Routing::default();
+        let mut tokens = 0;
+        for logits in layers {
+            routing.logits.clone_from(logits);
+            routing.choose(self);
+            tokens += logits.len() / self.count;
+            for (e, chosen) in chosen.iter_mut().enumerate() {
+                *chosen += routing.of_expert(e).len() as f64;
+            }
+            for p in routing.probabilities.chunks_exact(self.count) {
+                mean.iter_mut().zip(p).for_each(|(m, p)| *m += f64::from(*p));
+            }
+        }
+        let product: f64 = chosen.iter().zip(&mean).map(|(c, m)| c * m).sum();
+        self.count as f64 * product / (tokens as f64 * tokens as f64)
+    }
+}
+
+/// A place with the pairs of one expert.
+fn with_rows(place: Place, rows: usize) -> Place {
+    Place { rows, ..place }
+}
+
+impl Model {
+    /// The router's scores of every layer that has experts, `[tokens, experts]` each.
+    pub(crate) fn router_logits(&self, batch: &Packed) -> Vec<Vec<f32>> {
+        let mut ws = self.workspace();
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
+        let layers = ws.layers.iter().zip(&self.config().layers).filter(|(_, l)| l.experts);
+        let logits = layers.map(|(acts, _)| acts.routing.logits.clone()).collect();
+        self.give_back(ws);
+        logits
+    }
+
+    /// As [`Model::mlp_forward`], for a layer with experts.
+    pub(crate) fn experts_forward(&self, n: usize, ws: &mut Workspace, acts: &mut LayerActs, training: bool) {
+        let config = self.config();
+        let experts = config.experts.expect("a layer with experts");
+        let (tensors, ids) = (&self.weights.tensors, &self.weights.layers[n]);
+        let (h, i, rows) = (config.hidden_size, experts.intermediate_size, ws.positions.len());
+        let LayerActs { x_mid, stats_mid, up, lora, expert_out, routing, .. } = acts;
+        let Workspace { norm, out, act, gathered, linear, .. } = ws;
+        let before = ids.before_mlp.expect("a norm before the experts");
+        norms::forward(config, tensors, &before, norm, stats_mid, x_mid);
+        routing.logits.resize(rows * experts.count, 0.0);
+        let router = &tensors[ids.router.expect("a router")].value;
+        cpu::linear(&mut routing.logits, norm, router, rows, 1.0, false);
+        routing.choose(&experts);
+        cpu::gather_rows(gathered, norm, &routing.tokens, h);
+        for e in 0..experts.count {
+            let pairs = routing.of_expert(e);
+            if pairs.is_empty() {
+                continue;
+            }
+            let places = [slot::up(e), slot::down(e)]
+                .map(|s| with_rows(self.place(n, s, rows, training), pairs.len()));
+            let (adapter, scratch) = (self.adapter.as_ref(), &mut linear.dropped);
+            let own = |width: usize| pairs.start * width..pairs.end * width;
+            let (x, up) = (&gathered[own(h)], &mut up[own(2 * i)]);
+            linear::forward(up, x, tensors, adapter, &places[0], &mut lora[slot::up(e)], scratch);
+            let act = &mut act[own(i)];
+            cpu::gated(act, up, i, config.activation);
+            let y = &mut expert_out[own(h)];
+            linear::forward(y, act, tensors, adapter, &places[1], &mut lora[slot::down(e)], scratch);
+        }
+        out.fill(0.0);
+        for (pair, (&token, &weight)) in routing.tokens.iter().zip(&routing.weights).enumerate() {
+            let y = &expert_out[pair * h..(pair + 1) * h];
+            out[token * h..(token + 1) * h].iter_mut().zip(y).for_each(|(o, y)| *o += weight * y);
+        }
+    }
+
+    /// As [`Model::mlp_backward`], for a layer with experts.
+    pub(crate) fn experts_backward(
+        &mut self,
+        n: usize,
+        ws: &mut Workspace,
+        acts: &mut LayerActs,
+        below: bool,
+    ) {
+        let experts = self.config().experts.expect("a layer with experts");
+        let rows = ws.positions.len();
+        let places: Vec<Place> =
+            (0..self.weights.layers[n].linears.len()).map(|s| self.place(n, s, rows, true)).collect();
+        let Model { config, weights, adapter, .. } = self;
+        let (h, i) = (config.hidden_size, experts.intermediate_size);
+        let LayerActs { x_mid, stats_mid, up, lora, expert_out, routing, .. } = acts;
+        let Workspace { branch, dx, act, norm, dnorm, gathered, dgathered, linear, .. } = ws;
+        let (ids, tensors) = (&weights.layers[n], &mut weights.tensors[..]);
+        let before = ids.before_mlp.expect("a norm before the experts");
+        norms::forward(config, tensors, &before, norm, stats_mid, x_mid);
+        cpu::gather_rows(gathered, norm, &routing.tokens, h);
+        // Each pair's gradient, and that of its factor.
+        cpu::gather_rows(dgathered, branch, &routing.tokens, h);
+        let mut dweights = vec![0.0f32; routing.tokens.len()];
+        for (pair, d) in dgathered.chunks_exact_mut(h).enumerate().take(dweights.len()) {
+            let y = &expert_out[pair * h..(pair + 1) * h];
+            dweights[pair] = d.iter().zip(y).map(|(d, y)| d * y).sum();
+            d.iter_mut().for_each(|d| *d *= routing.weights[pair]);
+        }
+        for e in 0..experts.count {
+            let pairs = routing.of_expert(e);
+            if pairs.is_empty() {
+                continue;
+            }
+            let own = |width: usize| pairs.start * width..pairs.end * width;
+            let (into, from) =
+                (with_rows(places[slot::up(e)], pairs.len()), with_rows(places[slot::down(e)], pairs.len()));
+            let (act, up, d) = (&mut act[own(i)], &mut up[own(2 * i)], &mut dgathered[own(h)]);
+            linear::backward_input(act, d, tensors, adapter.as_ref(), &from, linear, false);
+            cpu::gated_backward(act, up, i, config.activation);
+            let hidden = &lora[slot::down(e)];
+            linear::backward_weights(d, act, hidden, tensors, adapter.as_mut(), &from, linear);
+            let (x, hidden) = (&gathered[own(h)], &lora[slot::up(e)]);
+            linear::backward_weights(up, x, hidden, tensors, adapter.as_mut(), &into, linear);
+            if below {
+                linear::backward_input(d, up, tensors, adapter.as_ref(), &into, linear, false);
+            }
+        }
+        let router = &mut tensors[ids.router.expect("a router")];
+        if !below && !router.trained() {
+            return;
+        }
+        let dlogits = routing.backward(&dweights, &experts);
+        cpu::linear_backward_input(dnorm, &dlogits, &router.value, rows, 1.0, false);
+        if let Some(d) = router.grad_mut() {
+            cpu::linear_backward_weight(d, &dlogits, norm, rows, 1.0);
+        }
+        cpu::scatter_add_rows(dnorm, &dgathered[..routing.tokens.len() * h], &routing.tokens, h);
+        norms::backward(config, tensors, &before, dx, dnorm, x_mid, stats_mid);
+    }
+}

@@ -1,0 +1,92 @@
+//! What the families call their tensors.
+
+/// Module paths; those of a layer are relative to it.
+pub(crate) struct Names {
+    pub embedding: &'static str,
+    /// Learned positions.
+    pub positions: &'static str,
+    /// `{}` is the layer's number.
+    pub layer: &'static str,
+    pub final_norm: &'static str,
+    pub before_attention: &'static str,
+    pub after_attention: &'static str,
+    pub before_mlp: &'static str,
+    pub after_mlp: &'static str,
+    /// Queries, keys and values in this order: in one tensor or in three.
+    pub qkv: &'static [&'static str],
+    pub output: &'static str,
+    /// Gate and up in this order: in one tensor or in two; or the one projection of an MLP without a gate.
+    pub up: &'static [&'static str],
+    pub down: &'static str,
+    pub router: &'static str,
+    /// An expert's, relative to it.
+    pub expert: &'static str,
+    pub expert_up: &'static [&'static str],
+    pub expert_down: &'static str,
+    /// Matrices are stored `[in, out]`.
+    pub transposed: bool,
+}
+
+pub(super) const LLAMA: Names = Names {
+    embedding: "model.embed_tokens",
+    positions: "",
+    layer: "model.layers.{}",
+    final_norm: "model.norm",
+    before_attention: "input_layernorm",
+    after_attention: "",
+    before_mlp: "post_attention_layernorm",
+    after_mlp: "",
+    qkv: &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    output: "self_attn.o_proj",
+    up: &["mlp.gate_proj", "mlp.up_proj"],
+    down: "mlp.down_proj",
+    router: "",
+    expert: "",
+    expert_up: &[],
+    expert_down: "",
+    transposed: false,
+};
+
+/// With and without experts.
+pub(super) const QWEN3: Names = Names {
+    router: "mlp.gate",
+    expert: "mlp.experts.{}",
+    expert_up: &["gate_proj", "up_proj"],
+    expert_down: "down_proj",
+    ..LLAMA
+};
+
+pub(super) const MIXTRAL: Names = Names {
+    router: "block_sparse_moe.gate",
+    expert: "block_sparse_moe.experts.{}",
+    expert_up: &["w1", "w3"],
+    expert_down: "w2",
+    ..LLAMA
+};
+
+pub(super) const GEMMA: Names = Names {
+    after_attention: "post_attention_layernorm",
+    before_mlp: "pre_feedforward_layernorm",
+    after_mlp: "post_feedforward_layernorm",
+    ..LLAMA
+};
+
+pub(super) const OLMO2: Names =
+    Names { after_attention: "post_attention_layernorm", after_mlp: "post_feedforward_layernorm", ..LLAMA };
+
+pub(super) const PHI3: Names = Names { qkv: &["self_attn.qkv_proj"], up: &["mlp.gate_up_proj"], ..LLAMA };
+
+pub(super) const GPT2: Names = Names {
+    embedding: "transformer.wte",
+    positions: "transformer.wpe",
+    layer: "transformer.h.{}",
+    final_norm: "transformer.ln_f",
+    before_attention: "ln_1",
+    before_mlp: "ln_2",
+    qkv: &["attn.c_attn"],
+    output: "attn.c_proj",
+    up: &["mlp.c_fc"],
+    down: "mlp.c_proj",
+    transposed: true,
+    ..LLAMA
+};

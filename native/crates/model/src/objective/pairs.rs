@@ -1,0 +1,172 @@
+//! A chosen answer against a rejected one.
+
+use super::{log_sigmoid, sigmoid, Weighed};
+
+/// A loss of pairs. `beta` is how far the policy may move from the reference, or the temperature where there is none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PairLoss {
+    /// -log σ(β h), h the difference of the log-ratios to the reference (Rafailov et al. 2023, eq. 7); with `smoothing` ε the
+    /// unbiased loss under labels of which a share ε is flipped (Chowdhury et al. 2024).
+    Dpo { beta: f64, smoothing: f64 },
+    /// (h - 1 / 2β)², the log-ratios divided by their completions' lengths as TRL has it (Azar et al. 2023, eq. 17).
+    Ipo { beta: f64 },
+    /// max(0, 1 - β h) (Zhao et al. 2023).
+    Hinge { beta: f64 },
+    /// 1 - σ(β r chosen) + σ(β r rejected), r the log-ratio (D'Oosterlinck et al. 2024, eq. 7).
+    ApoZero { beta: f64 },
+    /// -log σ(β (mean chosen - mean rejected) - γ), means over tokens and no reference (Meng et al. 2024, eq. 6).
+    SimPo { beta: f64, gamma: f64 },
+    /// -log σ(β (chosen - rejected)) plus α times the chosen completions' loss (Xu et al. 2024).
+    Cpo { beta: f64, alpha: f64 },
+    /// The chosen texts' loss, prompts included, minus β log σ of the log odds ratio (Hong et al. 2024, eq. 6 and 7).
+    Orpo { beta: f64 },
+}
+
+impl PairLoss {
+    /// Whether log-probabilities under a reference are needed.
+    pub fn needs_reference(&self) -> bool {
+        !matches!(self, PairLoss::SimPo { .. } | PairLoss::Cpo { .. } | PairLoss::Orpo { .. })
+    }
+}
+
+/// Pairs: of every slice the first half is chosen, the second rejected, in the same order.
+#[derive(Debug, Clone, Copy)]
+pub struct Pairs<'a> {
+    /// Log-probability of each completion, summed over its tokens.
+    pub completion: &'a [f64],
+    /// Tokens of each completion.
+    pub tokens: &'a [usize],
+    /// Log-probability of each prompt and its tokens; used by ORPO alone.
+    pub prompt: &'a [(f64, usize)],
+    /// As `completion`, under the reference; empty for losses without one.
+    pub reference: &'a [f64],
+}
+
+impl Pairs<'_> {
+    /// The mean loss over the pairs.
+    pub fn loss(&self, kind: PairLoss) -> Weighed {
+        let n = self.completion.len() / 2;
+        let mut out = Weighed { loss: 0.0, completion: vec![0.0; 2 * n], prompt: Vec::new() };
+        for i in 0..n {
+            // Loss of the pair, and its slopes in the chosen and the rejected completion's log-probability.
+            let (loss, slopes) = self.pair(kind, i, i + n);
+            out.loss += loss / n as f64;
+            out.completion[i] += slopes[0] / n as f64;
+            out.completion[i + n] += slopes[1] / n as f64;
+        }
+        match kind {
+            PairLoss::Cpo { alpha, .. } => self.add_likelihood(&mut out, alpha, false),
+            PairLoss::Orpo { .. } => self.add_likelihood(&mut out, 1.0, true),
+            _ => {}
+        }
+        out
+    }
+
+    fn pair(&self, kind: PairLoss, c: usize, r: usize) -> (f64, [f64; 2]) {
+        let ratio = |i: usize| self.completion[i] - self.reference[i];
+        let length = |i: usize| self.tokens[i] as f64;
+        let mean = |i: usize| self.completion[i] / length(i);
+        match kind {
+            PairLoss::Dpo { beta, smoothing } => {
+                let x = beta * (ratio(c) - ratio(r));
+                let scale = 1.0 / (1.0 - 2.0 * smoothing);
+                let loss = (-(1.0 - smoothing) * log_sigmoid(x) + smoothing * log_sigmoid(-x)) * scale;
+                let slope = (-(1.0 - smoothing) * sigmoid(-x) - smoothing * sigmoid(x)) * scale * beta;
+                (loss, [slope, -slope])
+            }
+            PairLoss::Ipo { beta } => {
+                let d = ratio(c) / length(c) - ratio(r) / length(r) - 1.0 / (2.0 * beta);
+                (d * d, [2.0 * d / length(c), -2.0 * d / length(r)])
+            }
+            PairLoss::Hinge { beta } => {
+                let gap = 1.0 - beta * (ratio(c) - ratio(r));
+                let slope = if gap > 0.0 { -beta } else { 0.0 };
+                (gap.max(0.0), [slope, -slope])
+            }
+            PairLoss::ApoZero { beta } => {
+                let (x, y) = (sigmoid(beta * ratio(c)), sigmoid(beta * ratio(r)));
+                (1.0 - x + y, [-beta * x * (1.0 - x), beta * y * (1.0 - y)])
+            }
+            PairLoss::SimPo { beta, gamma } => {
+                let x = beta * (mean(c) - mean(r)) - gamma;
+                let slope = -beta * sigmoid(-x);
+                (-log_sigmoid(x), [slope / length(c), -slope / length(r)])
+            }
+            PairLoss::Cpo { beta, .. } => {
+                let x = beta * (self.completion[c] - self.completion[r]);
+                let slope = -beta * sigmoid(-x);
+                (-log_sigmoid(x), [slope, -slope])
+            }
+            PairLoss::Orpo { beta } => {
+                // log odds p / (1 - p), whose slope in log p is 1 / (1 - p).
+                let (pc, pr) = (mean(c).exp(), mean(r).exp());
+                let x = mean(c) - mean(r) - ((-pc).ln_1p() - (-pr).ln_1p());
+                let slope = -beta * sigmoid(-x);
+                let odds = |p: f64, i: usize| slope / (1.0 - p) / length(i);
+                (-beta * log_sigmoid(x), [odds(pc, c), -odds(pr, r)])
+            }
+        }
+    }
+
+    /// Adds `alpha` times the mean loss of the chosen tokens, the prompts' among them when `prompts`.
+    fn add_likelihood(&self, out: &mut Weighed, alpha: f64, prompts: bool) {
+        let n = self.completion.len() / 2;
+        let mut tokens: usize = self.tokens[..n].iter().sum();
+        let mut logp: f64 = self.completion[..n].iter().sum();
+        if prompts {
+            tokens += self.prompt[..n].iter().map(|p| p.1).sum::<usize>();
+            logp += self.prompt[..n].iter().map(|p| p.0).sum::<f64>();
+            out.prompt = vec![0.0; 2 * n];
+        }
+        let slope = -alpha / tokens as f64;
+        out.loss += slope * logp;
+        out.completion[..n].iter_mut().for_each(|d| *d += slope);
+        out.prompt.iter_mut().take(n).for_each(|d| *d += slope);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [PairLoss; 8] = [
+        PairLoss::Dpo { beta: 0.1, smoothing: 0.0 },
+        PairLoss::Dpo { beta: 0.3, smoothing: 0.1 },
+        PairLoss::Ipo { beta: 0.1 },
+        PairLoss::Hinge { beta: 0.1 },
+        PairLoss::ApoZero { beta: 0.1 },
+        PairLoss::SimPo { beta: 2.0, gamma: 0.5 },
+        PairLoss::Cpo { beta: 0.1, alpha: 0.7 },
+        PairLoss::Orpo { beta: 0.2 },
+    ];
+
+    #[test]
+    fn slopes_are_derivatives() {
+        let (completion, reference) = ([-30.0, -12.5, -28.0, -14.0], [-31.0, -15.0, -26.0, -13.0]);
+        let (tokens, prompt) = ([10, 5, 9, 6], [(-8.0, 3), (-9.0, 4), (-8.0, 3), (-9.0, 4)]);
+        for kind in ALL {
+            let at = |completion: &[f64], prompt: &[(f64, usize)]| {
+                Pairs { completion, tokens: &tokens, prompt, reference: &reference }.loss(kind)
+            };
+            let found = at(&completion, &prompt);
+            let h = 1e-6;
+            for i in 0..4 {
+                let moved = |by: f64| {
+                    let mut c = completion;
+                    c[i] += by;
+                    at(&c, &prompt).loss
+                };
+                let slope = (moved(h) - moved(-h)) / (2.0 * h);
+                assert!((slope - found.completion[i]).abs() < 1e-7, "{kind:?} {i}: {slope}");
+                let moved = |by: f64| {
+                    let mut p = prompt;
+                    p[i].0 += by;
+                    at(&completion, &p).loss
+                };
+                let slope = (moved(h) - moved(-h)) / (2.0 * h);
+                let ours = found.prompt.get(i).copied().unwrap_or(0.0);
+                assert!((slope - ours).abs() < 1e-7, "{kind:?} prompt {i}: {slope}");
+            }
+        }
+    }
+}
