@@ -3,7 +3,7 @@
 use serde_json::{json, Value};
 use std::path::Path;
 use tillage_protocol::run::{LossOn, Template};
-use tillage_text::chat::Clock;
+use tillage_text::chat::{ChatTemplate, Clock};
 use tillage_text::tokenizer::TokenizerFiles;
 use tillage_text::{bpe, RowEncoder, RowText, Tokenizer};
 
@@ -114,12 +114,23 @@ fn a_template_that_rewrites_earlier_turns_needs_markers() {
 #[test]
 fn long_rows_are_cut_and_counted() {
     let e = RowEncoder::new(fixture(), Template::Plain, LossOn::All, 10, Clock::System).unwrap();
-    let text = "word ".repeat(40);
+    let text: String = (0..40).map(|i| format!("word {i} ")).collect();
     let whole =
         encoder(fixture(), Template::Plain, LossOn::All).encode(&RowText::Text(text.clone())).unwrap().0;
     let (cut, _) = e.encode(&RowText::Text(text)).unwrap();
-    assert_eq!((cut.tokens.len(), cut.trained.len()), (10, 10));
+    assert_eq!(cut.tokens, whole.tokens[..10], "the beginning stays");
     assert_eq!(cut.cut, whole.tokens.len() - 10);
+
+    // The mask is cut with the tokens: the prompt, which is in front, keeps its place.
+    let row = pair("What is it?", &" It is a cat.".repeat(9));
+    let whole = encoder(fixture(), format(), LossOn::Completion).encode(&row).unwrap().0;
+    let front = whole.trained.iter().filter(|t| !**t).count();
+    let context = front + 3;
+    let e = RowEncoder::new(fixture(), format(), LossOn::Completion, context, Clock::System).unwrap();
+    let (cut, _) = e.encode(&row).unwrap();
+    assert_eq!(cut.tokens, whole.tokens[..context]);
+    assert_eq!(cut.trained, whole.trained[..context]);
+    assert_eq!(cut.label_tokens(), 3);
 }
 
 #[test]
@@ -178,4 +189,14 @@ fn a_trained_tokenizer_reads_its_own_texts_and_any_other() {
     assert_eq!(bytes, std::fs::read(other.path().join("tokenizer.json")).unwrap());
     assert_eq!(bpe::train(&texts, 100, 128).unwrap_err().code, "vocab_too_small");
     assert_eq!(bpe::train(&[""], 300, 128).unwrap_err().code, "empty_corpus");
+}
+
+#[test]
+fn a_template_that_is_laid_out_in_lines_gives_no_spaces_of_its_own() {
+    // What Jinja2 gives with trim_blocks and lstrip_blocks: a tag's own line leaves nothing behind.
+    let source = "{% for m in messages %}\n    {% if m.role == 'user' %}\n<u>{{ m.content }}\n    {% else %}\n  {{ m.content }} {% endif %}\n\t{# a remark #}\n{% endfor %}\nend";
+    let template = ChatTemplate::new(source, Vec::new(), Clock::System).unwrap();
+    let RowText::Messages(messages) = talk() else { unreachable!("messages") };
+    let text = template.render(&messages[1..3], None, false).unwrap().text;
+    assert_eq!(text, "<u>One?\n  1 end");
 }

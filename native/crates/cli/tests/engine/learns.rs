@@ -21,6 +21,10 @@ fn a_tuned_model_answers_what_a_random_one_cannot() {
         steps[steps.len() - 1]
     );
     assert_eq!(steps[0]["lr"], 0.0, "a warm-up begins at 0");
+    // Cosine: what is left of the half wave at the last step.
+    let share = (steps.len() - 4) as f64 / (steps.len() - 3) as f64;
+    let end = 0.01 * 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
+    assert!((steps[steps.len() - 1]["lr"].as_f64().unwrap() - end).abs() < 1e-12, "{end}");
     assert_eq!(of_type(&log, "validation").len(), 1);
     assert_eq!(log.last().unwrap()["outcome"], "completed");
     assert_eq!(log.last().unwrap()["output"], "model");
@@ -107,6 +111,49 @@ fn splitting_a_batch_by_accumulation_changes_nothing_but_rounding() {
 }
 
 #[test]
+fn validation_is_the_mean_over_tokens_however_rows_are_packed() {
+    let w = Workspace::new();
+    let patch = json!({"train": {"epochs": 1, "batch_tokens": 90, "grad_accumulation": 100},
+        "data": {"valid": ["../docs.parquet"]}});
+    let run = w.pretrain("run", &patch);
+    train(&run);
+    let log = events(&run);
+    // The one step sees every row, and moves nothing: a warm-up begins at 0.
+    let (steps, validations) = (of_type(&log, "step"), of_type(&log, "validation"));
+    assert_eq!((steps.len(), validations.len(), &steps[0]["lr"]), (1, 1, &json!(0.0)));
+    assert_eq!(validations[0]["tokens"], steps[0]["tokens"]);
+    let loss = |e: &Value| e["loss"].as_f64().unwrap();
+    assert!((loss(validations[0]) - loss(steps[0])).abs() < 1e-6, "{} {}", validations[0], steps[0]);
+}
+
+#[test]
+fn cut_and_masked_rows_are_said_and_masked_ones_left_out() {
+    let w = Workspace::new();
+    train(&w.pretrain("pre", &json!({"train": {"max_steps": 1}})));
+    let long = format!("Where {}?", "is the elm ".repeat(80));
+    let pairs = |prompts: Vec<String>| {
+        let ids = (0..prompts.len()).map(|i| format!("pair-{i}")).collect();
+        let completions = vec![" In Graz.".to_owned(); prompts.len()];
+        parquet(
+            &w.path().join("pairs.parquet"),
+            &[("_row_id", ids), ("prompt", prompts), ("completion", completions)],
+        );
+    };
+    pairs(vec!["Where is the elm?".into(), long.clone()]);
+    let run = w.tune("run", "pre", &json!({"train": {"epochs": 1}}));
+    train(&run);
+    let log = events(&run);
+    let codes: Vec<&Value> = of_type(&log, "warning").iter().map(|e| &e["code"]).collect();
+    assert_eq!(codes, ["rows_cut", "rows_masked"]);
+    assert!(of_type(&log, "step").iter().all(|e| e["rows"] == json!(["pair-0"])));
+
+    pairs(vec![long]);
+    let run = w.tune("nothing", "pre", &json!({}));
+    let (exit, error) = failure(&["train", run.to_str().unwrap()]);
+    assert_eq!((exit, error["code"].as_str()), (1, Some("nothing_to_learn")), "{error}");
+}
+
+#[test]
 fn every_row_has_its_losses_and_every_step_its_rows() {
     let w = Workspace::new();
     let run = w.pretrain("run", &json!({}));
@@ -141,4 +188,19 @@ fn preflight_says_what_the_run_then_does() {
         assert_eq!(before[key], log[0][key], "{key}");
     }
     assert!(before["seconds_per_step"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_trained_number_is_planned_with_its_gradient_and_two_moments() {
+    let w = Workspace::new();
+    let plan = |name: &str, tied: bool| -> (u64, u64) {
+        let run = w.pretrain(name, &json!({"model": {"shape": {"tie_word_embeddings": tied}}}));
+        let out = engine(&["preflight", run.to_str().unwrap(), "--json"]).stdout;
+        let plan: Value = serde_json::from_slice(&out).unwrap();
+        (plan["trainable"].as_u64().unwrap(), plan["planned_bytes"].as_u64().unwrap())
+    };
+    // The output projection adds weights and nothing else.
+    let (tied, untied) = (plan("tied", true), plan("untied", false));
+    assert!(untied.0 > tied.0);
+    assert_eq!(untied.1 - tied.1, 16 * (untied.0 - tied.0));
 }

@@ -143,3 +143,27 @@ fn a_changed_run_or_dataset_does_not_go_on() {
     parquet(&w.path().join("docs.parquet"), &[("_row_id", rows), ("text", texts)]);
     assert_eq!(failure(&["train", run.to_str().unwrap()]).1["code"], "data_changed");
 }
+
+#[test]
+fn a_checkpoint_of_another_form_or_another_base_does_not_go_on() {
+    let w = Workspace::new();
+    let pre = w.pretrain("pre", &json!({"train": {"max_steps": 4}}));
+    train(&pre);
+    let run = w.tune("run", "pre", &json!({"train": {"max_steps": 4}}));
+    train(&run);
+    let code = || failure(&["train", run.to_str().unwrap()]).1["code"].as_str().unwrap().to_owned();
+
+    let state = run.join("checkpoints/step-000004/trainer/state.json");
+    let good = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, good.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    assert_eq!(code(), "checkpoint_version");
+    std::fs::write(&state, &good[..good.len() / 2]).unwrap();
+    assert_eq!(code(), "bad_checkpoint");
+    std::fs::write(&state, good).unwrap();
+
+    // As if it had been killed before its result was written, and the base then trained anew.
+    std::fs::remove_dir_all(run.join("adapter")).unwrap();
+    std::fs::copy(pre.join("checkpoints/step-000000/model.safetensors"), pre.join("model/model.safetensors"))
+        .unwrap();
+    assert_eq!(code(), "base_changed");
+}

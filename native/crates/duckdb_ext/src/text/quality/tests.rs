@@ -73,6 +73,43 @@ fn hostile_texts_take_linear_time() {
 }
 
 #[test]
+fn a_word_with_a_letter_among_digits_counts_as_alphabetic() {
+    near(signals("b12 3rd 42 #1").alpha_word_frac, 2.0 / 5.0);
+}
+
+#[test]
+fn a_text_exactly_at_a_threshold_stays() {
+    // 50 words of mean length 3 with just two stop words, and one of five lacks a letter.
+    let signals = Signals {
+        n_words: 50,
+        mean_word_length: 3.0,
+        alpha_word_frac: 0.8,
+        stop_words: 2,
+        hash_word_ratio: 0.1,
+        ellipsis_word_ratio: 0.1,
+        bullet_line_frac: 0.9,
+        ellipsis_line_frac: 0.3,
+        dup_line_frac: 0.3,
+        dup_para_frac: 0.3,
+        line_punct_frac: 0.12,
+        short_line_frac: 0.67,
+        ..Signals::default()
+    };
+    for filter in ["gopher_quality", "gopher_repetition", "fineweb"] {
+        assert_eq!(first_failure(filter, &signals).map(|threshold| threshold.name), None, "{filter}");
+    }
+    let fails = |change: fn(&mut Signals), filter: &str| {
+        let mut changed = signals.clone();
+        change(&mut changed);
+        first_failure(filter, &changed).map(|threshold| threshold.name)
+    };
+    assert_eq!(fails(|s| s.n_words = 49, "gopher_quality"), Some("min_words"));
+    assert_eq!(fails(|s| s.stop_words = 1, "gopher_quality"), Some("min_stop_words"));
+    assert_eq!(fails(|s| s.dup_line_frac = 0.301, "gopher_repetition"), Some("max_dup_line_frac"));
+    assert_eq!(fails(|s| s.line_punct_frac = 0.119, "fineweb"), Some("min_line_punct_frac"));
+}
+
+#[test]
 fn thresholds_json_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/thresholds.json");
     if std::env::var_os("UPDATE_THRESHOLDS").is_some() {
