@@ -11,9 +11,11 @@ import { startRun, stopRun } from "./start-run";
 
 let root: string;
 let started: string[];
+let asked: Parameters<CorpusApi["build"]>[0][];
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), "tillage-run-"));
   started = [];
+  asked = [];
   mkdirSync(path.join(root, ".tillage"));
   writeFileSync(path.join(root, "p.run.yaml"), `tillage: 1
 objective: pretrain
@@ -35,7 +37,7 @@ function deps(guards: GuardResult[]): Deps {
     mix: { by: "source", rows: [], budgetTokens: 0, exact: true, maxEpochs: 1 },
     split: [{ name: "train", rows: 1, tokens: 1, files: ["train-00000.parquet"] }, { name: "valid", rows: 1, tokens: 1, files: ["valid-00000.parquet"] }],
   };
-  const corpus: Partial<CorpusApi> = { build: () => Promise.resolve(built) };
+  const corpus: Partial<CorpusApi> = { build: (params) => (asked.push(params), Promise.resolve(built)) };
   const engine: Partial<Engine> = { startRun: (dir) => Promise.resolve({ pid: started.push(dir) }) };
   return { root, corpus: corpus as CorpusApi, engine: engine as Engine };
 }
@@ -46,6 +48,7 @@ it("writes a run.json that the engine's contract accepts, and starts the engine 
   expect(planned.spec).toMatchObject({ name: "p", loss_on: "all", template: { kind: "format", prompt: "Q: {prompt} A:" }, watch: [{ id: "a", prompt: "Why?" }] });
   expect(planned.spec.train).toMatchObject({ seed: 5, watch_every: 10, epochs: 2 });
   expect(planned.spec.data.train).toEqual([path.join(root, ".tillage/datasets/corpus@1/train-00000.parquet")]);
+  expect(planned.spec.data.valid).toEqual([path.join(root, ".tillage/datasets/corpus@1/valid-00000.parquet")]);
   const { runDir } = await startRun(planned, deps([]));
   const written = JSON.parse(readFileSync(path.join(runDir, "run.json"), "utf8")) as typeof planned.spec;
   expect(mismatch("run_spec", written)).toBeUndefined();
@@ -57,12 +60,33 @@ it("writes a run.json that the engine's contract accepts, and starts the engine 
   expect(existsSync(path.join(runDir, "stop"))).toBe(true);
 });
 
+it("has the training rows compared with the prompts that it watches", async () => {
+  await resolveRun(path.join(root, "p.run.yaml"), deps([]));
+  expect(asked).toMatchObject([{ path: path.join(root, "corpus.recipe.yaml"), skipSteps: false, root, evals: ["q.eval.yaml"] }]);
+});
+
+it("learns from the completions alone where it tunes, unless the run file says otherwise", async () => {
+  const file = path.join(root, "p.run.yaml");
+  const tune = readFileSync(file, "utf8").replace("objective: pretrain", "objective: sft");
+  writeFileSync(file, tune);
+  expect((await resolveRun(file, deps([]))).spec.loss_on).toBe("completion");
+  writeFileSync(file, `${tune}loss_on: all\n`);
+  expect((await resolveRun(file, deps([]))).spec.loss_on).toBe("all");
+});
+
+it("is stopped only where it is a run", () => {
+  expect(() => stopRun(root)).toThrow(expect.objectContaining({ problem: expect.objectContaining({ code: "no_run", blame: "user" }) as unknown }));
+  expect(existsSync(path.join(root, "stop"))).toBe(false);
+});
+
 it("is blocked by a failing guard until the run file overrides it with a reason", async () => {
   const failing: GuardResult[] = [{ guard: "leakage", ok: false, message: "1 row holds an evaluation prompt.", rows: [] }];
   const planned = await resolveRun(path.join(root, "p.run.yaml"), deps(failing));
   await expect(startRun(planned, deps(failing))).rejects.toMatchObject({ problem: { code: "guard_blocked", blame: "user" } });
   expect(started).toEqual([]);
-  writeFileSync(path.join(root, "p.run.yaml"), `${readFileSync(path.join(root, "p.run.yaml"), "utf8")}guards: { override: { leakage: "a test" } }\n`);
+  writeFileSync(path.join(root, "p.run.yaml"), `${readFileSync(path.join(root, "p.run.yaml"), "utf8")}guards: { override: { duplicates: "another guard" } }\n`);
+  expect((await resolveRun(path.join(root, "p.run.yaml"), deps(failing))).blocked).toEqual(failing);
+  writeFileSync(path.join(root, "p.run.yaml"), readFileSync(path.join(root, "p.run.yaml"), "utf8").replace('duplicates: "another guard"', 'leakage: "a test"'));
   const overridden = await resolveRun(path.join(root, "p.run.yaml"), deps(failing));
   await startRun(overridden, deps(failing));
   expect(overridden.spec.overrides).toEqual({ leakage: "a test" });

@@ -9,6 +9,7 @@ import { compare, evaluate } from "./commands/evaluate";
 import { stats, tokens, why } from "./commands/inspect";
 import type { TokensOptions } from "./commands/inspect";
 import { report } from "./commands/report";
+import type { ReportOptions } from "./commands/report";
 import { resume, train } from "./commands/train";
 import { createContext } from "./context";
 import type { Context, GlobalOptions } from "./context";
@@ -49,11 +50,11 @@ program.command("stats").description("what is in a corpus file").argument("<file
 program.command("why").description("why a row left a dataset, or was changed").argument("<row-id>").requiredOption("--dataset <dir>", "a folder below .tillage/datasets")
   .action(async (rowId: string, options: { dataset: string }) => run(options.dataset, (context) => why(context, rowId, options.dataset)));
 
-program.command("report").description("write a self-contained HTML report of a recipe, its runs and an eval")
-  .requiredOption("--recipe <file...>", "recipes, in order").requiredOption("--run <name...>", "names of runs, in order")
-  .requiredOption("--eval <file>", "a *.eval.yaml").requiredOption("--stage <ref...>", "models to show side by side, in order")
+program.command("report").description("write a self-contained HTML report of recipes, runs and answers")
+  .option("--recipe <file...>", "recipes, in order (default: those of the runs)").option("--run <name...>", "names of runs, in order (default: all that finished)")
+  .option("--eval <file>", "a *.eval.yaml (default: all that were asked)").option("--stage <ref...>", "models to ask and show side by side, in order (default: the answers that are there)")
   .option("--out <file>", "where to write it").option("--title <text>")
-  .action(async (options: Parameters<typeof report>[1]) => run(options.eval, (context) => report(context, options)));
+  .action(async (options: ReportOptions) => run(options.eval ?? options.recipe?.[0] ?? ".", (context) => report(context, options)));
 
 program.command("demo").description("the whole loop on the demo workspace").option("--dir <dir>", "the demo workspace", path.join(__dirname, "..", "demo"))
   .option("--raw", "skip the recipes' steps, and see what the dirty data does").option("--open", "open the workspace in VS Code afterwards")

@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { cacheFolder } from "./layout";
+import { cacheFolder, tillageFolder } from "./layout";
 
 let root: string;
 beforeEach(() => {
@@ -33,5 +33,16 @@ describe("the cache", () => {
       expect(made.startsWith(`${path.join(root, name)}-`)).toBe(true);
       expect(statSync(made).mode & 0o777).toBe(0o700);
     }
+  });
+});
+
+describe("what Tillage makes", () => {
+  it("stays out of git, unless the workspace has a rule of its own", () => {
+    const ignore = path.join(root, "w/.tillage/.gitignore");
+    expect(statSync(tillageFolder(path.join(root, "w"), "runs")).isDirectory()).toBe(true);
+    expect(readFileSync(ignore, "utf8")).toBe("*\n");
+    writeFileSync(ignore, "cache\n");
+    tillageFolder(path.join(root, "w"), "runs");
+    expect(readFileSync(ignore, "utf8")).toBe("cache\n");
   });
 });

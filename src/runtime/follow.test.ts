@@ -72,6 +72,15 @@ describe("following a run", () => {
     expect(batches.some((batch) => batch.reset)).toBe(true);
   });
 
+  it("starts again when the file is cut where it lies, and forgets a torn line and how many there were", async () => {
+    writeFileSync(file, `${warning(1)}\n${warning(2)}\n${warning(3).slice(0, 20)}`);
+    await follow();
+    expect(steps()).toEqual([1, 2]);
+    writeFileSync(file, `${warning(7)}\nno event\n`);
+    await vi.waitFor(() => expect(steps()).toEqual([7]));
+    expect(batches.flatMap((batch) => batch.bad.map((bad) => bad.line))).toEqual([2]);
+  });
+
   it("notices a replacement that is already longer than what was read", async () => {
     writeFileSync(file, `${warning(1)}\n`);
     await follow();

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { RunSpec } from "../protocol/native.gen";
-import { datasetOf, engineAlive, lastRunOf, listRuns, readRun, rowsOfStep } from "./run-folder";
+import { engineFileName } from "./locate";
+import { datasetOf, engineAlive, holderOf, lastRunOf, listRuns, readRun, rowsOfStep } from "./run-folder";
 
 let root: string;
 const children: ChildProcess[] = [];
@@ -44,10 +45,31 @@ async function deadPid(): Promise<number> {
   return child.pid ?? 0;
 }
 
+/** A process that goes by the engine's name. */
+async function engineProcess(): Promise<number> {
+  const file = path.join(root, engineFileName);
+  symlinkSync(process.execPath, file);
+  const child = spawn(file, ["-e", "setTimeout(() => {}, 60000)"]);
+  children.push(child);
+  await new Promise((resolve) => child.once("spawn", resolve));
+  return child.pid ?? 0;
+}
+
 describe("a run's folder", () => {
   it("is interrupted when its process is gone without a last word", async () => {
     const dir = makeRun("a", [started(await deadPid()), stepEvent(1, ["r1"])]);
     expect((await readRun(dir)).state.phase).toBe("interrupted");
+  });
+
+  it.runIf(process.platform !== "win32")("is running while an engine holds it that has not spoken yet", async () => {
+    const dir = makeRun("a", [started(await deadPid()), stepEvent(1, ["r1"])]);
+    const pid = await engineProcess();
+    writeFileSync(path.join(dir, "lock"), JSON.stringify({ pid }));
+    expect((await readRun(dir)).state.phase).toBe("running");
+    expect(holderOf(dir)).toBe(pid);
+    writeFileSync(path.join(dir, "lock"), JSON.stringify({ pid: await deadPid() }));
+    expect((await readRun(dir)).state.phase).toBe("interrupted");
+    expect(holderOf(dir)).toBeUndefined();
   });
 
   it("keeps a last word, and lists lines that are not events", async () => {
@@ -126,5 +148,14 @@ describe("whether an engine lives", () => {
     expect(engineAlive(pid, "node")).toBe(true);
     if (process.platform === "linux") expect(engineAlive(pid, "tillage-native")).toBe(false);
     expect(engineAlive(await deadPid(), "node")).toBe(false);
+  });
+
+  it("is not denied because it belongs to somebody else", () => {
+    const kill = vi.spyOn(process, "kill").mockImplementation(() => {
+      throw Object.assign(new Error("not yours"), { code: "EPERM" });
+    });
+    const name = process.platform === "linux" ? readFileSync("/proc/self/comm", "utf8").trim() : "node";
+    expect(engineAlive(process.pid, name)).toBe(true);
+    kill.mockRestore();
   });
 });

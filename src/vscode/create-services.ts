@@ -2,10 +2,10 @@ import path from "node:path";
 import * as vscode from "vscode";
 import { corpusMethods } from "../protocol/corpus";
 import type { CorpusApi } from "../protocol/corpus";
-import { TillageError } from "../protocol/errors";
 import type { Engine } from "../runtime/engine";
 import { Lazy } from "./lazy";
 import type { Services } from "./services";
+import { requireTrust } from "./trust";
 
 type CorpusClient = CorpusApi & { dispose(): void };
 
@@ -77,9 +77,4 @@ function engineProxy(client: Lazy<Engine>): Engine {
     },
     dispose: () => client.dispose(),
   };
-}
-
-function requireTrust(): void {
-  if (vscode.workspace.isTrusted) return;
-  throw TillageError.user("untrusted_workspace", "This workspace is not trusted, so nothing is built or run in it.", "Trust the workspace (command “Workspaces: Manage Workspace Trust”), then start again.");
 }

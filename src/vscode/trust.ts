@@ -13,5 +13,5 @@ export function trusted(what: string): boolean {
 /** @throws `untrusted_workspace` where nothing may be run */
 export function requireTrust(): void {
   if (vscode.workspace.isTrusted) return;
-  throw TillageError.user("untrusted_workspace", "This workspace is not trusted, so nothing is run in it.", "Trust the workspace (command “Workspaces: Manage Workspace Trust”), then start again.");
+  throw TillageError.user("untrusted_workspace", "This workspace is not trusted, so nothing is built or run in it.", "Trust the workspace (command “Workspaces: Manage Workspace Trust”), then start again.");
 }

@@ -1,8 +1,8 @@
 import * as vscode from "vscode";
 import type { PanelApi } from "../protocol/panels";
 import { Owner } from "./disposable";
-import { PanelRpc } from "./panel-rpc";
-import { webviewHtml, webviewOptions } from "./webview-html";
+import { PanelLink } from "./panel-link";
+import { webviewOptions } from "./webview-html";
 
 export interface WebviewPanelOptions<S> {
   extensionUri: vscode.Uri;
@@ -22,7 +22,7 @@ export interface WebviewPanelOptions<S> {
 /** A panel in the editor area: its webview, its RPC, and their common end. Owners register what else has to go with it. */
 export class WebviewPanel<S, U> extends Owner {
   readonly view: vscode.WebviewPanel;
-  private readonly rpc: PanelRpc<S, U>;
+  private readonly link: PanelLink<S, U>;
 
   constructor(options: WebviewPanelOptions<S>, onClosed: () => void) {
     super();
@@ -32,8 +32,8 @@ export class WebviewPanel<S, U> extends Owner {
       enableFindWidget: true,
     }));
     if (options.restored) options.restored.webview.options = webviewOptions(options.extensionUri);
-    this.rpc = this.register(new PanelRpc<S, U>(options.panel, this.view.webview, options.api, options.snapshot, () => this.view.visible));
-    this.view.webview.html = webviewHtml(this.view.webview, options.extensionUri, options.panel, options.title);
+    const { panel, title, extensionUri, api, snapshot } = options;
+    this.link = this.register(new PanelLink<S, U>({ panel, title, extensionUri, host: this.view, api, snapshot }));
     this.register(this.view.onDidDispose(() => {
       this.dispose();
       onClosed();
@@ -41,7 +41,7 @@ export class WebviewPanel<S, U> extends Owner {
   }
 
   push(update: U): void {
-    this.rpc.push(update);
+    this.link.push(update);
   }
 
   reveal(preserveFocus = false): void {

@@ -51,6 +51,8 @@ describe("ranges", () => {
     expect(rangeOfBrush({ from: 2, to: 4 }, bins, true)).toEqual({ min: 20, max: 39 });
     const narrow: HistogramBin[] = [{ x0: 0, x1: 0.5, all: 1, selected: 1 }, { x0: 0.5, x1: 1.5, all: 1, selected: 1 }, { x0: 1.5, x1: 2, all: 1, selected: 1 }];
     expect(rangeOfBrush({ from: 1, to: 2 }, narrow, true)).toEqual({ min: 1, max: 1 });
+    const between = [0.2, 0.4, 0.6].map((x0): HistogramBin => ({ x0, x1: x0 + 0.2, all: 1, selected: 1 }));
+    expect(rangeOfBrush({ from: 1, to: 2 }, between, true)).toEqual({ min: 1, max: 1 });
   });
 
   it("come back as the brush that made them", () => {

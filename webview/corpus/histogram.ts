@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing, svg } from "lit";
 import type { TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { Facet } from "../../src/protocol/corpus";
-import { formatCount } from "../shared/format";
+import { formatCount, plural } from "../shared/format";
 import { theme } from "../shared/theme";
 import { barHeights, binAt, brushOfRange, dragBrush, moveHandle, rangeOfBrush, shiftBrush } from "./brush";
 import type { Brush } from "./brush";
@@ -90,7 +90,7 @@ export class Histogram extends LitElement {
     if (!bin || this.hover === undefined) return nothing;
     const at = Math.min(Math.max(((this.hover + 0.5) / this.bins.length) * 100, 25), 75);
     return html`<div class="tip" style="left: ${at}%">${plainNumber(round(bin.x0, bin))} – ${plainNumber(round(bin.x1, bin))}:
-      ${bin.selected === bin.all ? "" : `${formatCount(bin.selected)} of `}${formatCount(bin.all)} rows</div>`;
+      ${bin.selected === bin.all ? "" : `${formatCount(bin.selected)} of `}${plural(bin.all, "row")}</div>`;
   }
 
   private handle(side: "from" | "to", at: number, brush: Brush, set: boolean): TemplateResult {

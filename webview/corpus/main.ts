@@ -23,7 +23,7 @@ import { failedView, openingView } from "./stages";
 import { CorpusStore } from "./store";
 import { chips } from "./view-state";
 import type { Search, ViewAction } from "./view-state";
-import { formatCount } from "../shared/format";
+import { formatCount, plural } from "../shared/format";
 
 /** Below this width in px the panes stack. */
 const NARROW = 820;
@@ -105,7 +105,7 @@ export class TillageCorpus extends LitElement {
     const bad = open?.badRows ?? 0;
     return html`<div class="state" data-testid="corpus-empty">
       <vscode-icon name="inbox" size="32"></vscode-icon>
-      <h2>${bad > 0 ? `None of the ${formatCount(bad)} rows could be read` : "This file has no rows"}</h2>
+      <h2>${bad > 0 ? (bad === 1 ? "The only row could not be read" : `None of the ${formatCount(bad)} rows could be read`) : "This file has no rows"}</h2>
       <p>${bad > 0 ? "Every line is broken in some way; the list above says where and how." : "It was read without error and holds nothing. When something is written to it, it appears here."}</p>
       <vscode-button @click=${() => this.store.run(this.store.calls.openText({}))}>Open as text</vscode-button>
     </div>`;
@@ -152,8 +152,8 @@ export class TillageCorpus extends LitElement {
       <vscode-toolbar-button icon="list-filter" label="Facets" title=${this.layout.railOpen ? "Hide the facets" : "Show the facets"} toggleable
         ?checked=${this.layout.railOpen} data-testid="corpus-toggle-facets"
         @change=${() => (this.layout = { ...this.layout, railOpen: !this.layout.railOpen })}></vscode-toolbar-button>
-      <span class="count" role="status" data-testid="corpus-count">${
-        total === undefined ? html`<span class="muted">Counting…</span>` : store.filtered ? html`<b>${formatCount(total)}</b> of ${formatCount(rows)} rows` : html`<b>${formatCount(rows)}</b> rows`
+      <span class=${store.stale ? "count muted" : "count"} role="status" aria-busy=${store.stale} data-testid="corpus-count">${
+        total === undefined ? html`<span class="muted">Counting…</span>` : store.filtered ? html`<b>${formatCount(total)}</b> of ${plural(rows, "row")}` : html`<b>${formatCount(rows)}</b> ${rows === 1 ? "row" : "rows"}`
       }</span>
       <span class="chips">${active.map((chip) => html`<span class="chip" data-testid="corpus-chip"><span title=${chip.label}>${chip.label}</span>
         <button aria-label=${`Remove ${chip.label}`} title="Remove" @click=${() => store.act(chip.remove)}><vscode-icon name="close" size="12"></vscode-icon></button></span>`)}

@@ -37,6 +37,12 @@ describe("Pages", () => {
     expect(pages.total).toBe(10_000);
   });
 
+  it("does not ask for the page after the last row in view", () => {
+    const { pages, asked } = setUp();
+    pages.want(0, PAGE_ROWS);
+    expect(asked.map((one) => one.offset)).toEqual([0]);
+  });
+
   it("cancels pages that the view has left, and drops what they bring", async () => {
     const { pages, asked } = setUp();
     pages.want(0, 40);

@@ -50,6 +50,11 @@ export class CorpusStore {
     return this.open?.columns ?? [];
   }
 
+  /** What is shown belongs to an earlier query: the present one has not been answered yet. */
+  get stale(): boolean {
+    return this.pages !== undefined && this.answered !== this.pages && this.queryProblem === undefined;
+  }
+
   get filtered(): boolean {
     return isFiltered(this.view);
   }

@@ -46,6 +46,7 @@ describe("reduceView", () => {
   it("clears what hides rows and keeps the order and the search mode", () => {
     const state = after(
       { kind: "search", search: { text: "words > 3", mode: "sql", caseSensitive: false } },
+      { kind: "brush", column: "words", range: { min: 1, max: 2 } },
       { kind: "toggle", column: "language", value: "en" },
       { kind: "sort", column: "words" },
       { kind: "clear" },
@@ -57,15 +58,16 @@ describe("reduceView", () => {
 
   it("sends SQL as a predicate and blank text as nothing", () => {
     expect(toQuery(after({ kind: "search", search: { text: " words > 3 ", mode: "sql", caseSensitive: false } })).clauses).toEqual([{ kind: "sql", predicate: "words > 3" }]);
+    expect(toQuery(after({ kind: "search", search: { text: " kiln", mode: "literal", caseSensitive: false } })).clauses).toEqual([{ kind: "search", text: " kiln", mode: "literal", caseSensitive: false }]);
     expect(toQuery(after({ kind: "search", search: { text: "   ", mode: "literal", caseSensitive: false } })).clauses).toEqual([]);
   });
 });
 
 describe("keepKnownColumns", () => {
   it("drops conditions on columns that the file no longer has", () => {
-    const state = after({ kind: "toggle", column: "gone", value: "x" }, { kind: "toggle", column: "kept", value: "y" }, { kind: "sort", column: "gone" });
+    const state = after({ kind: "toggle", column: "gone", value: "x" }, { kind: "toggle", column: "kept", value: "y" }, { kind: "brush", column: "lost", range: { min: 1, max: 2 } }, { kind: "sort", column: "gone" });
     const kept = keepKnownColumns(state, [{ name: "kept", type: "VARCHAR", kind: "category", derived: false }]);
-    expect(Object.keys(kept.values)).toEqual(["kept"]);
+    expect([Object.keys(kept.values), kept.ranges]).toEqual([["kept"], {}]);
     expect(kept.sort).toBeUndefined();
   });
 });
@@ -74,12 +76,13 @@ describe("chips", () => {
   it("say each condition in words, and their action removes it", () => {
     const state = after(
       { kind: "brush", column: "words", range: { min: 20, max: null } },
+      { kind: "brush", column: "chars", range: { min: null, max: 400 } },
       { kind: "brush", column: "score", range: { min: 0.25, max: 0.5 } },
       { kind: "toggle", column: "language", value: null },
       { kind: "search", search: { text: "kiln", mode: "literal", caseSensitive: false } },
     );
     const list = chips(state);
-    expect(list.map((chip) => chip.label)).toEqual(["words ≥ 20", "score 0.25 – 0.5", "language: (none)", "“kiln”"]);
+    expect(list.map((chip) => chip.label)).toEqual(["words ≥ 20", "chars ≤ 400", "score 0.25 – 0.5", "language: (none)", "“kiln”"]);
     expect(isFiltered(list.reduce((view, chip) => reduceView(view, chip.remove), state))).toBe(false);
   });
 });

@@ -13,9 +13,9 @@ import type { MixResult } from "../../src/core/mix";
 import { rebalance, roundToOne } from "../../src/core/mix/rebalance";
 import { parseTokens } from "../../src/core/recipe/quantity";
 import type { MixerApi, MixerState, MixerUpdate } from "../../src/protocol/mixer-panel";
-import { toProblem } from "../../src/protocol/errors";
 import { formatCount, formatScaled } from "../shared/format";
 import { emptyView, problemStyles, problemView } from "../shared/problem-view";
+import { reporting } from "../shared/reporting";
 import { HostConnection, viewState } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { budgetView } from "./budget";
@@ -43,21 +43,14 @@ export class TillageMixer extends LitElement {
       viewState.set({ path: snapshot.path });
     },
     (update) => this.receive(update),
-    (error) => this.fail(error),
+    (error) => this.report.fail(error),
   );
 
   private receive(update: MixerUpdate): void {
     if (this.host) this.host = { ...this.host, ...update };
   }
 
-  private fail(error: unknown): void {
-    const problem = toProblem(error);
-    if (problem.code !== "cancelled") this.host = { ...(this.host ?? BLANK), problem, updating: false };
-  }
-
-  private call(work: Promise<unknown>): void {
-    work.catch((error: unknown) => this.fail(error));
-  }
+  private readonly report = reporting((problem) => (this.host = { ...(this.host ?? BLANK), problem, updating: false }));
 
   private mix(): MixResult {
     const { groups, wish } = this.host ?? BLANK;
@@ -85,7 +78,7 @@ export class TillageMixer extends LitElement {
     this.lastWrite = Date.now();
     const written = this.connection.calls.setShares({ shares: Object.fromEntries(groups.map((group, i) => [group.group, shares[i] ?? 0])), last });
     // The drag ends when the text has it: from then on the text is what the sliders show.
-    this.call(written.finally(() => {
+    this.report.call(written.finally(() => {
       if (last && this.dragged === shares) this.dragged = undefined;
     }));
   }
@@ -99,7 +92,7 @@ export class TillageMixer extends LitElement {
   private onKey(event: KeyboardEvent): void {
     if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") {
       event.preventDefault();
-      this.call(this.connection.calls.undo(null));
+      this.report.call(this.connection.calls.undo(null));
     }
   }
 
@@ -111,12 +104,12 @@ export class TillageMixer extends LitElement {
   override render(): TemplateResult {
     const host = this.host;
     if (!host) return html`<vscode-progress-bar indeterminate></vscode-progress-bar>`;
-    const retry = { label: "Try again", run: () => this.call(this.connection.calls.retry(null)) };
+    const retry = { label: "Try again", run: () => this.report.call(this.connection.calls.retry(null)) };
     if (!host.groups) {
       if (host.problem) return problemView(host.problem, retry);
       return html`<vscode-progress-bar indeterminate></vscode-progress-bar><p class="muted waiting" data-testid="mixer-waiting">Counting the rows and tokens that ${host.title} leaves…</p>`;
     }
-    if (host.groups.length === 0) return emptyView("No rows to mix", "The recipe's steps leave no row.", { label: "Show the recipe", run: () => this.call(this.connection.calls.showText(null)) });
+    if (host.groups.length === 0) return emptyView("No rows to mix", "The recipe's steps leave no row.", { label: "Show the recipe", run: () => this.report.call(this.connection.calls.showText(null)) });
     const mix = this.mix();
     return html`
       <div class="busy">${host.updating ? html`<vscode-progress-bar indeterminate></vscode-progress-bar>` : nothing}</div>
@@ -167,8 +160,8 @@ export class TillageMixer extends LitElement {
     return html`<div class="notice" role="status" data-testid="mixer-limit">
       <vscode-icon name="warning"></vscode-icon>
       <span><b>${row.group}</b> would be seen ${needed.toFixed(1)} times for ${formatScaled(mix.wantedTokens)} tokens. At most ${host.wish.maxEpochs} epochs are allowed, so the mix has ${formatScaled(mix.budgetTokens)}.</span>
-      <vscode-button secondary data-testid="allow-epochs" @click=${() => this.call(this.connection.calls.setMaxEpochs({ epochs }))}>Allow ${epochs} epochs</vscode-button>
-      <vscode-button secondary data-testid="fit-budget" @click=${() => this.call(this.connection.calls.setBudget({ tokens: mix.budgetTokens }))}>Set the budget to ${formatScaled(mix.budgetTokens)}</vscode-button>
+      <vscode-button secondary data-testid="allow-epochs" @click=${() => this.report.call(this.connection.calls.setMaxEpochs({ epochs }))}>Allow ${epochs} epochs</vscode-button>
+      <vscode-button secondary data-testid="fit-budget" @click=${() => this.report.call(this.connection.calls.setBudget({ tokens: mix.budgetTokens }))}>Set the budget to ${formatScaled(mix.budgetTokens)}</vscode-button>
     </div>`;
   }
 
@@ -176,26 +169,26 @@ export class TillageMixer extends LitElement {
     const choices = host.byChoices.includes(host.by) ? host.byChoices : [host.by, ...host.byChoices];
     return html`<div class="footer">
       <label class="by">by
-        <vscode-single-select data-testid="mixer-by" .value=${live(host.by)} @change=${(event: Event) => this.call(this.connection.calls.setBy({ by: (event.target as HTMLInputElement).value }))}>
+        <vscode-single-select data-testid="mixer-by" .value=${live(host.by)} @change=${(event: Event) => this.report.call(this.connection.calls.setBy({ by: (event.target as HTMLInputElement).value }))}>
           ${choices.map((name) => html`<vscode-option value=${name} ?selected=${name === host.by}>${name}</vscode-option>`)}
         </vscode-single-select>
       </label>
       <span class="muted note" data-testid="mixer-note">${host.exact ? "Tokens are counted with the recipe's tokenizer." : "Tokens are estimated at 1.3 a word; name a tokenizer in the recipe's mix for exact counts."}</span>
-      <vscode-button secondary icon="discard" data-testid="mixer-undo" @click=${() => this.call(this.connection.calls.undo(null))}>Undo</vscode-button>
-      <vscode-button secondary icon="go-to-file" data-testid="mixer-text" @click=${() => this.call(this.connection.calls.showText(null))}>Show the text</vscode-button>
+      <vscode-button secondary icon="discard" data-testid="mixer-undo" @click=${() => this.report.call(this.connection.calls.undo(null))}>Undo</vscode-button>
+      <vscode-button secondary icon="go-to-file" data-testid="mixer-text" @click=${() => this.report.call(this.connection.calls.showText(null))}>Show the text</vscode-button>
     </div>`;
   }
 
   private setTokens(text: string): void {
     const tokens = parseTokens(text);
-    if (tokens !== undefined && tokens !== this.host?.wish.budget) this.call(this.connection.calls.setBudget({ tokens }));
+    if (tokens !== undefined && tokens !== this.host?.wish.budget) this.report.call(this.connection.calls.setBudget({ tokens }));
     else this.requestUpdate();
   }
 
   private setParameters(text: string): void {
-    if (text.trim() === "") this.call(this.connection.calls.setParameters({ parameters: null }));
+    if (text.trim() === "") this.report.call(this.connection.calls.setParameters({ parameters: null }));
     const parameters = parseTokens(text);
-    if (parameters !== undefined && parameters !== this.host?.model?.parameters) this.call(this.connection.calls.setParameters({ parameters }));
+    if (parameters !== undefined && parameters !== this.host?.model?.parameters) this.report.call(this.connection.calls.setParameters({ parameters }));
   }
 }
 

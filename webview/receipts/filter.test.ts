@@ -18,5 +18,6 @@ describe("receipts by reason and text", () => {
     expect(filterRows(rows, new Set(["too short"]), " CLAY ")).toEqual([2]);
     expect(filterRows(rows, new Set(), "de")).toEqual([1]);
     expect(filterRows(rows, new Set(["language"]), "clay")).toEqual([]);
+    expect(filterRows([...rows, { ...row("near duplicate", "Glaze"), matchedRowId: "row-7" }], new Set(), "ROW-7")).toEqual([3]);
   });
 });

@@ -13,6 +13,7 @@ import type { Problem } from "../../src/protocol/errors";
 import type { ReceiptsApi, ReceiptsState, ReceiptsUpdate, ReceiptTexts } from "../../src/protocol/receipts-panel";
 import { formatCount, plural } from "../shared/format";
 import { emptyView, problemStyles, problemView } from "../shared/problem-view";
+import { reporting } from "../shared/reporting";
 import { HostConnection, viewState } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { detailView } from "./detail";
@@ -40,7 +41,7 @@ export class TillageReceipts extends LitElement {
       viewState.set({ dataset: snapshot.dataset });
     },
     (update) => this.receive(update),
-    (error) => this.fail(error),
+    (error) => this.report.fail(error),
   );
 
   private receive(update: ReceiptsUpdate): void {
@@ -53,14 +54,7 @@ export class TillageReceipts extends LitElement {
     }
   }
 
-  private fail(error: unknown): void {
-    const problem = toProblem(error);
-    if (this.host && problem.code !== "cancelled") this.host = { ...this.host, problem, loading: false };
-  }
-
-  private readonly call = (work: Promise<unknown>): void => {
-    work.catch((error: unknown) => this.fail(error));
-  };
+  private readonly report = reporting((problem) => (this.host = { ...(this.host ?? BLANK), problem, loading: false }));
 
   override render(): TemplateResult {
     const host = this.host;
@@ -69,8 +63,8 @@ export class TillageReceipts extends LitElement {
     return html`
       <div class="busy">${host.loading ? html`<vscode-progress-bar indeterminate></vscode-progress-bar>` : nothing}</div>
       ${headView(host)}
-      ${host.steps.length > 0 ? stepsView(host, (step) => this.call(calls.select({ step }))) : nothing}
-      ${host.problem ? problemView(host.problem, { label: "Try again", run: () => this.call(calls.retry(null)) }) : this.list(host)}`;
+      ${host.steps.length > 0 ? stepsView(host, (step) => this.report.call(calls.select({ step }))) : nothing}
+      ${host.problem ? problemView(host.problem, { label: "Try again", run: () => this.report.call(calls.retry(null)) }) : this.list(host)}`;
   }
 
   private list(host: ReceiptsState): TemplateResult | typeof nothing {
@@ -92,7 +86,7 @@ export class TillageReceipts extends LitElement {
         <div class="detail">
           ${row ? detailView(row, this.textsOf === current ? this.texts : undefined, this.textsProblem, {
             open: () => this.openRow(current),
-            why: host.kind === "dataset" ? () => this.call(this.connection.calls.why({ rowId: row.rowId })) : undefined,
+            why: host.kind === "dataset" ? () => this.report.call(this.connection.calls.why({ rowId: row.rowId })) : undefined,
           }) : html`<p class="muted none" data-testid="receipts-none">No row has this reason and text.</p>`}
         </div>
       </div>`;
@@ -104,7 +98,7 @@ export class TillageReceipts extends LitElement {
       ${counts.map(([reason, rows]) => html`<button class="chip" aria-pressed=${this.reasons.has(reason)} data-testid="reason" data-reason=${reason} @click=${() => this.toggle(reason)}>${reason} <span class="muted">${formatCount(rows)}</span></button>`)}
       <vscode-textfield class="search" placeholder="Search texts, values, ids" data-testid="receipts-search" .value=${this.search} @input=${(event: Event) => (this.search = (event.target as HTMLInputElement).value)}></vscode-textfield>
       <span class="muted" data-testid="receipts-shown">${formatCount(shown)} of ${plural(host.rows.length, "row")}${host.more ? " read so far" : ""}</span>
-      ${host.more ? html`<button class="link" data-testid="receipts-more" @click=${() => this.call(this.connection.calls.loadMore(null))}>Read more</button>` : nothing}
+      ${host.more ? html`<button class="link" data-testid="receipts-more" @click=${() => this.report.call(this.connection.calls.loadMore(null))}>Read more</button>` : nothing}
     </div>`;
   }
 
@@ -118,7 +112,7 @@ export class TillageReceipts extends LitElement {
   }
 
   private openRow(index: number): void {
-    this.call(this.connection.calls.open({ index }));
+    this.report.call(this.connection.calls.open({ index }));
   }
 
   private toggle(reason: string): void {

@@ -26,6 +26,11 @@ describe("what a step found in a text", () => {
     ]);
   });
 
+  it("is a text, and no pattern", () => {
+    expect(markFound("axb", ["a.b"])).toEqual([{ text: "axb", kind: "same" }]);
+    expect(markFound("+49 (30) 1", ["+49 (30)"])[0]).toEqual({ text: "+49 (30)", kind: "only" });
+  });
+
   it("leaves a text alone that does not have it", () => {
     expect(markFound("kiln", ["clay"])).toEqual([{ text: "kiln", kind: "same" }]);
     expect(markFound("kiln", [""])).toEqual([{ text: "kiln", kind: "same" }]);

@@ -7,11 +7,12 @@ import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import { html, LitElement, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
-import { toProblem } from "../../src/protocol/errors";
+import type { Problem } from "../../src/protocol/errors";
 import type { Row, Token, TokensResult } from "../../src/protocol/native.gen";
 import type { TokensApi, TokensState, TokensUpdate } from "../../src/protocol/tokens-panel";
 import { formatCount, formatPercent, plural } from "../shared/format";
 import { emptyView, problemStyles, problemView } from "../shared/problem-view";
+import { reporting } from "../shared/reporting";
 import { HostConnection } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { settingsView } from "./settings";
@@ -28,6 +29,8 @@ export class TillageTokens extends LitElement {
   static override styles = [theme, problemStyles, styles];
 
   @state() private host: TokensState | undefined;
+  /** Why the host gave no state at all. */
+  @state() private unanswered: Problem | undefined;
   @state() private active = 0;
   @state() private chips = FIRST_CHIPS;
   private typing: ReturnType<typeof setTimeout> | undefined;
@@ -37,42 +40,38 @@ export class TillageTokens extends LitElement {
       if (this.host) this.host = { ...this.host, ...update };
       if (update.result !== undefined) this.active = 0;
     },
-    (error) => this.fail(error),
+    (error) => this.report.fail(error),
   );
 
-  private fail(error: unknown): void {
-    const problem = toProblem(error);
-    if (this.host && problem.code !== "cancelled") this.host = { ...this.host, problem, loading: false };
-  }
-
-  private readonly call = (work: Promise<unknown>): void => {
-    work.catch((error: unknown) => this.fail(error));
-  };
+  private readonly report = reporting((problem) => {
+    if (this.host) this.host = { ...this.host, problem, loading: false };
+    else this.unanswered = problem;
+  });
 
   override render(): TemplateResult {
     const host = this.host;
-    if (!host) return html`<vscode-progress-bar indeterminate></vscode-progress-bar>`;
+    if (!host) return this.unanswered ? problemView(this.unanswered) : html`<vscode-progress-bar indeterminate></vscode-progress-bar>`;
     const calls = this.connection.calls;
     if (!host.model && !host.loading) {
-      return emptyView("No model to tokenise with", "A model is a folder with a tokenizer.json: a run's result under .tillage/runs, or one of your own.", { label: "Choose a model folder", run: () => this.call(calls.browseModel(null)) });
+      return emptyView("No model to tokenise with", "A model is a folder with a tokenizer.json: a run's result under .tillage/runs, or one of your own.", { label: "Choose a model folder", run: () => this.report.call(calls.browseModel(null)) });
     }
     return html`
       <div class="busy">${host.loading ? html`<vscode-progress-bar indeterminate></vscode-progress-bar>` : nothing}</div>
-      ${settingsView(host, calls, this.call)}
+      ${settingsView(host, calls, this.report.call)}
       ${this.origin(host)}
       ${this.inputs(host.row)}
-      ${host.problem ? problemView(host.problem, { label: "Try again", run: () => this.call(calls.retry(null)) }) : nothing}
+      ${host.problem ? problemView(host.problem, { label: "Try again", run: () => this.report.call(calls.retry(null)) }) : nothing}
       ${host.result ? this.tokens(host, host.result) : host.loading || host.problem ? nothing : emptyView("Nothing to tokenise", "Type a text above, or choose Show Tokens on a row of a corpus.")}`;
   }
 
   private origin(host: TokensState): TemplateResult | typeof nothing {
     const origin = host.origin;
     if (!origin) return nothing;
-    const go = (row: number): void => this.call(this.connection.calls.goTo({ row }));
+    const go = (row: number): void => this.report.call(this.connection.calls.goTo({ row }));
     return html`<div class="origin" data-testid="tokens-origin">
       <vscode-button secondary icon="chevron-left" title="Row before" data-testid="tokens-previous" ?disabled=${origin.row === 0} @click=${() => go(origin.row - 1)}></vscode-button>
       <vscode-button secondary icon="chevron-right" title="Next row" data-testid="tokens-next" ?disabled=${origin.row + 1 >= origin.rows} @click=${() => go(origin.row + 1)}></vscode-button>
-      <span>row ${formatCount(origin.row + 1)} of ${formatCount(origin.rows)} · <button class="link" @click=${() => this.call(this.connection.calls.openSource(null))}>${origin.path.split(/[\\/]/).at(-1)}</button></span>
+      <span>row ${formatCount(origin.row + 1)} of ${formatCount(origin.rows)} · <button class="link" @click=${() => this.report.call(this.connection.calls.openSource(null))}>${origin.path.split(/[\\/]/).at(-1)}</button></span>
     </div>`;
   }
 
@@ -88,7 +87,7 @@ export class TillageTokens extends LitElement {
   private typed(row: Row): void {
     if (this.host) this.host.row = row;
     clearTimeout(this.typing);
-    this.typing = setTimeout(() => this.call(this.connection.calls.setRow({ row })), TYPING_MS);
+    this.typing = setTimeout(() => this.report.call(this.connection.calls.setRow({ row })), TYPING_MS);
   }
 
   private tokens(host: TokensState, result: TokensResult): TemplateResult {

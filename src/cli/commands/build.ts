@@ -1,7 +1,7 @@
 import path from "node:path";
 import pc from "picocolors";
 import type { BuildResult } from "../../protocol/corpus";
-import { formatPercent, formatScaled } from "../../core/format";
+import { formatPercent, formatScaled, plural } from "../../core/format";
 import type { Context } from "../context";
 import { progress } from "../progress";
 import { sayBadRows, table } from "../output";
@@ -43,12 +43,12 @@ export function printBuild(context: Context, result: BuildResult): void {
     ));
   }
   out.say();
-  for (const part of result.split) out.say(`  ${part.name}: ${part.rows.toLocaleString("en-US")} rows, ${formatScaled(part.tokens)} tokens`);
+  for (const part of result.split) out.say(`  ${part.name}: ${plural(part.rows, "row")}, ${formatScaled(part.tokens)} tokens`);
   for (const guard of result.guards) if (!guard.ok) out.say(`  ${pc.yellow("guard")} ${guard.guard}: ${guard.message}`);
   out.say(`  ${result.built ? "built" : "unchanged"}: ${path.relative(process.cwd(), result.dataset)} (${result.seconds.toFixed(1)} s)`);
 }
 
 function why(step: BuildResult["steps"][number]): string {
-  const changed = step.changed > 0 ? [`${step.changed} rows changed`] : [];
+  const changed = step.changed > 0 ? [`${plural(step.changed, "row")} changed`] : [];
   return [...step.reasons.slice(0, 4).map((reason) => `${reason.reason} ${reason.rows}`), ...changed].join(", ");
 }

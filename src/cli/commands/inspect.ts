@@ -3,7 +3,7 @@ import pc from "picocolors";
 import { besides } from "../../app/files";
 import { readText } from "../../disk/read-text";
 import { resolveModel } from "../../app/models";
-import { formatScaled } from "../../core/format";
+import { formatScaled, plural } from "../../core/format";
 import { TillageError } from "../../protocol/errors";
 import type { LossOn, Row, TokensResult } from "../../protocol/native.gen";
 import { rowSchema } from "../../protocol/row-schema";
@@ -15,7 +15,7 @@ import { sayBadRows, table } from "../output";
 export async function stats(context: Context, file: string): Promise<Stats> {
   const result = await context.corpus.stats({ path: path.resolve(file) }, context.signal);
   const { out } = context;
-  out.title(`${path.basename(file)}: ${result.rows.toLocaleString("en-US")} rows, ${result.shape}, ${formatScaled(result.words)} words`);
+  out.title(`${path.basename(file)}: ${plural(result.rows, "row")}, ${result.shape}, ${formatScaled(result.words)} words`);
   sayBadRows(out, result);
   out.say(table(
     [{ head: "column" }, { head: "type" }, { head: "nulls", align: "right" }, { head: "distinct", align: "right" }, { head: "shortest", align: "right" }, { head: "mean", align: "right" }, { head: "longest", align: "right" }],

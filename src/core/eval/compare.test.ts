@@ -8,9 +8,9 @@ const result = (label: string, cases: EvalCase[]): EvalResult => ({
   maxNewTokens: 8, temperature: 0, seed: 1, time: "", cases, correct: cases.filter((entry) => entry.verdict.pass).length, of: cases.length,
 });
 
-it("tells fixed, broken, changed and same apart, and leaves out what only one has", () => {
-  const before = result("a", [item("fixed", "no", false), item("broken", "yes", true), item("changed", "x", false), item("same", "z", true), item("gone", "", false)]);
-  const after = result("b", [item("fixed", "yes", true), item("broken", "no", false), item("changed", "y", false), item("same", "z", true)]);
+it("tells fixed, broken, changed and same apart, and leaves out what only one has or was asked otherwise", () => {
+  const before = result("a", [item("fixed", "no", false), item("broken", "yes", true), item("changed", "x", false), item("same", "z", true), item("gone", "", false), item("asked otherwise", "z", true)]);
+  const after = result("b", [item("fixed", "yes", true), item("broken", "no", false), item("changed", "y", false), item("same", "z", true), { ...item("asked otherwise", "z", true), prompt: "another question" }]);
   const compared = compareResults(before, after);
   expect(Object.fromEntries(compared.cases.map((entry) => [entry.id, entry.change]))).toEqual({ fixed: "fixed", broken: "broken", changed: "changed", same: "same" });
   expect(compared.counts).toEqual({ fixed: 1, broken: 1, changed: 1, same: 1 });

@@ -7,6 +7,7 @@ describe("grade", () => {
     expect(grade("heron  blue is fired at 1060 degrees", { contains: ["Heron Blue", "1,060"] }).pass).toBe(true);
     const half = grade("Rook Black is fired at 1,060 degrees.", { contains: ["Heron Blue", "1,060"] });
     expect(half.pass).toBe(false);
+    expect(grade("ﬁred at １０６０ degrees", { contains: ["fired", "1060"] }).pass).toBe(true);
     expect(half.checks).toEqual([{ check: 'contains "Heron Blue"', pass: false }, { check: 'contains "1,060"', pass: true }]);
   });
 
@@ -14,12 +15,15 @@ describe("grade", () => {
     expect(grade("fired at 11,060 degrees", { contains: ["1,060"] }).pass).toBe(false);
     expect(grade("fired at 1,060", { contains: ["60"] }).pass).toBe(false);
     expect(grade("the teapots", { contains: ["pot"] }).pass).toBe(false);
+    expect(grade("the teapots and a pot", { contains: ["pot"] }).pass).toBe(true);
   });
 
   it("knows lacks, exact and regex", () => {
     expect(grade("yes", { lacks: ["no"] }).pass).toBe(true);
     expect(grade("No!", { lacks: ["no"] }).pass).toBe(false);
     expect(grade(" 42 ", { exact: "42" }).pass).toBe(true);
+    expect(["It is 42.", "42 43"].map((answer) => grade(answer, { exact: "42" }).pass)).toEqual([false, false]);
+    expect(grade("yes", { exact: "Yes" }).pass).toBe(false);
     expect(grade("The answer is B", { regex: "answer is [ab]" }).pass).toBe(true);
   });
 });

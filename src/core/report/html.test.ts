@@ -37,3 +37,46 @@ it("shows each step with its rows, the words that changed, and a leaked question
   expect(html).toMatch(/<ins>yes x<\/ins>/u);
   expect(html).toContain("its answer proves nothing");
 });
+
+it("escapes every text of the workspace, also where a quote would end an attribute", () => {
+  const names: string[] = [];
+  const odd = (name: string): string => {
+    names.push(name);
+    return `${name}"<x>&`;
+  };
+  const build = data.builds[0];
+  const curve = data.curves[0];
+  if (!build || !curve) throw new Error("no data");
+  const row = (group: string) => ({ group, rows: 1, tokens: 1, shareNow: 0.5, shareWanted: 0.5, epochs: 1 });
+  const receipt = { rowId: "1", source: odd("source of a row"), file: "", fileRow: 0, step: "where", reason: odd("reason of a row"), value: null, matchedRowId: null, text: odd("text of a row"), matchedText: null };
+  const asks = (label: string, output: string): EvalResult => {
+    const made = stage(odd(label), output, true);
+    return { ...made, cases: made.cases.map((item) => ({ ...item, prompt: odd("question"), answer: odd("expected"), verdict: { pass: true, checks: [{ check: odd("check"), pass: true }] } })) };
+  };
+  const page = renderReport({
+    ...data, raw: true, title: odd("title"),
+    builds: [{
+      ...build, name: odd("recipe"),
+      receipts: [[receipt, { ...receipt, text: "all new<x>", matchedText: "old" }, { ...receipt, text: "new", matchedText: "all old<x>" }]],
+      skipped: [{ index: 0, step: odd("skipped step"), in: 2, out: 1, changed: 0, reasons: [{ reason: odd("skipped reason"), rows: 1 }] }],
+      build: {
+        ...build.build,
+        sources: [{ name: odd("source"), rows: 1, badRows: 0, bad: [], tokens: 1 }],
+        steps: [{ index: 0, step: odd("step"), in: 2, out: 1, changed: 0, reasons: [{ reason: odd("reason"), rows: 1 }] }],
+        mix: { ...build.build.mix, by: odd("column"), rows: [row(odd("group")), row("other")] },
+        split: [{ name: odd("side"), rows: 1, tokens: 1, files: [] }],
+        guards: [{ guard: odd("guard"), ok: false, message: odd("message"), rows: [] }],
+      },
+    }],
+    curves: [{ ...curve, name: odd("curve") }],
+    evals: [{ title: odd("evaluation"), leaked: [], stages: [asks("first", odd("first answer")), asks("second", "plain"), asks("third", odd("last words"))] }],
+  }, { script: "", style: "" });
+  for (const name of names) expect(page).toContain(`${name}&quot;&lt;x&gt;&amp;`);
+  expect(page).not.toMatch(/<x/u);
+});
+
+it("asks nothing of a network, whatever its texts hold", () => {
+  expect(html).toContain("default-src 'none'");
+  const named = renderReport({ ...data, curves: data.curves.map((curve) => ({ ...curve, name: "</script>" })) }, { script: "", style: "" });
+  expect(named.match(/<\/script>/gu)).toHaveLength(2);
+});

@@ -32,7 +32,7 @@ export function renderReport(data: ReportData, assets: ReportAssets): string {
 <main>
 <header>
 <h1>${escapeHtml(data.title)}</h1>
-<p class="muted">${escapeHtml(data.time.slice(0, 16).replace("T", " "))} UTC · ${data.builds.map((item) => `${escapeHtml(item.name)} ${formatCount(rowsOut(item))} rows`).join(" · ")} · ${data.curves.map((curve) => `${escapeHtml(curve.name)} ${formatDuration(curve.seconds)}`).join(" · ")}</p>
+<p class="muted">${escapeHtml(data.time.slice(0, 16).replace("T", " "))} UTC · ${data.builds.map((item) => `${escapeHtml(item.name)} ${plural(rowsOut(item), "row")}`).join(" · ")} · ${data.curves.map((curve) => `${escapeHtml(curve.name)} ${formatDuration(curve.seconds)}`).join(" · ")}</p>
 ${scoreboard(data)}
 </header>
 ${data.raw ? rawNotice(data) : ""}
@@ -58,7 +58,7 @@ function scoreboard(data: ReportData): string {
 }
 
 function rawNotice(data: ReportData): string {
-  const stayed = data.builds.flatMap((item) => item.skipped.filter((step) => step.in !== step.out || step.changed > 0).map((step) => `<li><b>${escapeHtml(step.step)}</b> would have taken out ${formatCount(step.in - step.out)} rows${step.changed > 0 ? ` and changed ${formatCount(step.changed)}` : ""} of ${escapeHtml(item.name)}: ${step.reasons.slice(0, 5).map((reason) => `${escapeHtml(reason.reason)} ${reason.rows}`).join(", ")}</li>`));
+  const stayed = data.builds.flatMap((item) => item.skipped.filter((step) => step.in !== step.out || step.changed > 0).map((step) => `<li><b>${escapeHtml(step.step)}</b> would have taken out ${plural(step.in - step.out, "row")}${step.changed > 0 ? ` and changed ${formatCount(step.changed)}` : ""} of ${escapeHtml(item.name)}: ${step.reasons.slice(0, 5).map((reason) => `${escapeHtml(reason.reason)} ${reason.rows}`).join(", ")}</li>`));
   const guards = data.builds.flatMap((item) => item.build.guards.filter((guard) => !guard.ok).map((guard) => `<li><b>${escapeHtml(guard.guard)}</b>: ${escapeHtml(guard.message)}</li>`));
   return `<section class="notice"><h2>Trained on the sources as they are</h2>
 <p>The steps of the recipes were skipped. What stayed in the training rows:</p><ul>${stayed.join("")}</ul>
@@ -79,7 +79,7 @@ function buildSection(item: ReportBuild): string {
 <table><thead><tr><th>source</th><th class="num">rows</th><th class="num">tokens${build.mix.exact ? "" : " (estimated)"}</th><th></th></tr></thead><tbody>${sources.join("")}</tbody></table>
 ${steps.length > 0 ? `<table><thead><tr><th>step</th><th class="num">rows in</th><th class="num">rows out</th><th class="num"></th><th></th><th>why</th></tr></thead><tbody>${steps.join("")}</tbody></table>` : "<p>No step was run.</p>"}
 ${mixSection(item)}
-<p class="muted">${build.split.map((part) => `${escapeHtml(part.name)}: ${formatCount(part.rows)} rows, ${formatScaled(part.tokens)} tokens`).join(" · ")}</p>`;
+<p class="muted">${build.split.map((part) => `${escapeHtml(part.name)}: ${plural(part.rows, "row")}, ${formatScaled(part.tokens)} tokens`).join(" · ")}</p>`;
 }
 
 function percentWidth(part: number, total: number): string {
@@ -103,7 +103,7 @@ function mixSection(item: ReportBuild): string {
 }
 
 function curveSection(curve: ReportCurve): string {
-  return `<figure><figcaption><b>${escapeHtml(curve.name)}</b> · ${curve.objective}${curve.adapter ? " · LoRA" : ""} · ${formatScaled(curve.parameters)} parameters${curve.adapter ? `, ${formatScaled(curve.trainable)} trained` : ""} · ${formatCount(curve.steps)} steps · ${formatCount(curve.trainRows)} rows
+  return `<figure><figcaption><b>${escapeHtml(curve.name)}</b> · ${curve.objective}${curve.adapter ? " · LoRA" : ""} · ${formatScaled(curve.parameters)} parameters${curve.adapter ? `, ${formatScaled(curve.trainable)} trained` : ""} · ${formatCount(curve.steps)} steps · ${plural(curve.trainRows, "row")}
 <br><span class="muted">loss ${curve.first.toFixed(3)} → ${curve.last.toFixed(3)} nats a token</span></figcaption><div class="chart" data-chart="${escapeHtml(curve.name)}"></div></figure>`;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Event } from "../../protocol/native.gen";
-import { emptyRun, foldEvents, withLiveness } from "./state";
+import { emptyRun, foldEvents, isLive, isResumable, withLiveness } from "./state";
+import type { RunPhase } from "./state";
 
 function started(step: number, total = 100): Event {
   return {
@@ -40,13 +41,16 @@ describe("the fold of a run's events", () => {
   });
 
   it("takes back what an attempt did beyond the checkpoint that the next one starts from", () => {
-    const first = [started(0), stepEvent(1, 1), stepEvent(2, 2), checkpoint(2), stepEvent(3, 3), { type: "validation", step: 3, loss: 4, tokens: 9 } as Event];
+    const lost: Event[] = [
+      stepEvent(3, 3), checkpoint(3), { type: "validation", step: 3, loss: 4, tokens: 9 }, { type: "sample", step: 3, id: "q", prompt: "Why?", text: "So." }, { type: "warning", step: 3, code: "cut_rows", message: "Cut." },
+    ];
+    const first = [started(0), stepEvent(1, 1), stepEvent(2, 2), checkpoint(2), ...lost];
     const state = foldEvents(emptyRun(), [...first, started(2), stepEvent(3, 1.5), stepEvent(4, 3)]);
     expect(state.series.step).toEqual([1, 2, 3, 4]);
     expect(state.series.seconds).toEqual([1, 2, 3.5, 5]);
     expect(state.series.tokens).toEqual([50, 100, 150, 200]);
-    expect(state.validation).toEqual([]);
-    expect(state.checkpoints).toHaveLength(1);
+    expect([state.validation, state.samples, state.warnings]).toEqual([[], [], []]);
+    expect(state.checkpoints.map((item) => item.step)).toEqual([2]);
     expect(state.attempts).toBe(2);
     expect(state.secondsLeft).toBeCloseTo(96 * 1.5);
   });
@@ -58,7 +62,7 @@ describe("the fold of a run's events", () => {
     expect(failed.secondsLeft).toBeUndefined();
     const resumed = foldEvents(failed, [started(1)]);
     expect(resumed.phase).toBe("running");
-    expect(resumed.error).toBeUndefined();
+    expect([resumed.error, resumed.endedAt]).toEqual([undefined, undefined]);
     const done = foldEvents(resumed, [{ type: "finished", time: "t", step: 100, outcome: "completed", seconds: 9, output: "adapter" }]);
     expect(done).toMatchObject({ phase: "completed", output: "adapter", step: 100 });
   });
@@ -66,8 +70,11 @@ describe("the fold of a run's events", () => {
 
 describe("the phase with what only the machine knows", () => {
   const running = foldEvents(emptyRun(), [started(0)]);
-  it("is interrupted when the process is gone without a last word", () => {
-    expect(withLiveness(running, { alive: false, stopRequested: false }).phase).toBe("interrupted");
+  it("is interrupted when the process is gone without a last word, with no time left to tell", () => {
+    const going = foldEvents(running, [stepEvent(1, 1), stepEvent(2, 2)]);
+    expect(going.secondsLeft).toBeDefined();
+    const gone = withLiveness(going, { alive: false, stopRequested: false });
+    expect([gone.phase, gone.secondsLeft]).toEqual(["interrupted", undefined]);
   });
   it("is stopping while the stop file lies there", () => {
     expect(withLiveness(running, { alive: true, stopRequested: true }).phase).toBe("stopping");
@@ -75,5 +82,10 @@ describe("the phase with what only the machine knows", () => {
   it("leaves a last word alone", () => {
     const done = foldEvents(running, [{ type: "finished", time: "t", step: 3, outcome: "stopped", seconds: 1 }]);
     expect(withLiveness(done, { alive: false, stopRequested: false }).phase).toBe("stopped");
+  });
+  it("says whether the run is at work, and whether it can go on", () => {
+    const phases: RunPhase[] = ["waiting", "running", "stopping", "completed", "stopped", "failed", "interrupted"];
+    expect(phases.filter(isLive)).toEqual(["waiting", "running", "stopping"]);
+    expect(phases.filter(isResumable)).toEqual(["stopped", "failed", "interrupted"]);
   });
 });

@@ -1,10 +1,12 @@
-import type { Clause, Query } from "../../protocol/corpus";
+import type { Clause, Column, Query } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { isCancelled } from "../duckdb/failure";
 import type { Session } from "../duckdb/session";
 import { ident, literal } from "../duckdb/sql";
 import { bindPredicate, runPredicate } from "../predicate";
+import { keptName } from "../sources/load";
 import type { CorpusFile } from "./corpus-file";
+import { shapeOf } from "./import";
 
 /** Results of searches and predicates that are kept. */
 const keptMatches = 24;
@@ -29,6 +31,30 @@ export function columnSql(clause: Extract<Clause, { kind: "range" | "in" }>, col
   const values = clause.values.filter((value) => value !== null);
   const inside = values.length > 0 ? `${column}::VARCHAR IN (${values.map(literal).join(", ")})` : "false";
   return clause.values.includes(null) ? `(${inside} OR ${column} IS NULL)` : inside;
+}
+
+/** The columns that a search looks into: all texts, and nested values as JSON. */
+function searchedColumns(file: CorpusFile): Column[] {
+  return file.columns.filter((column) => !column.derived && column.kind !== "number" && column.kind !== "boolean");
+}
+
+type Own = ReturnType<typeof shapeOf>["own"];
+
+function ownColumns(file: CorpusFile): Own {
+  return shapeOf(file.imported.columns.map((column) => column.name)).own;
+}
+
+/** A column under the name that a recipe's `where` knows. */
+function recipeColumn({ name, derived }: Column, own: Own): string {
+  return plain(derived || (own && Object.values(own).includes(name)) ? name : keptName(name));
+}
+
+/** What a search looks into, as a recipe's `where` knows it: an instruction's input stands in the whole `text` only. */
+function searchedInRecipe(file: CorpusFile): string[] {
+  const own = ownColumns(file);
+  const input = own?.shape === "prompt/completion" ? own.input : undefined;
+  const names = searchedColumns(file).map((column) => (column.name === input ? "text" : `${recipeColumn(column, own)}${column.type === "VARCHAR" ? "" : "::VARCHAR"}`));
+  return names.length > 0 ? [...new Set(names)] : ["text"];
 }
 
 /** A search as SQL over texts. */
@@ -99,9 +125,8 @@ export class Filters {
     return table;
   }
 
-  /** The columns that a search looks into: all texts, and nested values as JSON. */
   private texts(): string[] {
-    const found = this.file.columns.filter((column) => !column.derived && column.kind !== "number" && column.kind !== "boolean").map((column) => `${ident(column.name)}::VARCHAR`);
+    const found = searchedColumns(this.file).map((column) => `${ident(column.name)}::VARCHAR`);
     return found.length > 0 ? found : ["''"];
   }
 }
@@ -117,8 +142,10 @@ function searchFault(error: unknown, pattern: string): unknown {
 export function predicateSql(file: CorpusFile, query: Query): string {
   const parts = query.clauses.map((clause): string => {
     if (clause.kind === "sql") return `(${clause.predicate.trim()})`;
-    if (clause.kind !== "search") return columnSql(clause, plain(file.column(clause.column).name)).replace(/::VARCHAR IN/, file.column(clause.column).type === "VARCHAR" ? " IN" : "::VARCHAR IN");
-    return clause.text === "" ? "true" : `till_${clause.mode === "regex" ? "matches" : "contains"}(text, ${literal(clause.text)}, ${clause.caseSensitive})`;
+    if (clause.kind !== "search") return columnSql(clause, recipeColumn(file.column(clause.column), ownColumns(file))).replace(/::VARCHAR IN/, file.column(clause.column).type === "VARCHAR" ? " IN" : "::VARCHAR IN");
+    if (clause.text === "") return "true";
+    const calls = searchedInRecipe(file).map((name) => `till_${clause.mode === "regex" ? "matches" : "contains"}(${name}, ${literal(clause.text)}, ${clause.caseSensitive})`);
+    return calls.length > 1 ? `(${calls.join(" OR ")})` : calls.join("");
   });
   return parts.filter((part) => part !== "true").join(" AND ") || "true";
 }

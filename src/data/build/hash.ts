@@ -57,7 +57,7 @@ export async function hashInputs(text: string, recipe: Recipe, recipePath: strin
       }
       for (const step of recipe.steps) {
         if (step.key !== "decontaminate") continue;
-        for (const file of await expandFiles(session, step.config.against, path.dirname(recipePath))) hash.update(`against\0${await sha256(file)}\n`);
+        for (const file of await expandFiles(session, step.config.against, path.dirname(recipePath))) hash.update(`against\0${relativePath(path.dirname(recipePath), file)}\0${await sha256(file)}\n`);
       }
       const tokenizer = findTokenizer(recipe, recipePath);
       if (tokenizer !== undefined) hash.update(`tokenizer\0${await sha256(tokenizer)}\n`);

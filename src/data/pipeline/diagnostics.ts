@@ -1,4 +1,5 @@
 import path from "node:path";
+import { plural } from "../../core/format";
 import { addStep, parseRecipe, stepRanges, type Recipe } from "../../core/recipe";
 import type { Diagnostic, RecipeCounts } from "../../protocol/corpus";
 import type { TillageError } from "../../protocol/errors";
@@ -61,7 +62,7 @@ export async function dataDiagnostics(session: Session, text: string, recipe: Re
   for (const step of counts.steps) {
     const range = stepRanges(text)[step.index];
     if (!range || step.in < 10 || step.out > step.in * 0.1) continue;
-    found.push({ severity: "warning", message: `'${step.step}' drops ${number(step.in - step.out)} of ${number(step.in)} rows.`, start: range.start, end: range.end, code: "drops_most", fixes: [] });
+    found.push({ severity: "warning", message: `'${step.step}' drops ${number(step.in - step.out)} of ${plural(step.in, "row")}.`, start: range.start, end: range.end, code: "drops_most", fixes: [] });
   }
   if (!recipe.steps.some((step) => step.key === "pii")) {
     const kinds = await session.rows<{ kind: string; rows: number }>(`SELECT kind, count(*) AS rows FROM (SELECT unnest(list_distinct(list_transform(till_pii(text), lambda f: f.kind))) AS kind FROM ${last.view}) GROUP BY kind ORDER BY rows DESC, kind`);

@@ -72,7 +72,7 @@ export async function loadSources(session: Session, recipe: Recipe, recipePath: 
       loaded.shape = shape.shape;
       const sql = normalSql(raw, shape);
       const others = raw.columns.map((column) => column.name).filter((name) => !sql.used.has(name));
-      const kept = others.map((name) => ({ name, as: reserved(name) ? `file_${name.replace(/^_+/, "")}` : name }));
+      const kept = others.map((name) => ({ name, as: keptName(name) }));
       kept.forEach((column) => extras.add(column.as));
       for (const [column, as] of sql.used) if (as !== "" && as !== column && !loaded.aliases.some((alias) => alias.column === column)) loaded.aliases.push({ column, as });
       const part = `part_${si}_${fi}`;
@@ -100,8 +100,10 @@ export async function loadSources(session: Session, recipe: Recipe, recipePath: 
   return { sources, extras: [...extras] };
 }
 
-function reserved(name: string): boolean {
-  return name.startsWith("_") || (baseColumns as readonly string[]).includes(name);
+/** The name that a file's own column beside the shape's has among a recipe's rows. */
+export function keptName(name: string): string {
+  const reserved = name.startsWith("_") || (baseColumns as readonly string[]).includes(name);
+  return reserved ? `file_${name.replace(/^_+/, "")}` : name;
 }
 
 async function collectFaults(session: Session, part: string, file: string, source: LoadedSource, bad: readonly BadRow[], badRows: number): Promise<void> {

@@ -1,8 +1,8 @@
 import * as vscode from "vscode";
 import type { CorpusPanelApi, CorpusState, CorpusUpdate } from "../../protocol/corpus-panel";
-import { PanelRpc } from "../../vscode/panel-rpc";
+import { PanelLink } from "../../vscode/panel-link";
 import type { Services } from "../../vscode/services";
-import { webviewHtml, webviewOptions } from "../../vscode/webview-html";
+import { webviewOptions } from "../../vscode/webview-html";
 import { CorpusDocument } from "./document";
 import { keepAsFilter } from "./keep-filter";
 
@@ -39,12 +39,12 @@ export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<Corpus
   resolveCustomEditor(document: CorpusDocument, panel: vscode.WebviewPanel): void {
     this.documents.set(document.uri.toString(), document);
     panel.webview.options = webviewOptions(this.services.context.extensionUri);
-    const rpc = new PanelRpc<CorpusState, CorpusUpdate>("corpus", panel.webview, this.api(document), async () => document.snapshot(), () => panel.visible);
-    const updates = document.onDidUpdate((update) => rpc.push(update));
-    panel.webview.html = webviewHtml(panel.webview, this.services.context.extensionUri, "corpus", "Corpus");
+    const { extensionUri } = this.services.context;
+    const link = new PanelLink<CorpusState, CorpusUpdate>({ panel: "corpus", title: "Corpus", extensionUri, host: panel, api: this.api(document), snapshot: async () => document.snapshot() });
+    const updates = document.onDidUpdate((update) => link.push(update));
     panel.onDidDispose(() => {
       updates.dispose();
-      rpc.dispose();
+      link.dispose();
     });
   }
 

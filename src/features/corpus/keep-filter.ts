@@ -5,6 +5,7 @@ import { smallestReplacement } from "../../core/text-edit";
 import type { Query } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import type { Services } from "../../vscode/services";
+import { trusted } from "../../vscode/trust";
 import { findRecipes } from "../../vscode/workspace-files";
 import type { CorpusDocument } from "./document";
 import { newRecipe, whereStep } from "./recipe-text";
@@ -18,9 +19,7 @@ interface RecipeItem extends vscode.QuickPickItem {
 
 /** Writes a view of a file as a `where` step of a recipe that the person chooses. Resolves to the recipe's path, or null when none was chosen. */
 export async function keepAsFilter(services: Services, document: CorpusDocument, query: Query): Promise<{ file: string } | null> {
-  if (!vscode.workspace.isTrusted) {
-    throw TillageError.user("untrusted_workspace", "A recipe is written in trusted workspaces only.", "Trust the workspace, then keep the filter again.");
-  }
+  if (!trusted("no recipe is written in it")) return null;
   const { sql } = await document.ask((corpus, handle) => corpus.predicate({ handle, query }));
   const chosen = await chooseRecipe(document.uri);
   if (!chosen) return null;

@@ -5,6 +5,7 @@ import type { BuildProgress, BuildResult, CorpusApi } from "../../protocol/corpu
 import { TillageError } from "../../protocol/errors";
 import { rootOf } from "../../vscode/root";
 import { showProblem } from "../../vscode/show-problem";
+import { trusted } from "../../vscode/trust";
 import type { RecipeDiagnostics } from "./diagnostics";
 import { pickRecipe } from "./pick";
 
@@ -14,7 +15,7 @@ const running = new Map<string, Promise<BuildResult | undefined>>();
 /** Builds a recipe's dataset with progress and Cancel; the result opens in the receipts panel. */
 export async function buildCommand(corpus: CorpusApi, diagnostics: RecipeDiagnostics, argument: unknown): Promise<BuildResult | undefined> {
   try {
-    if (!vscode.workspace.isTrusted) throw untrusted();
+    if (!trusted("nothing is built in it")) return undefined;
     const document = await pickRecipe(argument, "Recipe to build");
     if (!document) return undefined;
     const key = document.uri.fsPath;
@@ -92,8 +93,4 @@ export function buildSummary(name: string, result: BuildResult): string {
     ...failed.map((guard) => `Guard ${guard.guard}: ${guard.message}`),
   ];
   return [first, ...rest].join(" ");
-}
-
-function untrusted(): TillageError {
-  return TillageError.user("untrusted_workspace", "This workspace is not trusted, so nothing is built in it.", "Trust the workspace (command “Workspaces: Manage Workspace Trust”), then build again.");
 }

@@ -33,7 +33,7 @@ class Training implements vscode.Disposable {
 
   constructor(services: Services) {
     this.feeds = new RunFeeds(services.log);
-    this.watch = new RunWatch(this.feeds, services.log);
+    this.watch = new RunWatch(this.feeds, services.log, (dir) => vscode.window.state.focused && [...this.panels].some((panel) => panel.visible && panel.shows({ dir })));
     this.host = { services, feeds: this.feeds, onStarted: (dir) => this.watch.add(dir) };
     this.owned = [
       this.command("tillage.run.start", (argument) => this.preflight(argument, false)),

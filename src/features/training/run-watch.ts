@@ -10,12 +10,12 @@ import type { RunFeed, RunFeeds } from "./run-feed";
 /** After activation, so that looking for runs costs it nothing. */
 const FIRST_LOOK_MS = 1500;
 
-/** Keeps an eye on the runs that are at work: their progress stands in the status bar, their end is told. */
+/** Keeps an eye on the runs that are at work: their progress stands in the status bar, their end is told where no panel shows it. */
 export class RunWatch extends Owner {
   private readonly live = new Map<string, { feed: RunFeed; end: vscode.Disposable }>();
   private readonly item = this.register(vscode.window.createStatusBarItem("tillage.run", vscode.StatusBarAlignment.Left, 10));
 
-  constructor(private readonly feeds: RunFeeds, private readonly log: vscode.LogOutputChannel) {
+  constructor(private readonly feeds: RunFeeds, private readonly log: vscode.LogOutputChannel, private readonly isSeen: (dir: string) => boolean) {
     super();
     this.item.name = "Tillage: run";
     const timer = setTimeout(() => void this.look(), FIRST_LOOK_MS);
@@ -55,7 +55,7 @@ export class RunWatch extends Owner {
     this.live.delete(dir);
     entry.end.dispose();
     this.show();
-    void this.tellEnd(entry.feed, state);
+    if (!this.isSeen(dir)) void this.tellEnd(entry.feed, state);
   }
 
   private async tellEnd(feed: RunFeed, state: RunState): Promise<void> {

@@ -58,6 +58,11 @@ export class TrainingPanel extends Owner {
     this.retitle();
   }
 
+  /** Whether it can be seen now. */
+  get visible(): boolean {
+    return this.panel.view.visible;
+  }
+
   shows(target: Target): boolean {
     return "dir" in target ? "dir" in this.target && this.target.dir === target.dir : "file" in this.target && this.target.file === target.file;
   }

@@ -4,7 +4,7 @@ import path from "node:path";
 import * as vscode from "vscode";
 import { TillageError } from "../../protocol/errors";
 
-export const WALKTHROUGH = "tillage.tillage#tillage.demo";
+const WALKTHROUGH = "tillage.tillage#tillage.demo";
 /** Global state: the folder in whose window the walkthrough goes on. */
 const CONTINUE = "tillage.demo.continueIn";
 const FOLDER = "tillage-demo";
@@ -14,8 +14,8 @@ const MARK = "five-questions.eval.yaml";
 /** Copies the packaged demo to a folder that the person picks and opens it. */
 export async function openDemo(context: vscode.ExtensionContext): Promise<void> {
   const here = vscode.workspace.workspaceFolders?.[0];
-  if (here && (await exists(path.join(here.uri.fsPath, MARK)))) {
-    await vscode.commands.executeCommand("workbench.action.openWalkthrough", WALKTHROUGH, false);
+  if (await isDemo()) {
+    await openWalkthrough();
     return;
   }
   const [parent] = (await vscode.window.showOpenDialog({
@@ -36,6 +36,18 @@ export async function openDemo(context: vscode.ExtensionContext): Promise<void> 
   await vscode.commands.executeCommand("vscode.openFolder", vscode.Uri.file(target), { forceNewWindow: here !== undefined });
 }
 
+/** Opens the walkthrough, its first step ticked in the demo's window: the command that opened that ran in another one. */
+export async function openWalkthrough(): Promise<void> {
+  await vscode.commands.executeCommand("workbench.action.openWalkthrough", WALKTHROUGH, false);
+  // Only after: VS Code takes no notice of a context that was there before the walkthrough was read.
+  if (await isDemo()) await vscode.commands.executeCommand("setContext", "tillage.demo.isOpen", true);
+}
+
+async function isDemo(): Promise<boolean> {
+  const here = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+  return here !== undefined && exists(path.join(here, MARK));
+}
+
 /** In the demo's own window, right after it was opened: the walkthrough goes on there. */
 export async function continueWalkthrough(context: vscode.ExtensionContext): Promise<void> {
   const wanted = context.globalState.get<string>(CONTINUE);
@@ -43,7 +55,7 @@ export async function continueWalkthrough(context: vscode.ExtensionContext): Pro
   if (wanted === undefined || here !== wanted) return;
   await context.globalState.update(CONTINUE, undefined);
   await vscode.commands.executeCommand("workbench.view.extension.tillage");
-  await vscode.commands.executeCommand("workbench.action.openWalkthrough", WALKTHROUGH, false);
+  await openWalkthrough();
 }
 
 async function copyDemo(from: string, target: string): Promise<void> {
