@@ -2,7 +2,7 @@
  * Bad input, end to end, through the `tillage` command as it ships: each gets a message that names the file, the line where there is one,
  * and the remedy; the sources stay as they were and nothing half-written is left.
  */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -10,29 +10,17 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { connectCorpusService } from "../../src/data/client";
 import { TillageError } from "../../src/protocol/errors";
+import { cli, lastJson, tillageIn } from "../harness/cli";
+import type { Outcome } from "../harness/cli";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const cli = path.join(root, "dist/cli.js");
 const fixtures = path.join(root, "test/fixtures");
 let workspace: string;
 const at = (...names: string[]) => path.join(workspace, ...names);
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function tillage(...args: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [cli, ...args], { cwd: workspace, maxBuffer: 1 << 26, env: { ...process.env, NO_COLOR: "1" } }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === "number" ? error.code : error ? -1 : 0, stdout, stderr });
-    });
-  });
-}
+const tillage = (...args: string[]): Promise<Outcome> => tillageIn(workspace, ...args);
 
 const problemLine = z.object({ ok: z.literal(false), error: z.object({ blame: z.string(), code: z.string(), message: z.string(), remedy: z.string().min(10), file: z.string().nullish(), line: z.number().nullish() }) });
-const lastJson = (outcome: Outcome): unknown => JSON.parse(outcome.stdout.trim().split("\n").at(-1) ?? "");
 
 interface Wanted {
   exit: number;
@@ -156,7 +144,6 @@ async function goesOn(dir: string): Promise<void> {
 }
 
 beforeAll(() => {
-  if (!existsSync(cli)) throw new Error("dist/cli.js is not there: run `npm run build` first.");
   workspace = mkdtempSync(path.join(tmpdir(), "tillage-bad-"));
   mkdirSync(at(".tillage"));
   for (const name of ["broken-lines.jsonl", "cut-short.parquet", "small.parquet"]) cpSync(path.join(fixtures, "corpora", name), at(name));

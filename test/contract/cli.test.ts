@@ -1,35 +1,21 @@
 /** The `tillage` command as it ships: the bundle, the engine, the DuckDB extension. */
-import { execFile } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { lastJson as json, tillageIn } from "../harness/cli";
+import type { Outcome } from "../harness/cli";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const cli = path.join(root, "dist/cli.js");
 let workspace: string;
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+const tillage = (...args: string[]): Promise<Outcome> => tillageIn(workspace, ...args);
 
-function tillage(...args: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [cli, ...args], { cwd: workspace, maxBuffer: 1 << 26, env: { ...process.env, NO_COLOR: "1" } }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === "number" ? error.code : error ? -1 : 0, stdout, stderr });
-    });
-  });
-}
-
-const json = (outcome: Outcome): unknown => JSON.parse(outcome.stdout.trim().split("\n").at(-1) ?? "");
 const problem = z.object({ ok: z.literal(false), error: z.looseObject({ blame: z.string(), code: z.string(), message: z.string(), remedy: z.string().min(1), file: z.string().nullish(), line: z.number().nullish() }) });
 
 beforeAll(() => {
-  if (!existsSync(cli)) throw new Error("dist/cli.js is not there: run `npm run build` first.");
   workspace = mkdtempSync(path.join(tmpdir(), "tillage-cli-"));
   for (const name of ["data", "corpus.recipe.yaml", "pairs.recipe.yaml", "five-questions.eval.yaml", "pretrain.run.yaml", "tune.run.yaml"]) {
     cpSync(path.join(root, "demo", name), path.join(workspace, name), { recursive: true });

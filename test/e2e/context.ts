@@ -29,6 +29,11 @@ export function openInPlace(workspace: string): Promise<VsCode> {
   return startVsCode({ workspace, inPlace: true, vsix: inject("vsix") });
 }
 
+/** The same in a folder that nobody has trusted. */
+export function openUntrusted(workspace: string): Promise<VsCode> {
+  return startVsCode({ workspace, fresh: workspace === fresh, vsix: inject("vsix"), untrusted: true });
+}
+
 /** Takes a picture before a failed test goes on to the next, and closes the window at the end. */
 export async function pictureOfFailure(code: VsCode | undefined, context: { task: { name: string; result?: { state?: string } } }): Promise<void> {
   if (code && context.task.result?.state === "fail") await code.screenshot(`failed-${context.task.name.replaceAll(/[^a-z0-9]+/gi, "-").slice(0, 60)}`);

@@ -1,51 +1,108 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { Page } from "playwright-core";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { cache } from "../../scripts/lib/run.mjs";
 import type { VsCode } from "../harness/vscode";
 import { open, pictureOfFailure } from "./context";
+import { MixerPage } from "./pages/mixer";
 import { until } from "./pages/poll";
+import { TrainingPage } from "./pages/training";
 
-/** Opens a step of the walkthrough and presses its button. */
-async function step(page: Page, title: string, button: string): Promise<void> {
-  await page.locator(".gettingStartedContainer .getting-started-step", { hasText: title }).first().click();
-  await page.locator(".gettingStartedContainer .monaco-button", { hasText: button }).first().click();
-}
+/** The names in a folder that may not be there yet. */
+const names = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
 
 describe("a newcomer with the package in a clean VS Code", () => {
-  let code: VsCode | undefined;
+  let first: VsCode;
+  /** The window of the demo. */
+  let code: VsCode;
   // The demo goes outside any repository, as at a newcomer's.
   const home = mkdtempSync(path.join(tmpdir(), "tillage-newcomer-"));
-  afterEach(async (context) => {
-    await pictureOfFailure(code, context);
-    await code?.dispose();
-    code = undefined;
+  const demo = path.join(home, "tillage-demo");
+  const made = (...parts: string[]): string => path.join(demo, ".tillage", ...parts);
+
+  beforeAll(async () => {
+    const empty = path.join(cache, "run", "nothing-open");
+    mkdirSync(empty, { recursive: true });
+    code = first = await open(empty);
+  });
+  afterEach((context) => pictureOfFailure(code, context));
+  afterAll(async () => {
+    await first.dispose();
     rmSync(home, { recursive: true, force: true });
   });
 
-  it("opens the demo, and the walkthrough builds its dataset", async () => {
-    const empty = path.join(cache, "run", "nothing-open");
-    mkdirSync(empty, { recursive: true });
-    const window = (code = await open(empty));
-    const opened = window.page.context().waitForEvent("page", { timeout: 60_000 });
-    await window.runCommand("Tillage: Open the demo");
-    const input = window.page.locator(".quick-input-widget input").first();
+  /** Goes to the walkthrough, opens one of its steps and presses a button of it. */
+  async function step(title: string, button: string): Promise<void> {
+    await code.runCommand("Tillage: Open the walkthrough");
+    const walkthrough = code.page.locator(".gettingStartedContainer");
+    const wanted = walkthrough.locator(".monaco-button:visible", { hasText: button }).first();
+    // A click on the open step closes it.
+    if (!(await wanted.isVisible())) await walkthrough.locator(".getting-started-step", { hasText: title }).first().click();
+    await wanted.click();
+  }
+
+  it("opens the demo, and the walkthrough goes on in its window", async () => {
+    const opened = first.page.context().waitForEvent("page", { timeout: 60_000 });
+    await first.runCommand("Tillage: Open the demo");
+    const input = first.page.locator(".quick-input-widget input").first();
     await input.waitFor();
     await input.fill(`${home}${path.sep}`);
     // The dialog takes what it last listed: an empty folder lists only the way up.
-    await until("the empty folder in the dialog", () => window.page.locator(".quick-input-list .monaco-list-row").allInnerTexts(), (rows) => rows.length === 1 && rows[0]?.trim() === "..");
-    await window.page.locator(".quick-input-widget .monaco-button", { hasText: "Create tillage-demo here" }).first().click();
-    const page = await opened;
-    const demo = path.join(home, "tillage-demo");
-    await until("the copied demo", () => Promise.resolve(existsSync(path.join(demo, "corpus.recipe.yaml"))), (there) => there);
-    await page.locator(".gettingStartedContainer").waitFor({ timeout: 60_000 });
-    await step(page, "Build the dataset", "Build");
-    const datasets = path.join(demo, ".tillage", "datasets");
-    const built = await until("the dataset", () => Promise.resolve(existsSync(datasets) ? readdirSync(datasets).filter((name) => name.startsWith("corpus@")) : []), (names) => names.length > 0);
-    expect(readdirSync(path.join(datasets, built[0] ?? ""))).toEqual(expect.arrayContaining(["manifest.json", "receipts.parquet", "train-00000.parquet", "valid-00000.parquet"]));
-    await page.locator(".sidebar .monaco-list-row", { hasText: "Datasets" }).first().waitFor();
-    await page.close();
+    await until("the empty folder in the dialog", () => first.page.locator(".quick-input-list .monaco-list-row").allInnerTexts(), (rows) => rows.length === 1 && rows[0]?.trim() === "..");
+    await first.page.locator(".quick-input-widget .monaco-button", { hasText: "Create tillage-demo here" }).first().click();
+    code = first.window(await opened);
+    await until("the copied demo", () => existsSync(path.join(demo, "corpus.recipe.yaml")), (there) => there);
+    const walkthrough = code.page.locator(".gettingStartedContainer");
+    await walkthrough.locator(".getting-started-step", { hasText: "Open the demo workspace" }).locator(".codicon-getting-started-step-checked").waitFor({ timeout: 60_000 });
+    await code.page.locator(".sidebar .monaco-list-row", { hasText: "Datasets" }).first().waitFor();
+  });
+
+  it("looks at the corpus", async () => {
+    await step("Look at the corpus", "Open the notes");
+    const corpus = await code.webview("corpus");
+    await corpus.getByTestId("grid-row").first().waitFor();
+  });
+
+  it("reads the recipe and its mixer", async () => {
+    await step("Read the recipe", "Open the recipe");
+    await code.page.locator(".tab.active", { hasText: "corpus.recipe.yaml" }).waitFor();
+    await step("Read the recipe", "Open the mixer");
+    const mixer = new MixerPage(code, await code.webview("mixer"));
+    expect(await until("the groups", () => mixer.groups(), (groups) => groups.length > 0)).toEqual(["notes", "letters", "web"]);
+  });
+
+  it("builds the dataset", async () => {
+    await step("Build the dataset", "Build");
+    const receipts = await code.webview("receipts", 60_000);
+    await receipts.getByTestId("receipt").first().waitFor();
+    const [built] = names(made("datasets")).filter((name) => name.startsWith("corpus@"));
+    expect(readdirSync(made("datasets", built ?? ""))).toEqual(expect.arrayContaining(["manifest.json", "receipts.parquet", "train-00000.parquet", "valid-00000.parquet"]));
+  });
+
+  it.each([["Pretrain a small model", "Plan the pretraining", "pretrain"], ["Tune it on questions and answers", "Plan the tuning", "tune"]])("goes through \"%s\"", { timeout: 300_000 }, async (title, button, name) => {
+    await step(title, button);
+    const run = new TrainingPage(await code.webview("training", 60_000));
+    await run.start();
+    await run.untilPhase("completed", 240_000);
+    expect(names(made("runs")).some((run) => run.startsWith(name))).toBe(true);
+  });
+
+  it("asks the five questions, and is told how many were answered right", async () => {
+    await step("Compare before and after", "Ask the five questions");
+    await code.choose("tune");
+    await until("the number of right answers", () => code.notifications(), (texts) => texts.some((text) => /tune: [45] of 5 right/.test(text)));
+    const lenses = code.page.locator(".codelens-decoration");
+    await until("the verdicts above the prompts", () => lenses.allInnerTexts(), (texts) => texts.filter((text) => text.replaceAll("\u00a0", " ").includes("tune ✓")).length >= 4);
+    await code.screenshotThemes("walkthrough-asked");
+  });
+
+  it("compares before and after", async () => {
+    await step("Compare before and after", "Compare");
+    const compare = await code.webview("compare");
+    const cases = compare.getByTestId("compare-case");
+    await cases.nth(4).waitFor({ timeout: 60_000 });
+    expect(await compare.locator("[data-testid=compare-case][data-change=fixed]").count()).toBeGreaterThanOrEqual(4);
+    await code.screenshotThemes("walkthrough-compare");
   });
 });

@@ -36,6 +36,7 @@ describe("a recipe", () => {
   });
 
   it("shows beside a near duplicate the row that it matched", async () => {
+    await code.clearNotifications();
     await receipts.getByTestId("step").filter({ hasText: "near" }).click();
     await receipts.getByTestId("receipt").first().click();
     await receipts.getByTestId("detail-matched").waitFor();

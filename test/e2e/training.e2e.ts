@@ -28,7 +28,7 @@ describe("a run", () => {
 
   it("says what it needs before it starts", async () => {
     run = await TrainingPage.preflight(code, "pretrain.run.yaml");
-    await until("the preflight", () => run.frame.getByTestId("preflight").getAttribute("data-stage"), (stage) => stage === "ready", 120_000);
+    await run.planned();
     expect(await run.frame.getByTestId("plan").innerText()).toMatch(/\d/);
     await code.screenshotThemes("preflight");
   });
@@ -59,6 +59,8 @@ describe("a run", () => {
     await run.frame.getByTestId("run-stop").click();
     await run.untilPhase("stopped");
     const stopped = await run.step();
+    // The panel says it: no notification says it again.
+    expect(await code.notifications()).toEqual([]);
     await code.screenshotThemes("training-stopped");
     await run.frame.getByTestId("run-resume").click();
     await run.untilPhase("running");

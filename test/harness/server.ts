@@ -22,6 +22,10 @@ export interface ServerOptions {
   /** A folder of this server's own; it is emptied first. */
   folder: string;
   settings: Record<string, unknown>;
+  /** The window tells when suites inside it have ended. It shows no notifications then. */
+  driver?: boolean;
+  /** Folders are not trusted until somebody says so, as at a person's. */
+  askTrust?: boolean;
   /** An extension to install before the start. */
   vsix?: string;
 }
@@ -45,9 +49,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     "--port", String(port),
     "--accept-server-license-terms",
     "--without-connection-token",
-    "--enable-smoke-test-driver",
     "--disable-telemetry",
-    "--disable-workspace-trust",
+    ...(options.askTrust ? [] : ["--disable-workspace-trust"]),
+    ...(options.driver ? ["--enable-smoke-test-driver"] : []),
   ];
   // Its own process group: the extension hosts that it forks end with it.
   const child = spawn(node, [serverMain, ...flags, ...folders], { env, stdio: ["ignore", out, out], detached: true });

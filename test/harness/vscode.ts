@@ -26,6 +26,7 @@ const quietSettings = {
   "extensions.autoCheckUpdates": false,
   "extensions.ignoreRecommendations": true,
   "git.openRepositoryInParentFolders": "never",
+  "security.workspace.trust.startupPrompt": "never",
   "telemetry.telemetryLevel": "off",
   "editor.cursorBlinking": "solid",
 };
@@ -45,6 +46,8 @@ export interface Options {
   developmentPath?: string;
   /** The bundle that runs inside the extension host and exports `run()`. */
   testsPath?: string;
+  /** Opens the workspace untrusted, without asking about it at the start. */
+  untrusted?: boolean;
   theme?: Theme;
   /** Window size in CSS pixels; 1440x900 when not given. */
   size?: { width: number; height: number };
@@ -65,6 +68,11 @@ export class VsCode {
     /** Errors that the page or a webview logged, newest last. */
     readonly consoleErrors: string[],
   ) {}
+
+  /** Another window of the same VS Code, such as one that a command opened. It goes with this one. */
+  window(page: Page): VsCode {
+    return new VsCode(page, page.url(), this.workspace, this.browser, this.server, this.folder, this.settings, this.theme, this.consoleErrors);
+  }
 
   /** Writes `test/e2e/screenshots/<name>-<theme>.png` and returns its path. */
   async screenshot(name: string, file = path.join(root, "test/e2e/screenshots", `${name}-${this.theme}.png`)): Promise<string> {
@@ -152,6 +160,11 @@ export class VsCode {
   /** The texts of the notifications that are shown. */
   async notifications(): Promise<string[]> {
     return (await this.page.locator(".notifications-toasts .notification-list-item-message").allInnerTexts()).map((text) => text.trim());
+  }
+
+  /** Takes all notifications away. */
+  async clearNotifications(): Promise<void> {
+    await this.runCommand("Notifications: Clear All Notifications");
   }
 
   /** Loads the window again, as "Developer: Reload Window" does. */
@@ -251,7 +264,7 @@ export async function startVsCode(options: Options, hooks: { beforeLoad?: (page:
   const theme = options.theme ?? "dark";
   const settings = { ...quietSettings, "workbench.colorTheme": themes[theme].name, ...options.settings };
   const executablePath = await ensureBrowser();
-  const server = await startServer({ folder: path.join(folder, "server"), settings, vsix: options.vsix });
+  const server = await startServer({ folder: path.join(folder, "server"), settings, vsix: options.vsix, askTrust: options.untrusted, driver: options.testsPath !== undefined });
   try {
     const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
     const browser = await chromium.launch({ executablePath, headless: true, args: flags });

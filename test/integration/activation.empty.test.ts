@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import Module from "node:module";
+import path from "node:path";
 import { describe, it } from "mocha";
 import * as vscode from "vscode";
 
@@ -23,31 +25,51 @@ interface Exports {
   activate(context: vscode.ExtensionContext): unknown;
 }
 
-/** Processor time of this process so far, ms: what the extension costs is the same however busy the machine is. */
-function processorTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+/** The shorter of wall time, which a busy machine lengthens, and processor time, which other threads lengthen; ms. */
+const CLOCK = `
+const wall = performance.now(), processor = process.cpuUsage();
+const clock = () => { const { user, system } = process.cpuUsage(processor); return Math.min(performance.now() - wall, (user + system) / 1000); };`;
+
+/** What a process of its own does: it loads the extension with things of the same names in the place of VS Code's, and prints how long that took. */
+const LOAD = `
+const Module = require("node:module");
+const any = () => new Proxy(function () {}, { get: (_, key) => (key === Symbol.toPrimitive ? () => "" : any()), apply: any, construct: () => ({}) });
+const stand = (what) => (what === "class" ? new Proxy(class {}, { get: (own, key) => (key in own ? own[key] : any()) }) : what === "namespace" ? any() : what);
+const vscode = Object.fromEntries(Object.entries(JSON.parse(process.env.NAMES)).map(([name, what]) => [name, stand(what)]));
+const load = Module._load;
+Module._load = (request, ...rest) => (request === "vscode" ? vscode : load(request, ...rest));
+${CLOCK}
+require(process.env.EXTENSION);
+process.stdout.write(String(clock()));`;
+
+/** Names of VS Code's API with what stands for them: enumerations as they are, and whether the rest are classes or namespaces. */
+function names(): string {
+  const isEnumeration = (value: object): boolean => Object.values(value).some((item) => typeof item === "number");
+  return JSON.stringify(Object.fromEntries(Object.entries(vscode).map(([name, value]: [string, unknown]) => [
+    name, typeof value === "function" ? "class" : typeof value === "object" && value !== null ? (isEnumeration(value) ? value : "namespace") : value,
+  ])));
 }
 
-/**
- * Measures what the extension itself costs, as "Developer: Show Running Extensions" does: loading its code and its activate().
- * What VS Code needs for the messages around it is left out. Nothing of this waits, so processor time is what a person waits
- * on a machine that is not busy.
- */
-function timeActivation(folder: string): { load: number; activate: number; activations: number } {
-  const times = { load: 0, activate: 0, activations: 0 };
+/** Loads the extension's code in processes of VS Code's own Node; the shortest time is what it costs. */
+function loadingTime(main: string, times: number): number {
+  const env = { ...process.env, NAMES: names(), EXTENSION: main, ELECTRON_RUN_AS_NODE: "1" };
+  const one = (): number => Number(execFileSync(process.execPath, ["-e", LOAD], { env, encoding: "utf8" }));
+  return Math.min(...Array.from({ length: times }, one));
+}
+
+/** Counts the extension's activations and measures its activate(), as "Developer: Show Running Extensions" does. */
+function timeActivation(folder: string): { activate: number; activations: number } {
+  const times = { activate: 0, activations: 0 };
   const loader = Module as unknown as { _load: (this: unknown, request: string, ...rest: unknown[]) => unknown };
   const load = loader._load;
   loader._load = function (request, ...rest): unknown {
     if (!request.startsWith(folder) || !/extension(\.js)?$/.test(request)) return load.call(this, request, ...rest);
     loader._load = load;
-    const started = processorTime();
     const exports = load.call(this, request, ...rest) as Exports;
-    times.load = processorTime() - started;
     const activate = async (context: vscode.ExtensionContext): Promise<unknown> => {
-      const called = processorTime();
+      const called = performance.now();
       const api = await exports.activate(context);
-      times.activate = processorTime() - called;
+      times.activate = performance.now() - called;
       times.activations += 1;
       return api;
     };
@@ -60,11 +82,13 @@ describe("activation", () => {
   it("loads and activates in less than 100 ms", async () => {
     const extension = tillage();
     assert.equal(extension.isActive, false, "something activates the extension before it is needed");
+    const { main } = extension.packageJSON as { main: string };
+    const load = loadingTime(path.join(extension.extensionPath, main), 9);
     const times = timeActivation(extension.extensionPath);
     await extension.activate();
     assert.equal(times.activations, 1);
-    const milliseconds = times.load + times.activate;
-    assert.ok(milliseconds < 100, `loading took ${times.load.toFixed(1)} ms and activate() ${times.activate.toFixed(1)} ms`);
+    assert.ok(load > 5, `loading took ${load.toFixed(1)} ms: that is not the extension`);
+    assert.ok(load + times.activate < 100, `loading took ${load.toFixed(1)} ms and activate() ${times.activate.toFixed(1)} ms`);
   });
 
   it("registers every command that it contributes", async () => {

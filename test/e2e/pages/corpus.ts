@@ -20,7 +20,8 @@ export class CorpusPage {
 
   /** What the bar says: `[shown, all]`. */
   async counts(): Promise<[number, number]> {
-    const text = await until("the count of rows", () => this.frame.getByTestId("corpus-count").innerText(), (seen) => /\d/.test(seen));
+    const bar = this.frame.locator("[data-testid=corpus-count][aria-busy=false]");
+    const text = await until("the count of rows", async () => ((await bar.count()) > 0 ? bar.innerText() : ""), (seen) => /\d/.test(seen));
     const numbers = [...text.matchAll(/[\d,]+/g)].map((match) => Number(match[0].replaceAll(",", "")));
     return [numbers[0] ?? NaN, numbers[1] ?? numbers[0] ?? NaN];
   }

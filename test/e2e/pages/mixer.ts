@@ -3,7 +3,7 @@ import type { VsCode } from "../../harness/vscode";
 
 /** The mixer beside a recipe. */
 export class MixerPage {
-  private constructor(private readonly code: VsCode, readonly frame: Frame) {}
+  constructor(private readonly code: VsCode, readonly frame: Frame) {}
 
   static async open(code: VsCode, recipe: string): Promise<MixerPage> {
     await code.openFile(recipe);

@@ -5,7 +5,7 @@ import { until } from "./poll";
 
 /** The panel of a run: preflight first, then the curves. */
 export class TrainingPage {
-  private constructor(readonly frame: Frame) {}
+  constructor(readonly frame: Frame) {}
 
   /** Opens the preflight of a run file. */
   static async preflight(code: VsCode, file: string): Promise<TrainingPage> {
@@ -19,6 +19,17 @@ export class TrainingPage {
   /** The panel that is on the screen, such as after a reload of the window. */
   static async shown(code: VsCode): Promise<TrainingPage> {
     return new TrainingPage(await code.webview("training", 60_000));
+  }
+
+  /** Starts the run when its plan is ready. */
+  async start(): Promise<void> {
+    await this.planned();
+    await this.frame.getByTestId("preflight-start").click();
+  }
+
+  /** Waits until the preflight has its plan. */
+  planned(): Promise<string | null> {
+    return until("the preflight", () => this.frame.getByTestId("preflight").getAttribute("data-stage"), (stage) => stage === "ready", 120_000);
   }
 
   get chart(): Locator {

@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { Database } from "../../../src/data/duckdb/session";
 import { createLocalCorpus } from "../../../src/data/local";
 import type { Clause, Facet, Page, Query } from "../../../src/protocol/corpus";
 import { problemOf, Workspace } from "./support";
@@ -23,7 +24,11 @@ async function opened(format: "jsonl" | "csv" | "parquet") {
   return corpus.open({ path: workspace.at(`d.${format}`) });
 }
 const ask = (handle: string, clauses: Clause[], sort?: Query["sort"], limit = 1000): Promise<Page> => corpus.page({ handle, query: { clauses, sort }, offset: 0, limit });
-const matching = async (handle: string, clauses: Clause[]) => (await ask(handle, clauses)).rows.map((row) => row.row);
+const matching = async (handle: string, clauses: Clause[]) => {
+  const page = await ask(handle, clauses);
+  expect(page.total).toBe(page.rows.length);
+  return page.rows.map((row) => row.row);
+};
 const expected = (accept: (row: (typeof documents)[number], i: number) => boolean) => documents.flatMap((row, i) => (accept(row, i) ? [i] : []));
 const facet = (facets: Facet[], column: string) => facets.find((candidate) => candidate.column === column);
 
@@ -44,6 +49,8 @@ describe.each(["jsonl", "csv"] as const)("an open %s file", (format) => {
   it("filters by each kind of clause and by all together", async () => {
     const { handle } = await opened(format);
     expect(await matching(handle, [{ kind: "range", column: "score", min: 10, max: 12 }])).toEqual(expected((row) => row.score >= 10 && row.score <= 12));
+    expect(await matching(handle, [{ kind: "range", column: "score", min: 45, max: null }])).toEqual(expected((row) => row.score >= 45));
+    expect(await matching(handle, [{ kind: "range", column: "score", min: null, max: 5 }])).toEqual(expected((row) => row.score <= 5));
     expect(await matching(handle, [{ kind: "range", column: "chars", min: null, max: 60 }])).toEqual(expected((row) => row.text.length <= 60));
     expect(await matching(handle, [{ kind: "in", column: "topic", values: ["sea", null] }])).toEqual(expected((row) => row.topic === "sea" || row.topic === null));
     expect(await matching(handle, [{ kind: "in", column: "good", values: ["true"] }])).toEqual(expected((row) => row.good));
@@ -75,6 +82,9 @@ describe("pages", () => {
     const seen: number[] = [];
     for (let offset = 0; offset < 130; offset += 20) seen.push(...(await corpus.page({ handle, query: { clauses: [{ kind: "in", column: "topic", values: ["land"] }] }, offset, limit: 20 })).rows.map((row) => row.row));
     expect(seen).toEqual(expected((row) => row.topic === "land"));
+    const sorted: number[] = [];
+    for (let offset = 0; offset < 500; offset += 20) sorted.push(...(await corpus.page({ handle, query: { clauses: [], sort: { column: "topic", descending: false } }, offset, limit: 20 })).rows.map((row) => row.row));
+    expect(sorted).toEqual(["air", "land", "sea", null].flatMap((topic) => expected((row) => row.topic === topic)));
   });
 
   it("cut long texts to 400 characters, the detail gives them whole", async () => {
@@ -155,9 +165,45 @@ describe("a query as a predicate", () => {
   });
 });
 
+describe("a search as a predicate", () => {
+  it.each([
+    ["a short column beside the text", [{ text: "a hill", topic: "Sea" }, { text: "the sea", topic: null }, { text: "a lake", topic: "land" }]],
+    ["columns of the names of our own", [{ text: "a hill", _id: "sea", prompt: "x" }, { text: "b", _id: "c", prompt: "sea" }, { text: "the sea", _id: "d", prompt: null }, { text: "e", _id: "f", prompt: "g" }]],
+    ["a pair under names of its own", [{ question: "the sea?", answer: "yes", topic: "x" }, { question: "a hill?", answer: "no", topic: "sea" }, { question: "b?", answer: "the sea" }, { question: "c?", answer: "d", topic: "land" }]],
+    ["an instruction's input", [{ instruction: "a", input: "of the sea", output: "b" }, { instruction: "sea", input: "", output: "d" }, { instruction: "e", input: "", output: "f" }]],
+    ["a chat and what is nested beside it", [{ messages: [{ role: "user", content: "the sea" }], meta: { a: "x" } }, { messages: [{ role: "user", content: "a hill" }], meta: { a: "sea" } }, { messages: [{ role: "user", content: "x" }], meta: { a: "land" } }]],
+  ])("finds in a recipe what it finds in the grid: %s", async (_name, rows) => {
+    workspace = new Workspace();
+    const { handle } = await corpus.open({ path: workspace.rows("d.jsonl", rows) });
+    const clauses: Clause[] = [{ kind: "search", text: "sea", mode: "literal", caseSensitive: false }];
+    expect(await matching(handle, clauses)).toHaveLength(rows.length - 1);
+    const { sql } = await corpus.predicate({ handle, query: { clauses } });
+    const text = `tillage: 1\nsources: { d: { files: d.jsonl } }\nsteps:\n  - where: ${JSON.stringify(sql)}\n`;
+    const counts = await corpus.counts({ path: workspace.at("d.recipe.yaml"), text });
+    expect([counts.steps[0]?.out, counts.diagnostics.filter((diagnostic) => diagnostic.severity === "error")]).toEqual([rows.length - 1, []]);
+  });
+});
+
+describe("a query as a predicate, of its clauses as they are", () => {
+  it("keeps odd names of columns, the case of a search, and SQL with 'or' together", async () => {
+    workspace = new Workspace();
+    const { handle } = await corpus.open({ path: workspace.rows("d.jsonl", Array.from({ length: 60 }, (_, i) => ({ text: `Row ${i} of the ${i % 3 === 0 ? "Harbour" : "hill"}`, "Odd name": i, score: i }))) });
+    const clauses: Clause[] = [
+      { kind: "range", column: "Odd name", min: 6, max: null },
+      { kind: "sql", predicate: "score < 12 or score > 50" },
+      { kind: "search", text: "HARBOUR", mode: "literal", caseSensitive: false },
+      { kind: "search", text: "^row \\d+", mode: "regex", caseSensitive: false },
+    ];
+    expect(await matching(handle, clauses)).toEqual([6, 9, 51, 54, 57]);
+    const { sql } = await corpus.predicate({ handle, query: { clauses } });
+    expect(await matching(handle, [{ kind: "sql", predicate: sql }])).toEqual([6, 9, 51, 54, 57]);
+  });
+});
+
 describe("SQL that a person types", () => {
   it.each([
     ["score >", "sql_syntax", /at character \d+/],
+    ["score > > 3", "sql_syntax", /at character 9, near '>'/],
     ["score > 1; select 2", "sql_syntax", /syntax/],
     ["1=1) OR (SELECT true", "sql_syntax", /./],
     ["scor > 1", "unknown_column", /Did you mean 'score'/],
@@ -179,6 +225,14 @@ describe("SQL that a person types", () => {
   ])("cannot reach files: %s", async (predicate) => {
     const { handle } = await opened("jsonl");
     expect(await problemOf(ask(handle, [{ kind: "sql", predicate }]))).toMatchObject({ blame: "user", code: "sql_no_files" });
+  });
+
+  it("runs where no setting can be changed any more", async () => {
+    const database = await Database.open();
+    await database.session(undefined, (session) => session.run("SET threads = 2"));
+    await database.lock();
+    await expect(database.session(undefined, (session) => session.run("SET threads = 1"))).rejects.toThrow(/locked/);
+    database.close();
   });
 
   it("may take rows from lists and ranges", async () => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
@@ -69,6 +69,29 @@ describe("building a recipe", () => {
     expect(existsSync(first.dataset)).toBe(true);
   });
 
+  it("builds another when only an evaluation or the text of the recipe changes", async () => {
+    workspace = planted();
+    const file = workspace.at("planted.recipe.yaml");
+    const hashes = [(await corpus.build({ path: file })).hash];
+    workspace.write("leak.eval.yaml", workspace.read("leak.eval.yaml").replace("tower", "lighthouse"));
+    hashes.push((await corpus.build({ path: file })).hash);
+    workspace.write("planted.recipe.yaml", `${workspace.read("planted.recipe.yaml")}# another text\n`);
+    hashes.push((await corpus.build({ path: file })).hash);
+    expect(new Set(hashes).size).toBe(3);
+  });
+
+  it("builds another when an evaluation has another name, which receipts give", async () => {
+    workspace = new Workspace();
+    const prompt = "Who rang the brass gong at noon?";
+    workspace.rows("s.jsonl", [{ text: prompt }, { text: "clean" }]);
+    const file = workspace.write("s.recipe.yaml", "tillage: 1\nsources: { s: { files: s.jsonl } }\nsteps:\n  - decontaminate: { against: evals/*.jsonl }\n");
+    const matched = async () => (await corpus.receipts({ dataset: (await corpus.build({ path: file })).dataset, limit: 10 })).map((receipt) => receipt.matchedRowId);
+    workspace.rows("evals/a.jsonl", [{ text: prompt }]);
+    expect(await matched()).toEqual(["evals/a.jsonl#1"]);
+    renameSync(workspace.at("evals/a.jsonl"), workspace.at("evals/b.jsonl"));
+    expect(await matched()).toEqual(["evals/b.jsonl#1"]);
+  });
+
   it("may be asked for twice at once", async () => {
     workspace = planted();
     const [a, b] = await Promise.all([corpus.build({ path: workspace.at("planted.recipe.yaml") }), corpus.build({ path: workspace.at("planted.recipe.yaml") })]);
@@ -128,6 +151,7 @@ describe("building a recipe", () => {
     const raw = await corpus.build({ path: workspace.at("planted.recipe.yaml"), skipSteps: true });
     expect(raw.steps).toEqual([]);
     expect(raw.split[0]?.rows).toBe(22);
+    expect((await corpus.build({ path: workspace.at("planted.recipe.yaml") })).steps).toHaveLength(6);
     const guard = raw.guards.find((candidate) => candidate.guard === "evaluation_text");
     expect(guard?.ok).toBe(false);
     expect(guard?.rows.map((row) => row.detail)).toEqual(["leak.eval.yaml#tower-year"]);
@@ -149,6 +173,11 @@ describe("building a recipe", () => {
     expect(after.get("one/1")).toBe(before.get("one/0"));
     expect(after.get("two/2")).toBe(before.get("two/1"));
     expect(after.get("two/3")).toBe(before.get("two/2"));
+    // Another source may hold the same.
+    workspace.rows("b.jsonl", [{ text: "two" }]);
+    workspace.write("a.recipe.yaml", "tillage: 1\nsources: { b: { files: b.jsonl }, a: { files: a.jsonl } }\n");
+    const beside = await ids();
+    expect([beside.get("two/2"), beside.get("two/3")]).toEqual([before.get("two/1"), before.get("two/2")]);
   });
 
   it("leaves nothing behind when it is cancelled, within 200 ms", async () => {
@@ -238,5 +267,38 @@ describe("the split", () => {
     expect(built.split.find((split) => split.name === "valid")?.rows).toBe(36);
     expect([...(train ?? [])].filter((unit) => valid?.has(unit))).toEqual([]);
     expect((train?.size ?? 0) + (valid?.size ?? 0)).toBe(60);
+  });
+
+  it("takes its share of each group", async () => {
+    workspace = new Workspace();
+    workspace.rows("a.jsonl", Array.from({ length: 100 }, (_, i) => ({ text: `${i} of the large source` })));
+    workspace.rows("b.jsonl", Array.from({ length: 10 }, (_, i) => ({ text: `${i} of the small source` })));
+    const recipe = workspace.write("s.recipe.yaml", "tillage: 1\nsources: { a: { files: a.jsonl }, b: { files: b.jsonl } }\nsplit: { valid: 20% }\n");
+    const built = await corpus.build({ path: recipe });
+    const valid = await datasetRows(corpus, built.split.find((side) => side.name === "valid")?.files ?? []);
+    expect(["a", "b"].map((name) => valid.filter((row) => row._source === name).length)).toEqual([20, 2]);
+  });
+});
+
+describe("the seed", () => {
+  it("decides what is sampled, in which order, and what validates", async () => {
+    workspace = new Workspace();
+    workspace.rows("a.jsonl", Array.from({ length: 60 }, (_, i) => ({ text: `row ${i} of sixty` })));
+    const made = async (seed: number, rest: string) => {
+      const built = await corpus.build({ path: workspace.write(`s${seed}.recipe.yaml`, `tillage: 1\nsources: { a: { files: a.jsonl } }\n${rest}seed: ${seed}\n`) });
+      return Promise.all(built.split.map(async (side) => (await datasetRows(corpus, side.files)).map((row) => Number(row._file_row))));
+    };
+    const sorted = (list: number[] = []) => [...list].sort((x, y) => x - y);
+    const mixed = "mix: { budget: 120 }\n";
+    const [[one], [two]] = [await made(1, mixed), await made(2, mixed)];
+    expect(one?.length).toBe(two?.length);
+    expect(sorted(one)).not.toEqual(sorted(two));
+    const [[ordered], [other]] = [await made(1, ""), await made(2, "")];
+    expect(sorted(ordered)).toEqual(sorted(other));
+    expect(ordered).not.toEqual(other);
+    expect(ordered).not.toEqual(sorted(ordered));
+    const [[, valid], [, otherValid]] = [await made(1, "split: { valid: 20% }\n"), await made(2, "split: { valid: 20% }\n")];
+    expect(valid).toHaveLength(12);
+    expect(sorted(valid)).not.toEqual(sorted(otherValid));
   });
 });

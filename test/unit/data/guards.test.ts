@@ -62,6 +62,17 @@ describe("guards", () => {
     expect(await problemOf(corpus.build({ path: file, evals: ["none.eval.yaml"] }))).toMatchObject({ code: "no_files" });
   });
 
+  it("look for evaluation text with the n-grams of the recipe's own step, also where it is skipped", async () => {
+    workspace = new Workspace("leak.eval.yaml");
+    workspace.rows("s.jsonl", [pair(1), pair(2, "It was the guild of carpenters, who finish the signal tower above all.")]);
+    const guardOf = async (ngram: number) => {
+      const file = workspace.write("s.recipe.yaml", `${text}steps:\n  - decontaminate: { against: leak.eval.yaml, ngram: ${ngram} }\n`);
+      return (await corpus.build({ path: file, skipSteps: true })).guards[0];
+    };
+    expect(await guardOf(5)).toMatchObject({ guard: "evaluation_text", ok: false });
+    expect(await guardOf(13)).toMatchObject({ guard: "evaluation_text", ok: true });
+  });
+
   it("count the tokens that a context would cut, exactly with a tokenizer", async () => {
     const result = await built([{ text: "one two three" }, { text: "word ".repeat(50).trim() }]);
     const estimated = (await corpus.guards({ dataset: result.dataset, context: 20 })).find((guard) => guard.guard === "too_long");

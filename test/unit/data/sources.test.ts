@@ -155,6 +155,14 @@ describe("shapes", () => {
     expect(rows.map((row) => row.text).sort()).toEqual(["Add the numbers.\n\n1, 2\n3", "Name a river.\nThe Oder.", "plain"]);
   });
 
+  it("of one source's files are the same", async () => {
+    workspace = new Workspace("sharegpt.jsonl");
+    workspace.rows("a.jsonl", [{ text: "plain" }]);
+    const problem = await problemOf(build("{ files: [a.jsonl, sharegpt.jsonl] }"));
+    expect(problem).toMatchObject({ blame: "user", code: "mixed_shapes", file: workspace.at("s.recipe.yaml"), line: 3 });
+    expect(problem.message).toContain(workspace.at("sharegpt.jsonl"));
+  });
+
   it("says which columns there are when none speaks of a shape", async () => {
     workspace = new Workspace();
     workspace.rows("t.jsonl", [{ body: "x" }]);

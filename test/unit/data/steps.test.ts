@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createLocalCorpus } from "../../../src/data/local";
 import type { RecipeCounts } from "../../../src/protocol/corpus";
-import { problemOf, Workspace } from "./support";
+import { datasetRows, problemOf, Workspace } from "./support";
 
 const corpus = createLocalCorpus();
 let workspace = new Workspace();
@@ -22,6 +22,8 @@ describe("where", () => {
     const result = await counts('  - where: "n > 3"\n');
     expect(result.steps[0]).toMatchObject({ in: 3, out: 1, reasons: [{ reason: "predicate is NULL", rows: 1 }, { reason: "predicate is false", rows: 1 }] });
     expect((await dropped('  - where: "n > 3"\n')).map(({ text, effect, fileRow, reason }) => [text, effect, fileRow, reason])).toEqual([["a", "dropped", 0, "predicate is false"], ["c", "dropped", 2, "predicate is NULL"]]);
+    const first = await corpus.dropped({ path: workspace.at("s.recipe.yaml"), text: `${head}  - where: "n > 3"\n`, step: 0, limit: 1 });
+    expect(first.map((receipt) => receipt.text)).toEqual(["a"]);
   });
 
   it("sees derived columns and the file's own names of mapped ones", async () => {
@@ -78,6 +80,21 @@ describe("steps", () => {
     expect(Number(left[0]?.value)).toBeCloseTo(76 / 78, 3);
   });
 
+  it("near dedup takes rows as one group that are alike only through a third", async () => {
+    const words = Array.from({ length: 60 }, (_, i) => `w${i}`);
+    const changed = (from: number) => words.map((word, i) => (i >= from && i < from + 4 ? `${word}x` : word)).join(" ");
+    rows([{ text: changed(0) }, { text: changed(56) }, { text: words.join(" ") }]);
+    expect((await dropped("  - dedup: { near: { threshold: 0.8, permutations: 256 }, keep: first }\n")).map((receipt) => receipt.fileRow)).toEqual([1, 2]);
+  });
+
+  it("near dedup finds, in a group too large to compare all with all, the rows that are like its first and not like each other", async () => {
+    const words = Array.from({ length: 400 }, (_, i) => `w${i}`);
+    const texts = Array.from({ length: 130 }, (_, i) => words.map((word, j) => (i > 0 && j === 3 * i ? `${word}x` : word)).join(" "));
+    rows(texts.map((text) => ({ text })));
+    const left = await dropped("  - dedup: { near: { threshold: 0.96, permutations: 256 }, keep: first }\n");
+    expect(left.length).toBe(129);
+  });
+
   it("near dedup agrees with the exact Jaccard similarity of all pairs", async () => {
     const words = (seed: number) => Array.from({ length: 60 }, (_, j) => `v${seed}n${j}`);
     const changed = (seed: number, changes: number) => words(seed).map((word, j) => (j % 60 < changes ? `${word}c` : word)).join(" ");
@@ -106,6 +123,14 @@ describe("steps", () => {
     expect(relaxed.length).toBeGreaterThan(0);
   });
 
+  it("language drops rows of a kept language that are too uncertain, with how certain they are", async () => {
+    rows([{ text: "The dog runs quickly through the large forest, and nobody knows where it wants to go tonight." }, { text: "Taxi hotel" }]);
+    const left = await dropped("  - language: { keep: [en, pt], min_confidence: 0.9 }\n");
+    expect(left.map(({ fileRow, reason }) => [fileRow, reason])).toEqual([[1, "uncertain language"]]);
+    expect(Number(left[0]?.value)).toBeLessThan(0.9);
+    expect(await dropped("  - language: { keep: [en, pt], min_confidence: 0.3 }\n")).toEqual([]);
+  });
+
   it("pii drops, flags or redacts only the kinds asked for", async () => {
     rows([{ text: "Write to a@example.org" }, { text: "Server at 192.168.10.20" }, { text: "Nothing here" }]);
     expect((await counts("  - pii: { action: drop, kinds: [email] }\n")).steps[0]).toMatchObject({ out: 2, changed: 0 });
@@ -113,6 +138,26 @@ describe("steps", () => {
     expect(flagged.map(({ effect, reason, value }) => [effect, reason, value])).toEqual([["flagged", "email", "1"], ["flagged", "ip", "1"]]);
     expect((await counts("  - pii: { action: flag }\n")).steps[0]).toMatchObject({ in: 3, out: 3, changed: 0 });
     expect((await counts("  - pii: { action: redact, kinds: [ip] }\n")).steps[0]).toMatchObject({ out: 3, changed: 1 });
+  });
+
+  it("pii redacts prompts and completions, and leaves the kinds alone that were not asked for", async () => {
+    rows([{ prompt: "Who is a@example.org at 192.168.10.20?", completion: "Ask b@example.org." }]);
+    const built = await corpus.build({ path: workspace.at("s.recipe.yaml"), text: `${head}  - pii: { action: redact, kinds: [email] }\n` });
+    const [row] = await datasetRows(corpus, built.split[0]?.files ?? []);
+    expect([row?.prompt, row?.completion]).toEqual(["Who is <EMAIL> at 192.168.10.20?", "Ask <EMAIL>."]);
+    // The receipt tells what was there before.
+    expect((await corpus.receipts({ dataset: built.dataset, limit: 10 })).map((receipt) => receipt.text)).toEqual(["Who is a@example.org at 192.168.10.20?\nAsk b@example.org."]);
+  });
+
+  it("decontaminate wants as many words in a row as it says, names the prompt that shares most, and each step has its own evaluations", async () => {
+    workspace = new Workspace();
+    const words = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`).join(" ");
+    workspace.rows("a.jsonl", [{ text: words("a", 20) }, { text: `${words("a", 6)} ${words("z", 6)}` }]);
+    workspace.rows("b.jsonl", [{ text: words("b", 20) }]);
+    workspace.rows("s.jsonl", [{ text: `so ${words("a", 5)} and no more` }, { text: `so ${words("a", 12)} too` }, { text: `so ${words("b", 12)} too` }]);
+    const steps = "  - decontaminate: { against: a.jsonl, ngram: 6 }\n  - decontaminate: { against: b.jsonl, ngram: 6 }\n";
+    expect((await dropped(steps, 0)).map(({ fileRow, matchedRowId }) => [fileRow, matchedRowId])).toEqual([[1, "a.jsonl#1"]]);
+    expect((await dropped(steps, 1)).map(({ fileRow, matchedRowId }) => [fileRow, matchedRowId])).toEqual([[2, "b.jsonl#1"]]);
   });
 
   it("decontaminate looks for a short prompt as a whole, and for a data file's prompts", async () => {
@@ -144,6 +189,13 @@ describe("live counts", () => {
     expect((await counts(a + b)).steps.map((step) => step.in)).toEqual([1, 1]);
   });
 
+  it("run a step again when it is to apply to other sources", async () => {
+    workspace = new Workspace();
+    for (const name of ["a", "b"]) workspace.rows(`${name}.jsonl`, [{ text: "x" }, { text: "xx" }]);
+    const out = async (only: string) => (await corpus.counts({ path: workspace.at("r.recipe.yaml"), text: `tillage: 1\nsources: { a: { files: a.jsonl }, b: { files: b.jsonl } }\nsteps:\n  - where: "length(text) > 1"\n${only}` })).steps.map((step) => step.out);
+    expect([await out("    only: [a]\n"), await out("")]).toEqual([[3], [2]]);
+  });
+
   it("keep the counts of the steps before a broken one", async () => {
     rows([{ text: "a", n: 1 }, { text: "b", n: 2 }]);
     const result = await counts('  - where: "n > 1"\n  - where: "nope > 1"\n');
@@ -160,6 +212,13 @@ describe("live counts", () => {
     const mended = text.slice(0, fix?.start) + (fix?.newText ?? "") + text.slice(fix?.end);
     const after = await corpus.counts({ path: workspace.at("s.recipe.yaml"), text: mended });
     expect(after.steps.map((step) => [step.step, step.changed])).toEqual([["pii redact", 1]]);
+  });
+
+  it("warn of a step that leaves a tenth or less", async () => {
+    rows(Array.from({ length: 20 }, (_, i) => ({ text: `text number ${i}`, n: i })));
+    const codes = async (most: number) => (await counts(`  - where: "n < ${most}"\n`)).diagnostics.map((diagnostic) => [diagnostic.severity, diagnostic.code]);
+    expect(await codes(2)).toEqual([["warning", "drops_most"]]);
+    expect(await codes(3)).toEqual([]);
   });
 
   it("are for an unknown key a diagnostic with a fix, not an error", async () => {
