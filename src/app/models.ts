@@ -3,7 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import { readText } from "../disk/read-text";
 import { TillageError } from "../protocol/errors";
-import type { Template } from "../protocol/native.gen";
+import type { LoraConfig, Template } from "../protocol/native.gen";
 import { runsDir } from "../disk/layout";
 import { readSpec } from "../runtime/spec";
 
@@ -81,10 +81,29 @@ function resolveFolder(ref: string, from: string): ResolvedModel {
   return { ref, label: path.basename(dir), base: dir, template: { kind: existsSync(path.join(dir, "chat_template.jinja")) ? "chat" : "plain" } };
 }
 
-const adapterSchema = z.looseObject({ base_model_name_or_path: z.string() });
+const adapterSchema = z.looseObject({
+  base_model_name_or_path: z.string(),
+  r: z.number().int().positive(),
+  lora_alpha: z.number().positive(),
+  lora_dropout: z.number().nullish(),
+  use_rslora: z.boolean().nullish(),
+  use_dora: z.boolean().nullish(),
+  target_modules: z.union([z.string(), z.array(z.string())]),
+});
+
+/** The settings of an adapter's folder, for a run that goes on with it. */
+export function readAdapter(adapter: string): LoraConfig {
+  const config = adapterConfig(adapter);
+  const targets = typeof config.target_modules === "string" ? [config.target_modules] : config.target_modules;
+  return { r: config.r, alpha: config.lora_alpha, dropout: config.lora_dropout ?? 0, targets, rslora: config.use_rslora ?? false, dora: config.use_dora ?? false };
+}
 
 /** The base model's folder that an adapter's config names. */
 function baseOf(adapter: string): string {
+  return path.resolve(adapter, adapterConfig(adapter).base_model_name_or_path);
+}
+
+function adapterConfig(adapter: string): z.infer<typeof adapterSchema> {
   const file = path.join(adapter, "adapter_config.json");
   const broken = (why: string): TillageError => TillageError.user("broken_adapter", `${file} is not an adapter's config: ${why}.`, "Copy the adapter's folder again.", { file });
   let value: unknown;
@@ -94,8 +113,8 @@ function baseOf(adapter: string): string {
     throw error instanceof TillageError ? error : broken(error instanceof Error ? error.message : String(error));
   }
   const config = adapterSchema.safeParse(value);
-  if (!config.success) throw broken("it has no base_model_name_or_path");
-  return path.resolve(adapter, config.data.base_model_name_or_path);
+  if (!config.success) throw broken(config.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "));
+  return config.data;
 }
 
 /** Every model of a workspace that can be asked: results of runs, and their checkpoints. Newest first. */

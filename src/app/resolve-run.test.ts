@@ -74,6 +74,27 @@ it("learns from the completions alone where it tunes, unless the run file says o
   expect((await resolveRun(file, deps([]))).spec.loss_on).toBe("all");
 });
 
+it("goes on with an adapter, whose settings it takes over, and names a teacher with its adapter", async () => {
+  const [base, adapter] = [path.join(root, "base"), path.join(root, "tuned")];
+  mkdirSync(base);
+  mkdirSync(adapter);
+  writeFileSync(path.join(base, "config.json"), "{}");
+  writeFileSync(path.join(adapter, "adapter_config.json"), JSON.stringify({ base_model_name_or_path: "../base", r: 4, lora_alpha: 8, lora_dropout: 0.05, use_rslora: true, target_modules: ["q_proj"] }));
+  const file = path.join(root, "p.run.yaml");
+  const text = readFileSync(file, "utf8").replace(/model:\n.*\n/u, "model: tuned\n");
+  writeFileSync(file, text.replace("objective: pretrain", "objective: dpo\npreference: { beta: 0.3 }"));
+  const { spec } = await resolveRun(file, deps([]));
+  expect(spec).toMatchObject({ objective: "dpo", preference: { beta: 0.3 }, loss_on: "completion", model: { kind: "folder", path: base, adapter }, adapter: { r: 4, alpha: 8, dropout: 0.05, targets: ["q_proj"], rslora: true, dora: false } });
+  expect(mismatch("run_spec", spec)).toBeUndefined();
+  writeFileSync(file, text.replace("objective: pretrain", "objective: distill\ndistill: { teacher: tuned, temperature: 2 }").replace("model: tuned", "model: base"));
+  const planned = await resolveRun(file, deps([]));
+  expect(planned.spec).toMatchObject({ model: { kind: "folder", path: base }, adapter: null, distill: { teacher: base, adapter, temperature: 2, alpha: 1 } });
+  const { runDir } = await startRun(planned, deps([]));
+  const written = JSON.parse(readFileSync(path.join(runDir, "run.json"), "utf8")) as typeof spec;
+  expect(written.distill).toMatchObject({ teacher: "../../../base", adapter: "../../../tuned" });
+  expect(mismatch("run_spec", written)).toBeUndefined();
+});
+
 it("is stopped only where it is a run", () => {
   expect(() => stopRun(root)).toThrow(expect.objectContaining({ problem: expect.objectContaining({ code: "no_run", blame: "user" }) as unknown }));
   expect(existsSync(path.join(root, "stop"))).toBe(false);

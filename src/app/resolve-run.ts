@@ -8,7 +8,7 @@ import type { ModelSource, RunSpec, Template } from "../protocol/native.gen";
 import { runsDir, stem } from "../disk/layout";
 import type { Deps } from "./deps";
 import { besides, readYaml } from "./files";
-import { resolveModel } from "./models";
+import { readAdapter, resolveModel } from "./models";
 
 /** A run, ready to be looked at and started. */
 export interface PlannedRun {
@@ -39,14 +39,16 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
   const id = `${name}-${timestamp(new Date())}-${randomBytes(2).toString("hex")}`;
   const overrides = { ...run.guards?.override, ...options.overrides };
   const guards = dataset?.guards ?? [];
+  const start = startOf(run, deps.root, file);
   const spec: RunSpec = {
     version: 1,
     id,
     name,
     file,
     objective: run.objective,
-    model: modelSource(run, deps.root, file),
-    adapter: run.adapter ?? null,
+    ...(run.preference ? { preference: run.preference } : {}),
+    ...(run.distill ? { distill: teacherOf(run.distill, deps.root, file) } : {}),
+    ...start,
     data: dataFiles(run, file, dataset),
     template: toTemplate(run.template),
     loss_on: run.loss_on ?? (run.objective === "pretrain" ? "all" : "completion"),
@@ -60,19 +62,31 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
   return { spec, runDir: path.join(runsDir(deps.root), id), guards, blocked, dataset };
 }
 
+function teacherOf({ teacher, ...settings }: NonNullable<RunFile["distill"]>, root: string, file: string): RunSpec["distill"] {
+  const model = resolveModel(root, teacher, path.dirname(file));
+  return { teacher: model.base, ...(model.adapter === undefined ? {} : { adapter: model.adapter }), ...settings };
+}
+
 /** The engine's form of a template. */
 export function toTemplate(choice: TemplateChoice): Template {
   return typeof choice === "string" ? { kind: choice } : { kind: "format", prompt: choice.prompt };
 }
 
-function modelSource(run: RunFile, root: string, file: string): ModelSource {
-  if (typeof run.model === "string") return { kind: "folder", path: resolveModel(root, run.model, path.dirname(file)).base };
+/** What the run begins with, and the adapter that it trains: its own, or the one that it goes on with. */
+function startOf(run: RunFile, root: string, file: string): Pick<RunSpec, "model" | "adapter"> {
+  const adapter = run.adapter ?? null;
+  if (typeof run.model === "string") {
+    const from = resolveModel(root, run.model, path.dirname(file));
+    if (from.adapter === undefined) return { model: { kind: "folder", path: from.base }, adapter };
+    return { model: { kind: "folder", path: from.base, adapter: from.adapter }, adapter: adapter ?? readAdapter(from.adapter) };
+  }
   const { tokenizer, ...shape } = run.model.init;
-  return {
+  const source: ModelSource = {
     kind: "init",
     shape,
     tokenizer: typeof tokenizer === "string" ? { kind: "folder", path: resolveModel(root, tokenizer, path.dirname(file)).base } : { kind: "train", vocab_size: tokenizer.vocab_size },
   };
+  return { model: source, adapter };
 }
 
 function dataFiles(run: RunFile, file: string, dataset: BuildResult | undefined): RunSpec["data"] {

@@ -35,9 +35,10 @@ function relativeTo(runDir: string, spec: RunSpec): RunSpec {
   const { model } = spec;
   const source: ModelSource =
     model.kind === "folder"
-      ? { ...model, path: relative(model.path) }
+      ? { ...model, path: relative(model.path), ...(model.adapter == null ? {} : { adapter: relative(model.adapter) }) }
       : { ...model, tokenizer: model.tokenizer.kind === "folder" ? { ...model.tokenizer, path: relative(model.tokenizer.path) } : model.tokenizer };
-  return { ...spec, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
+  const distill = spec.distill ? { distill: { ...spec.distill, teacher: relative(spec.distill.teacher), ...(spec.distill.adapter == null ? {} : { adapter: relative(spec.distill.adapter) }) } } : {};
+  return { ...spec, ...distill, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
 }
 
 /**

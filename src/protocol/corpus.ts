@@ -164,7 +164,7 @@ export interface BuildResult {
   /** Absolute path of the dataset's folder. */
   dataset: string;
   /** `mixed` where the sources' shapes differ: then every row has `text`. */
-  shape?: "text" | "prompt/completion" | "chat" | "mixed";
+  shape?: "text" | "prompt/completion" | "chat" | "preference" | "preference/chat" | "mixed";
   hash: string;
   /** False when the same dataset was there already. */
   built: boolean;

@@ -8,7 +8,7 @@ export interface MixerModel {
   /** Where the number comes from: a run file's name, or `typed` when the user gave it. */
   from: string;
   /** Absent when the user typed the number. */
-  objective?: "pretrain" | "sft";
+  objective?: string;
 }
 
 export interface MixerState {

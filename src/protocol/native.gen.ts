@@ -3,7 +3,8 @@
 /**
  * What is minimised.
  */
-export type Objective = "pretrain" | "sft";
+export type Objective =
+  "pretrain" | "sft" | "dpo" | "ipo" | "hinge" | "apo_zero" | "simpo" | "cpo" | "orpo" | "kto" | "distill" | "reward";
 /**
  * Where the weights come from.
  */
@@ -11,6 +12,10 @@ export type ModelSource =
   | {
       kind: "folder";
       path: string;
+      /**
+       * An adapter on it that the run goes on training; its settings are those of the run's `adapter`.
+       */
+      adapter?: string | null;
     }
   | {
       kind: "init";
@@ -82,7 +87,7 @@ export type Event =
       step: number;
       epoch: number;
       /**
-       * Mean negative log-likelihood of the labelled tokens, nats.
+       * The objective: mean negative log-likelihood of the labelled tokens in nats, or the mean loss of the rows.
        */
       loss: number;
       lr: number;
@@ -110,12 +115,34 @@ export type Event =
        * The rows of the batch.
        */
       rows: string[];
+      /**
+       * What else the objective says of the step, by name: see [`metric`].
+       */
+      metrics?: {
+        [k: string]: number;
+      };
     }
   | {
       type: "validation";
       step: number;
       loss: number;
       tokens: number;
+      /**
+       * As in a step.
+       */
+      metrics?: {
+        [k: string]: number;
+      };
+    }
+  | {
+      type: "progress";
+      step: number;
+      /**
+       * What is being done, for people.
+       */
+      what: string;
+      done: number;
+      of: number;
     }
   | {
       type: "sample";
@@ -215,6 +242,14 @@ export interface RunSpec {
    */
   file?: string | null;
   objective: Objective;
+  /**
+   * Settings of an objective on preferences.
+   */
+  preference?: PreferenceConfig | null;
+  /**
+   * The teacher, for the objective `distill` alone.
+   */
+  distill?: DistillConfig | null;
   model: ModelSource;
   /**
    * LoRA when present, full training when absent.
@@ -241,6 +276,56 @@ export interface RunSpec {
   };
 }
 /**
+ * What the objectives on preferences are set by. What an objective does not use must be absent.
+ */
+export interface PreferenceConfig {
+  /**
+   * How strongly the policy is held to the reference, or the temperature where there is none. Absent: 0.1, and 2 for SimPO.
+   */
+  beta?: number | null;
+  /**
+   * DPO: the share of pairs that are thought to be labelled the wrong way round, below 0.5. Absent: 0.
+   */
+  label_smoothing?: number | null;
+  /**
+   * SimPO: the margin that the mean log-probabilities shall have, times beta. Absent: 1.
+   */
+  gamma?: number | null;
+  /**
+   * CPO: weight of the chosen answers' own loss. Absent: 1.
+   */
+  alpha?: number | null;
+  /**
+   * KTO: weight of the good answers. Absent: 1.
+   */
+  desirable_weight?: number | null;
+  /**
+   * KTO: weight of the bad answers. Absent: 1.
+   */
+  undesirable_weight?: number | null;
+}
+/**
+ * The teacher of a distillation.
+ */
+export interface DistillConfig {
+  /**
+   * The teacher's model folder; it must have the student's tokenizer.
+   */
+  teacher: string;
+  /**
+   * An adapter on the teacher.
+   */
+  adapter?: string | null;
+  /**
+   * Both distributions are softened by this before they are compared; the divergence is multiplied by its square.
+   */
+  temperature?: number;
+  /**
+   * Weight of the divergence, 0 to 1; the labels' own loss has the rest.
+   */
+  alpha?: number;
+}
+/**
  * Hugging Face config fields of a llama-shaped model, without `vocab_size` (the tokenizer gives it).
  */
 export interface InitShape {
@@ -256,7 +341,8 @@ export interface InitShape {
   initializer_range?: number;
 }
 /**
- * LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023).
+ * LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023), `dora` learns the magnitudes of the
+ * outputs apart from their directions (Liu et al. 2024).
  */
 export interface LoraConfig {
   r: number;
@@ -267,6 +353,7 @@ export interface LoraConfig {
    */
   targets: string[];
   rslora?: boolean;
+  dora?: boolean;
 }
 /**
  * The rows of a run.
@@ -274,6 +361,8 @@ export interface LoraConfig {
 export interface RunData {
   /**
    * Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).
+   * Objectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside
+   * `prompt`, `completion` or `messages`.
    */
   train: string[];
   valid?: string[];
@@ -579,6 +668,28 @@ export const nativeSchema: object = {
         "objective": {
           "$ref": "#/$defs/Objective"
         },
+        "preference": {
+          "description": "Settings of an objective on preferences.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/PreferenceConfig"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "distill": {
+          "description": "The teacher, for the objective `distill` alone.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/DistillConfig"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
         "model": {
           "$ref": "#/$defs/ModelSource"
         },
@@ -661,7 +772,145 @@ export const nativeSchema: object = {
           "description": "Next token on the parts that `loss_on` names.",
           "type": "string",
           "const": "sft"
+        },
+        {
+          "description": "Direct preference optimisation (Rafailov et al. 2023), robust with `label_smoothing` (Chowdhury et al. 2024).",
+          "type": "string",
+          "const": "dpo"
+        },
+        {
+          "description": "Identity preference optimisation (Azar et al. 2023), log-ratios averaged over tokens.",
+          "type": "string",
+          "const": "ipo"
+        },
+        {
+          "description": "The hinge on log-ratios (SLiC, Zhao et al. 2023).",
+          "type": "string",
+          "const": "hinge"
+        },
+        {
+          "description": "Anchored preference optimisation, zero (D'Oosterlinck et al. 2024).",
+          "type": "string",
+          "const": "apo_zero"
+        },
+        {
+          "description": "Simple preference optimisation, without a reference (Meng et al. 2024).",
+          "type": "string",
+          "const": "simpo"
+        },
+        {
+          "description": "Contrastive preference optimisation, without a reference (Xu et al. 2024).",
+          "type": "string",
+          "const": "cpo"
+        },
+        {
+          "description": "Odds ratio preference optimisation, without a reference (Hong et al. 2024).",
+          "type": "string",
+          "const": "orpo"
+        },
+        {
+          "description": "Single answers judged good or bad (Ethayarajh et al. 2024).",
+          "type": "string",
+          "const": "kto"
+        },
+        {
+          "description": "Every labelled token against a teacher's distribution over the vocabulary (Hinton et al. 2015).",
+          "type": "string",
+          "const": "distill"
+        },
+        {
+          "description": "A reward model: a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
+          "type": "string",
+          "const": "reward"
         }
+      ]
+    },
+    "PreferenceConfig": {
+      "description": "What the objectives on preferences are set by. What an objective does not use must be absent.",
+      "type": "object",
+      "properties": {
+        "beta": {
+          "description": "How strongly the policy is held to the reference, or the temperature where there is none. Absent: 0.1, and 2 for SimPO.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "label_smoothing": {
+          "description": "DPO: the share of pairs that are thought to be labelled the wrong way round, below 0.5. Absent: 0.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "gamma": {
+          "description": "SimPO: the margin that the mean log-probabilities shall have, times beta. Absent: 1.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "alpha": {
+          "description": "CPO: weight of the chosen answers' own loss. Absent: 1.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "desirable_weight": {
+          "description": "KTO: weight of the good answers. Absent: 1.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "undesirable_weight": {
+          "description": "KTO: weight of the bad answers. Absent: 1.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        }
+      },
+      "additionalProperties": false
+    },
+    "DistillConfig": {
+      "description": "The teacher of a distillation.",
+      "type": "object",
+      "properties": {
+        "teacher": {
+          "description": "The teacher's model folder; it must have the student's tokenizer.",
+          "type": "string"
+        },
+        "adapter": {
+          "description": "An adapter on the teacher.",
+          "type": [
+            "string",
+            "null"
+          ]
+        },
+        "temperature": {
+          "description": "Both distributions are softened by this before they are compared; the divergence is multiplied by its square.",
+          "type": "number",
+          "format": "double",
+          "default": 1
+        },
+        "alpha": {
+          "description": "Weight of the divergence, 0 to 1; the labels' own loss has the rest.",
+          "type": "number",
+          "format": "double",
+          "default": 1
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "teacher"
       ]
     },
     "ModelSource": {
@@ -677,6 +926,13 @@ export const nativeSchema: object = {
             },
             "path": {
               "type": "string"
+            },
+            "adapter": {
+              "description": "An adapter on it that the run goes on training; its settings are those of the run's `adapter`.",
+              "type": [
+                "string",
+                "null"
+              ]
             }
           },
           "additionalProperties": false,
@@ -818,7 +1074,7 @@ export const nativeSchema: object = {
       ]
     },
     "LoraConfig": {
-      "description": "LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023).",
+      "description": "LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023), `dora` learns the magnitudes of the\noutputs apart from their directions (Liu et al. 2024).",
       "type": "object",
       "properties": {
         "r": {
@@ -845,6 +1101,10 @@ export const nativeSchema: object = {
         "rslora": {
           "type": "boolean",
           "default": false
+        },
+        "dora": {
+          "type": "boolean",
+          "default": false
         }
       },
       "additionalProperties": false,
@@ -859,7 +1119,7 @@ export const nativeSchema: object = {
       "type": "object",
       "properties": {
         "train": {
-          "description": "Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).",
+          "description": "Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).\nObjectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside\n`prompt`, `completion` or `messages`.",
           "type": "array",
           "items": {
             "type": "string"
@@ -1184,7 +1444,7 @@ export const nativeSchema: object = {
               "format": "double"
             },
             "loss": {
-              "description": "Mean negative log-likelihood of the labelled tokens, nats.",
+              "description": "The objective: mean negative log-likelihood of the labelled tokens in nats, or the mean loss of the rows.",
               "type": "number",
               "format": "double"
             },
@@ -1225,6 +1485,14 @@ export const nativeSchema: object = {
               "items": {
                 "type": "string"
               }
+            },
+            "metrics": {
+              "description": "What else the objective says of the step, by name: see [`metric`].",
+              "type": "object",
+              "additionalProperties": {
+                "type": "number",
+                "format": "double"
+              }
             }
           },
           "required": [
@@ -1261,6 +1529,14 @@ export const nativeSchema: object = {
               "type": "integer",
               "format": "uint64",
               "minimum": 0
+            },
+            "metrics": {
+              "description": "As in a step.",
+              "type": "object",
+              "additionalProperties": {
+                "type": "number",
+                "format": "double"
+              }
             }
           },
           "required": [
@@ -1268,6 +1544,42 @@ export const nativeSchema: object = {
             "step",
             "loss",
             "tokens"
+          ]
+        },
+        {
+          "description": "How far work is that must be done before the first step.",
+          "type": "object",
+          "properties": {
+            "type": {
+              "type": "string",
+              "const": "progress"
+            },
+            "step": {
+              "type": "integer",
+              "format": "uint64",
+              "minimum": 0
+            },
+            "what": {
+              "description": "What is being done, for people.",
+              "type": "string"
+            },
+            "done": {
+              "type": "integer",
+              "format": "uint64",
+              "minimum": 0
+            },
+            "of": {
+              "type": "integer",
+              "format": "uint64",
+              "minimum": 0
+            }
+          },
+          "required": [
+            "type",
+            "step",
+            "what",
+            "done",
+            "of"
           ]
         },
         {

@@ -35,6 +35,10 @@ export interface RunNumbers {
   loss?: number;
   smoothed?: number;
   validation?: number;
+  /** Share of the newest steps' pairs that are preferred as they should be. */
+  accuracy?: number;
+  /** Work before the next step. */
+  doing?: { what: string; done: number; of: number };
   tokensPerSecond?: number;
   memoryBytes?: number;
   /** Seconds of training over all attempts. */

@@ -40,7 +40,7 @@ function meter(model: MixerModel, tokens: number): TemplateResult {
   const ratio = tokens / model.parameters;
   const full = ratio / CHINCHILLA_TOKENS_PER_PARAMETER;
   const text = `${formatTimes(ratio)} tokens a parameter`;
-  const tuning = model.objective === "sft";
+  const tuning = model.objective !== undefined && model.objective !== "pretrain";
   return html`<div class="chinchilla" title=${SOURCE}>
     <span data-testid="mixer-ratio">${text}</span>
     <div class="meter" role="meter" aria-label="Tokens a parameter against Chinchilla's 20" aria-valuemin="0" aria-valuemax=${CHINCHILLA_TOKENS_PER_PARAMETER} aria-valuenow=${Math.min(ratio, CHINCHILLA_TOKENS_PER_PARAMETER).toFixed(1)} aria-valuetext=${text}>

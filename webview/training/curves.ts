@@ -3,7 +3,7 @@ import type { TemplateResult } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { classMap } from "lit/directives/class-map.js";
 import type { RunView } from "../../src/protocol/training-panel";
-import { formatBytes, formatCount, formatDuration, formatScaled } from "../shared/format";
+import { formatBytes, formatCount, formatDuration, formatPercent, formatScaled } from "../shared/format";
 import "../shared/line-chart";
 import type { ChartData, Curve } from "../shared/line-chart";
 import { theme } from "../shared/theme";
@@ -75,12 +75,14 @@ export class TrainingCurves extends LitElement {
         </div>
       </div>
       ${run.points.step.length === 0 ? this.empty() : html`
-        <tillage-line-chart pickable data-testid="loss-chart" data-points=${run.points.step.length} .height=${300} .log=${view.log} .xLabel=${x.label} .xFormat=${x.format} yLabel="loss (nats)" .yFormat=${formatLoss}
+        <tillage-line-chart pickable data-testid="loss-chart" data-points=${run.points.step.length} .height=${300} .log=${view.log} .xLabel=${x.label} .xFormat=${x.format} yLabel=${["pretrain", "sft"].includes(run.head.objective) ? "loss (nats)" : "loss"} .yFormat=${formatLoss}
           sync="run" .curves=${this.lossCurves()} .data=${lossChart(run, view.x)} .marked=${this.markedX()} @pick=${this.pick}></tillage-line-chart>
         <div class="small">
           ${this.smallChart("learning rate", "lr", run.points.lr, formatRate, "var(--vscode-charts-purple)")}
           ${this.smallChart("gradient norm", "grad-norm", run.points.gradNorm, formatNorm, "var(--vscode-charts-red)")}
           ${this.smallChart("tokens/s", "speed", run.points.tokensPerSecond, formatScaled, "var(--vscode-charts-green)")}
+          ${run.points.accuracy.some(Number.isFinite) ? this.smallChart("preferred", "accuracy", run.points.accuracy, formatPercent, "var(--vscode-charts-yellow)") : nothing}
+          ${run.points.margin.some(Number.isFinite) ? this.smallChart("reward margin", "margin", run.points.margin, formatNorm, "var(--vscode-charts-orange)") : nothing}
           ${this.smallChart("memory", "memory", run.points.memoryBytes, formatBytes, "var(--vscode-charts-blue)")}
         </div>`}
     `;
@@ -88,7 +90,7 @@ export class TrainingCurves extends LitElement {
 
   private empty(): TemplateResult {
     const { phase } = this.run.numbers;
-    const text = phase === "waiting" || phase === "running" ? "The first step is on its way: the engine reads and tokenises the rows." : "This run has no step yet.";
+    const text = phase === "waiting" || phase === "running" ? "The first step is on its way: the engine reads the rows." : "This run has no step yet.";
     return html`<div class="empty" data-testid="no-steps">${text}</div>`;
   }
 

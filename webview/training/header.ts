@@ -33,9 +33,10 @@ export function header(run: RunView, ask: Ask): TemplateResult {
       <dl class="numbers">
         ${stat("step", numbers.total > 0 ? `${formatCount(numbers.step)} / ${formatCount(numbers.total)}` : "–", "run-step")}
         ${stat("epoch", `${numbers.epoch.toFixed(1)} / ${head.epochs}`)}
-        ${stat("loss", numbers.loss?.toFixed(3), "run-loss", "nats, newest step")}
+        ${stat("loss", numbers.loss?.toFixed(3), "run-loss", "newest step")}
         ${stat("smoothed", numbers.smoothed?.toFixed(3))}
         ${stat("validation", numbers.validation?.toFixed(3), "run-validation")}
+        ${numbers.accuracy === undefined ? nothing : stat("preferred", formatPercent(numbers.accuracy), "run-accuracy", "share of the newest steps' pairs whose chosen answer has the larger implicit reward")}
         ${stat("speed", numbers.tokensPerSecond === undefined ? undefined : `${formatScaled(numbers.tokensPerSecond)} tok/s`)}
         ${stat("memory", numbers.memoryBytes === undefined ? undefined : formatBytes(numbers.memoryBytes))}
         ${stat("time", formatDuration(numbers.elapsed))}
@@ -60,8 +61,11 @@ function actions(run: RunView, ask: Ask): TemplateResult {
 }
 
 function progress(numbers: RunNumbers): TemplateResult {
-  const share = numbers.total > 0 ? numbers.step / numbers.total : 0;
-  return html`<div class="bar ${numbers.phase}" role="progressbar" aria-label="steps done" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(share * 100)} title=${formatPercent(share)}>
+  const { doing } = numbers;
+  const share = doing ? doing.done / Math.max(1, doing.of) : numbers.total > 0 ? numbers.step / numbers.total : 0;
+  const what = doing?.what ?? "steps done";
+  return html`${doing ? html`<p class="muted doing" data-testid="run-doing" role="status">Before the first step: ${doing.what}, ${formatCount(doing.done)} of ${formatCount(doing.of)} batches.</p>` : nothing}
+  <div class="bar ${numbers.phase}" role="progressbar" aria-label=${what} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(share * 100)} title=${formatPercent(share)}>
     <div style="width:${share * 100}%"></div>
   </div>`;
 }

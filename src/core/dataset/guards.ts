@@ -36,6 +36,13 @@ export function emptyCompletionGuard(found: GuardFindings): GuardResult {
   return { guard, ok: false, message: `${plural(found.count, "row has", "rows have")} an empty completion or text. Drop them with a step such as - where: "regexp_matches(completion, '\\\\S')".`, rows: found.rows };
 }
 
+/** Pairs of which both answers say the same: nothing can be learned from them. */
+export function sameAnswersGuard(found: GuardFindings, total: number): GuardResult {
+  const guard = "same_answers";
+  if (found.count === 0) return { guard, ok: true, message: "Chosen and rejected answers differ.", rows: [] };
+  return { guard, ok: false, message: `${plural(found.count, "pair", "pairs")} of ${total} have the same answer as chosen and as rejected. Drop them with a step such as - where: "chosen <> rejected".`, rows: found.rows };
+}
+
 /** From which share of all rows one and the same completion is suspicious, with at least 10 rows. */
 export const constantShare = 0.5;
 

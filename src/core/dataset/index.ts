@@ -1,4 +1,4 @@
 export { parseEvalPrompts, type EvalPrompt } from "./eval-prompts";
-export { detectShape, shapeColumns, type BuildShape, type ShapeColumns } from "./shape";
+export { buildShapes, detectShape, isBuildShape, ownColumns, shapeColumns, shapeTexts, type BuildShape, type OwnColumn, type ShapeColumns } from "./shape";
 export * from "./guards";
 export { niceBins, niceStep, type Bins } from "./bins";

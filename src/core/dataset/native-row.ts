@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { Cell, Shape } from "../../protocol/corpus";
 import type { Message, Row } from "../../protocol/native.gen";
-import { shapeColumns } from "./shape";
-import type { BuildShape } from "./shape";
+import { isBuildShape, shapeColumns } from "./shape";
 
 const messagesSchema = z.array(z.object({ role: z.string(), content: z.string() }));
 const shareGptSchema = z.array(z.object({ from: z.string(), value: z.string() }));
@@ -10,13 +9,13 @@ const SHARE_GPT_ROLES: Readonly<Record<string, string>> = { human: "user", gpt: 
 
 /**
  * A file's row in the shape that the engine takes.
- * What has none of the trained shapes (`table`, `preference`) becomes text: its text cells, one below the other.
+ * What has none of the trained shapes becomes text: its text cells, one below the other.
  */
 export function nativeRow(shape: Shape, values: Readonly<Record<string, Cell>>): Row {
   const names = Object.keys(values);
   const text = (name: string): string => String(values[name] ?? "");
-  if (shape === "text" || shape === "prompt/completion" || shape === "chat") {
-    const found = shapeColumns(shape satisfies BuildShape, names, {});
+  if (isBuildShape(shape)) {
+    const found = shapeColumns(shape, names, {});
     if ("columns" in found) {
       const { columns } = found;
       if (columns.shape === "text") return { text: text(columns.text) };
@@ -24,7 +23,9 @@ export function nativeRow(shape: Shape, values: Readonly<Record<string, Cell>>):
         const input = columns.input === undefined ? "" : text(columns.input);
         return { prompt: input === "" ? text(columns.prompt) : `${text(columns.prompt)}\n\n${input}`, completion: text(columns.completion) };
       }
-      const messages = parseMessages(text(columns.messages));
+      // Of a pair the chosen answer is what the model should say.
+      if (columns.shape === "preference") return { prompt: text(columns.prompt), completion: text(columns.chosen) };
+      const messages = parseMessages(text(columns.shape === "chat" ? columns.messages : columns.chosen));
       if (messages) return { messages };
     }
   }

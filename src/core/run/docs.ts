@@ -1,11 +1,34 @@
 /** What each key of a run file means, for completion and hover. */
 import type { KeyDocs } from "../yaml-complete";
+import { PREFERENCES } from "./schema";
 
 const template = { doc: "How a row becomes text: `plain` joins prompt and completion as they are, `chat` uses the model's own chat template, `prompt: \"… {prompt} …\"` is a form. The same one is used for watch prompts and evaluation.", values: ["plain", "chat"], keys: { prompt: { doc: "A text with `{prompt}` in it; the completion follows." } } };
 
 export const runDocs: KeyDocs = {
   tillage: { doc: "Version of this format: 1.", values: ["1"] },
-  objective: { doc: "What is minimised: `pretrain` counts every token of a text, `sft` those of the answers (see `loss_on`).", values: ["pretrain", "sft"] },
+  objective: {
+    doc: "What is minimised: `pretrain` counts every token of a text, `sft` those of the answers (see `loss_on`), `distill` those against a teacher's whole distribution (Hinton et al. 2015). From pairs of a chosen and a rejected answer learn `dpo` (Rafailov et al. 2023), `ipo` (Azar et al. 2023), `hinge` (Zhao et al. 2023), `apo_zero` (D'Oosterlinck et al. 2024) and, without a reference, `simpo` (Meng et al. 2024), `cpo` (Xu et al. 2024), `orpo` (Hong et al. 2024); from single answers judged good or bad `kto` (Ethayarajh et al. 2024). `reward` trains a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
+    values: ["pretrain", "sft", "distill", ...PREFERENCES],
+  },
+  distill: {
+    doc: "What the objective `distill` learns from: a larger model with the same tokenizer.",
+    keys: {
+      teacher: { doc: "The teacher: a model folder, `run:NAME` or `run:NAME@STEP`." },
+      temperature: { doc: "Both distributions are softened by this before they are compared. Default 1." },
+      alpha: { doc: "Weight of the divergence from the teacher, 0 to 1; the texts' own loss has the rest. Default 1." },
+    },
+  },
+  preference: {
+    doc: "Settings of an objective that learns preferences.",
+    keys: {
+      beta: { doc: "How strongly the model is held to what it was before, or the temperature where there is no reference. Default 0.1, and 2 for simpo." },
+      label_smoothing: { doc: "dpo: the share of pairs that are thought to be labelled the wrong way round, below 0.5. Default 0." },
+      gamma: { doc: "simpo: the margin between chosen and rejected, in units of beta times mean log-probability. Default 1." },
+      alpha: { doc: "cpo: weight of the chosen answers' own loss. Default 1." },
+      desirable_weight: { doc: "kto: weight of good answers. Default 1." },
+      undesirable_weight: { doc: "kto: weight of bad answers. Default 1." },
+    },
+  },
   model: {
     doc: "Where the weights come from: a model folder, `run:NAME` (the result of another run file), `run:NAME@STEP` (one of its checkpoints), or `init` for random weights.",
     keys: {
@@ -28,13 +51,14 @@ export const runDocs: KeyDocs = {
     },
   },
   adapter: {
-    doc: "LoRA (Hu et al. 2021). Without it all weights are trained.",
+    doc: "LoRA (Hu et al. 2021). Without it all weights are trained; where `model` is itself an adapter, the run goes on with that one and takes its settings over.",
     keys: {
       r: { doc: "Rank: the width of the adapter. More learns more and costs more.", values: ["16"] },
       alpha: { doc: "The adapter is scaled by alpha / r.", values: ["32"] },
-      dropout: { doc: "Only 0 for now.", values: ["0"] },
+      dropout: { doc: "Share of the adapter's inputs that is left out at random while training. Default 0.", values: ["0", "0.05"] },
       targets: { doc: "Modules that get an adapter, such as `[q_proj, v_proj]`; `[all-linear]` by default.", values: ["[all-linear]"] },
       rslora: { doc: "Scale by alpha / √r instead (Kalajdzievski 2023). Default false.", values: ["true", "false"] },
+      dora: { doc: "Learn the magnitudes of the outputs apart from their directions (DoRA, Liu et al. 2024). Default false.", values: ["true", "false"] },
     },
   },
   data: {

@@ -15,15 +15,18 @@ export interface Points {
   gradNorm: number[];
   tokensPerSecond: number[];
   memoryBytes: number[];
+  /** NaN, or null once it was sent, where the objective has none. */
+  accuracy: number[];
+  margin: number[];
 }
 
-export const POINT_COLUMNS = ["step", "epoch", "tokens", "seconds", "loss", "smoothed", "lr", "gradNorm", "tokensPerSecond", "memoryBytes"] as const satisfies readonly (keyof Points)[];
+export const POINT_COLUMNS = ["step", "epoch", "tokens", "seconds", "loss", "smoothed", "lr", "gradNorm", "tokensPerSecond", "memoryBytes", "accuracy", "margin"] as const satisfies readonly (keyof Points)[];
 
 /** What a panel has to do with the points that it holds. */
 export type PointsChange = { kind: "replace"; points: Points } | { kind: "append"; points: Points };
 
 export function emptyPoints(): Points {
-  return { step: [], epoch: [], tokens: [], seconds: [], loss: [], smoothed: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [] };
+  return { step: [], epoch: [], tokens: [], seconds: [], loss: [], smoothed: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], accuracy: [], margin: [] };
 }
 
 /** The points after a change; a new object, so that a view notices. */

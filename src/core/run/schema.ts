@@ -29,9 +29,10 @@ const initSchema = z.strictObject({
 const adapterSchema = z.strictObject({
   r: count,
   alpha: positive,
-  dropout: z.number().min(0).max(0).default(0),
+  dropout: z.number().min(0).lt(1).default(0),
   targets: z.array(z.string()).min(1).default(["all-linear"]),
   rslora: z.boolean().default(false),
+  dora: z.boolean().default(false),
 });
 
 const trainSchema = z.strictObject({
@@ -52,9 +53,25 @@ const trainSchema = z.strictObject({
   validate_every: steps.default(0),
 });
 
+/** Objectives that learn from chosen and rejected answers, or from answers judged good or bad. */
+export const PREFERENCES = ["dpo", "ipo", "hinge", "apo_zero", "simpo", "cpo", "orpo", "kto", "reward"] as const;
+
+const preferenceSchema = z.strictObject({
+  beta: positive.optional(),
+  label_smoothing: z.number().min(0).lt(0.5).optional(),
+  gamma: z.number().nonnegative().optional(),
+  alpha: z.number().nonnegative().optional(),
+  desirable_weight: positive.optional(),
+  undesirable_weight: positive.optional(),
+});
+
 export const runFileSchema = z.strictObject({
   tillage: z.literal(1),
-  objective: z.enum(["pretrain", "sft"]),
+  objective: z.enum(["pretrain", "sft", "distill", ...PREFERENCES]),
+  /** Settings of an objective on preferences. */
+  preference: preferenceSchema.optional(),
+  /** The teacher of the objective `distill`, named as a model is. */
+  distill: z.strictObject({ teacher: z.string().min(1), temperature: positive.default(1), alpha: z.number().min(0).max(1).default(1) }).optional(),
   /** A model folder, `run:NAME` (the result of another run file), `run:NAME@STEP` (one of its checkpoints), or `{ init: … }` for random weights. */
   model: z.union([z.string().min(1), z.strictObject({ init: initSchema })]),
   adapter: adapterSchema.optional(),

@@ -55,6 +55,23 @@ describe("the fold of a run's events", () => {
     expect(state.secondsLeft).toBeCloseTo(96 * 1.5);
   });
 
+  it("keeps what the objective says of its pairs, and a gap where it says nothing", () => {
+    const plain = stepEvent(1, 1);
+    const pairs = { ...stepEvent(2, 2), metrics: { "rewards/accuracies": 0.75, "rewards/margins": 1.5 } } as Event;
+    const { series } = foldEvents(emptyRun(), [started(0), plain, pairs]);
+    expect([series.accuracy, series.margin]).toEqual([[Number.NaN, 0.75], [Number.NaN, 1.5]]);
+  });
+
+  it("forgets what it was doing when it ends or begins anew", () => {
+    const doing: Event = { type: "progress", step: 0, what: "reading", done: 1, of: 4 };
+    const busy = foldEvents(emptyRun(), [started(0), doing]);
+    expect(busy.doing).toEqual({ what: "reading", done: 1, of: 4 });
+    const error = { blame: "environment", code: "disk_full", message: "Full.", remedy: "Free space." } as const;
+    for (const end of [started(0), { type: "finished", time: "t", step: 0, outcome: "stopped", seconds: 1 }, { type: "failed", time: "t", step: 0, error }] as Event[]) {
+      expect(foldEvents(busy, [end]).doing).toBeUndefined();
+    }
+  });
+
   it("ends as its last word says, and a resume takes the error back", () => {
     const error = { blame: "environment", code: "disk_full", message: "The disk is full.", remedy: "Free some space." } as const;
     const failed = foldEvents(emptyRun(), [started(0), stepEvent(1, 1), { type: "failed", time: "t", step: 1, error }]);

@@ -9,7 +9,7 @@ export type RunPhase = "waiting" | "running" | "stopping" | "completed" | "stopp
 export interface StepSeries {
   step: number[];
   epoch: number[];
-  /** Mean negative log-likelihood of the labelled tokens, nats. */
+  /** The objective: mean negative log-likelihood of the labelled tokens in nats, or the mean loss of the rows. */
   loss: number[];
   lr: number[];
   /** L2 norm before clipping. */
@@ -20,6 +20,10 @@ export interface StepSeries {
   tokens: number[];
   /** Seconds of training since the run's first step, pauses between attempts left out. */
   seconds: number[];
+  /** Share of the pairs whose chosen answer has the larger implicit reward; NaN where the objective has no pairs. */
+  accuracy: number[];
+  /** Mean difference of the implicit rewards of chosen and rejected answers; NaN where the objective has none. */
+  margin: number[];
 }
 
 /** One engine process of the run. */
@@ -63,6 +67,8 @@ export interface RunState {
   secondsLeft?: number;
   /** `model` or `adapter`, relative to the run's folder, once completed. */
   output?: string;
+  /** Work that must be done before the next step, while it goes on. */
+  doing?: { what: string; done: number; of: number };
   /** Of the newest attempt, while it is the last word. */
   error?: EngineError;
   endedAt?: string;
@@ -74,7 +80,7 @@ export interface RunState {
 export function emptyRun(): RunState {
   return {
     phase: "waiting", attempts: 0, step: 0, total: 0, epoch: 0, parameters: 0, trainable: 0, trainRows: 0, trainTokens: 0, validRows: 0, plannedBytes: 0,
-    series: { step: [], epoch: [], loss: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], tokens: [], seconds: [] },
+    series: { step: [], epoch: [], loss: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], tokens: [], seconds: [], accuracy: [], margin: [] },
     validation: [], samples: [], checkpoints: [], warnings: [], carried: { seconds: 0, firstIndex: 0 },
   };
 }
@@ -119,6 +125,7 @@ export function mapSeries(series: StepSeries, map: (column: number[]) => number[
   return {
     step: map(series.step), epoch: map(series.epoch), loss: map(series.loss), lr: map(series.lr), gradNorm: map(series.gradNorm),
     tokensPerSecond: map(series.tokensPerSecond), memoryBytes: map(series.memoryBytes), tokens: map(series.tokens), seconds: map(series.seconds),
+    accuracy: map(series.accuracy), margin: map(series.margin),
   };
 }
 
@@ -129,7 +136,7 @@ function apply(state: RunState, event: Event): void {
       Object.assign(state, {
         phase: "running", attempts: state.attempts + 1, step: event.step, total: event.total_steps, parameters: event.parameters, trainable: event.trainable,
         trainRows: event.train_rows, trainTokens: event.train_tokens, validRows: event.valid_rows, plannedBytes: event.planned_bytes,
-        output: undefined, error: undefined, endedAt: undefined,
+        output: undefined, error: undefined, endedAt: undefined, doing: undefined,
         attempt: { time: event.time, pid: event.pid, engine: event.engine, device: event.device, threads: event.threads, fromStep: event.step },
       } satisfies Partial<RunState>);
       return;
@@ -144,12 +151,18 @@ function apply(state: RunState, event: Event): void {
       series.memoryBytes.push(event.memory_bytes);
       series.tokens.push((series.tokens.at(-1) ?? 0) + event.tokens);
       series.seconds.push(state.carried.seconds + event.seconds);
+      series.accuracy.push(event.metrics?.["rewards/accuracies"] ?? Number.NaN);
+      series.margin.push(event.metrics?.["rewards/margins"] ?? Number.NaN);
+      state.doing = undefined;
       state.step = event.step;
       state.epoch = event.epoch;
       return;
     }
     case "validation":
       state.validation.push({ step: event.step, loss: event.loss, tokens: event.tokens });
+      return;
+    case "progress":
+      state.doing = { what: event.what, done: event.done, of: event.of };
       return;
     case "sample":
       state.samples.push({ step: event.step, id: event.id, prompt: event.prompt, text: event.text });
@@ -162,12 +175,14 @@ function apply(state: RunState, event: Event): void {
       return;
     case "finished":
       state.phase = event.outcome;
+      state.doing = undefined;
       state.step = event.step;
       state.output = event.output ?? undefined;
       state.endedAt = event.time;
       return;
     case "failed":
       state.phase = "failed";
+      state.doing = undefined;
       state.error = event.error;
       state.endedAt = event.time;
       return;

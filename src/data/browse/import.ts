@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { detectShape, shapeColumns, type ShapeColumns } from "../../core/dataset";
+import { detectShape, isBuildShape, shapeColumns, type ShapeColumns } from "../../core/dataset";
 import type { BadRow, Shape } from "../../protocol/corpus";
 import { writeAtomic } from "../../disk/atomic";
 import { Database, type Session } from "../duckdb/session";
@@ -10,6 +10,7 @@ import { ident, literal } from "../duckdb/sql";
 import { normalSql } from "../sources/normalize";
 import { formatOf, maxListedBad, parquetFault, readFile, type Format, type RawTable } from "../sources/read";
 import { fileVersion } from "../sources/scan";
+import { textColumns } from "../sources/shape";
 import { cacheFolder } from "../../disk/layout";
 import { sweepCache } from "./sweep";
 
@@ -46,7 +47,7 @@ export function versionOf(file: string): string {
 /** The shape of a file's columns, and where the shape's columns are; undefined for shapes that have no text of their own. */
 export function shapeOf(columns: readonly string[]): { shape: Shape; own?: ShapeColumns } {
   const shape = detectShape(columns);
-  if (shape !== "text" && shape !== "prompt/completion" && shape !== "chat") return { shape };
+  if (!isBuildShape(shape)) return { shape };
   const resolved = shapeColumns(shape, columns, {});
   return "columns" in resolved ? { shape, own: resolved.columns } : { shape };
 }
@@ -94,7 +95,8 @@ async function convert(session: Session, file: string, format: Format, rowsFile:
     const counts = await session.one<{ good: number; faults: number }>(`SELECT count(*) FILTER ((${fault}) IS NULL) AS good, count(*) FILTER ((${fault}) IS NOT NULL) AS faults FROM raw`);
     const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, ${fault} AS reason FROM raw WHERE (${fault}) IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
     const bad = [...raw.bad, ...faults.map((entry): BadRow => ({ file, ...entry }))].sort((a, b) => a.line - b.line).slice(0, maxListedBad);
-    const columns = raw.columns.map((column) => ({ name: column.name, type: textColumns(own).has(column.name) ? "VARCHAR" : column.type }));
+    const texts = new Set(own ? textColumns(own) : []);
+    const columns = raw.columns.map((column) => ({ name: column.name, type: texts.has(column.name) ? "VARCHAR" : column.type }));
     if (format !== "parquet") await copyRows(session, raw, own, fault, rowsFile);
     return { format, shape, columns, rows: counts.good, bad, badRows: raw.badRows + counts.faults };
   } catch (error) {
@@ -102,13 +104,8 @@ async function convert(session: Session, file: string, format: Format, rowsFile:
   }
 }
 
-function textColumns(own: ShapeColumns | undefined): Set<string> {
-  if (!own || own.shape === "chat") return new Set();
-  return new Set(own.shape === "text" ? [own.text] : [own.prompt, own.completion, ...(own.input === undefined ? [] : [own.input])]);
-}
-
 async function copyRows(session: Session, raw: RawTable, own: ShapeColumns | undefined, fault: string, rowsFile: string): Promise<void> {
-  const texts = textColumns(own);
+  const texts = new Set(own ? textColumns(own) : []);
   const columns = raw.columns.map(({ name }) => {
     if (!texts.has(name)) return ident(name);
     const value = raw.json ? `json_extract_string(_json, ${literal(`$."${name.replaceAll('"', '\\"')}"`)})` : `${ident(name)}::VARCHAR`;

@@ -5,6 +5,7 @@ import { TillageError } from "../../protocol/errors";
 import { Database, type Session } from "../duckdb/session";
 import { inList, literal, parquet } from "../duckdb/sql";
 import { loadEvalFiles } from "../pipeline/evals";
+import { wholeText } from "../sources/normalize";
 import { evalItems } from "../steps/decontaminate";
 import { runGuards } from "./guards";
 import { readManifest, recipeFolder, type Manifest } from "./manifest";
@@ -33,7 +34,7 @@ function shards(manifest: Manifest, folder: string, side?: string): string {
 }
 
 function textOf(manifest: Manifest): string {
-  return manifest.shape === "prompt/completion" ? "prompt || chr(10) || completion" : manifest.shape === "chat" ? "messages" : "text";
+  return manifest.shape === "mixed" ? "text" : wholeText(manifest.shape);
 }
 
 /** The receipts of a dataset, in the order of its steps. */

@@ -1,4 +1,5 @@
 import path from "node:path";
+import { ownColumns, shapeTexts } from "../../core/dataset";
 import type { Recipe } from "../../core/recipe";
 import { fsyncPath } from "../../disk/atomic";
 import type { Session } from "../duckdb/session";
@@ -16,11 +17,11 @@ export interface WrittenSplit {
   files: string[];
 }
 
-/** The columns of a dataset's shards: `text`, `prompt` and `completion`, or `messages`; `text` and the others where the sources' shapes differ. */
+/** The columns of a dataset's shards: those of the shape; `text` and the others where the sources' shapes differ. */
 export function shapeColumnsOf(loaded: LoadedRows): string[] {
   const shapes = new Set(loaded.sources.map((source) => source.shape));
-  const own = [...(shapes.has("prompt/completion") ? ["prompt", "completion"] : []), ...(shapes.has("chat") ? ["messages"] : [])];
-  return shapes.size > 1 || shapes.has("text") ? ["text", ...own] : own;
+  const own = ownColumns.filter((column) => [...shapes].some((shape) => shapeTexts[shape].includes(column)));
+  return shapes.size > 1 && !own.includes("text") ? ["text", ...own] : own;
 }
 
 /** Writes the shards of one side, none where it has no rows; `order` is a query of `_n, copy, position`. */

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { parseEvalPrompts, type BuildShape } from "../../core/dataset";
+import { parseEvalPrompts } from "../../core/dataset";
 import type { Recipe } from "../../core/recipe";
 import { readText } from "../../disk/read-text";
 import { TillageError } from "../../protocol/errors";
@@ -37,8 +37,7 @@ export async function loadEvalFiles(session: Session, step: number, patterns: re
         const raw = await readFile(session, file, table);
         const shape = resolveShape(file, raw, undefined, {});
         const sql = normalSql(raw, shape);
-        const text: Record<BuildShape, string> = { text: sql.text, "prompt/completion": sql.prompt, chat: sql.text };
-        await session.run(`INSERT INTO ${evalItems} SELECT ${step}, ${literal(`${name}#`)} || (_file_row + 1), ${text[shape.shape]} FROM ${ident(raw.table)} WHERE ${sql.fault} IS NULL`);
+        await session.run(`INSERT INTO ${evalItems} SELECT ${step}, ${literal(`${name}#`)} || (_file_row + 1), ${sql.own.prompt ?? sql.text} FROM ${ident(raw.table)} WHERE ${sql.fault} IS NULL`);
         await session.run(`DROP ${file.toLowerCase().endsWith(".parquet") ? "VIEW" : "TABLE"} ${ident(raw.table)}`);
       }
       loaded.push({ file, sha256: (await scanFile(file, session.signal)).sha256 });

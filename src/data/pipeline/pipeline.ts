@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { ownColumns } from "../../core/dataset";
 import type { Recipe, RecipeStep } from "../../core/recipe";
 import type { StepCount } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
@@ -93,7 +94,7 @@ export class Pipeline {
 
   /** The view that steps and predicates see: the rows' columns, the names the shape's columns have in the file, and the derived columns. */
   private async createInput(session: Session, name: string, from: Stage, only: readonly string[] | undefined): Promise<void> {
-    const taken = new Set(["text", "prompt", "completion", "messages", ...this.loaded.extras]);
+    const taken = new Set<string>([...ownColumns, ...this.loaded.extras]);
     const aliases = new Map<string, string[]>();
     for (const source of this.loaded.sources) for (const { column, as } of source.aliases) aliases.set(column, [...(aliases.get(column) ?? []), `WHEN ${literal(source.name)} THEN ${ident(as)}`]);
     const columns = [...aliases].filter(([column]) => !taken.has(column)).map(([column, cases]) => `CASE _source ${cases.join(" ")} END AS ${ident(column)}`);
@@ -111,7 +112,7 @@ export class Pipeline {
     try {
       await this.createInput(session, input, before, step.only);
       await session.run(`CREATE TABLE ${receipts} (_n BIGINT, effect VARCHAR, reason VARCHAR, value VARCHAR, matched_n BIGINT, matched VARCHAR)`);
-      await session.run(`CREATE TABLE ${changes} (_n BIGINT, text VARCHAR, prompt VARCHAR, completion VARCHAR, messages VARCHAR)`);
+      await session.run(`CREATE TABLE ${changes} (_n BIGINT, ${ownColumns.map((column) => `${column} VARCHAR`).join(", ")})`);
       const name = (what: string) => {
         const table = `${what}_${id}`;
         scratch.push(table);
@@ -123,7 +124,7 @@ export class Pipeline {
       let base = before.base;
       if (changed > 0) {
         base = `rows_${id}`;
-        const columns = ["text", "prompt", "completion", "messages"].map((column) => `CASE WHEN c._n IS NULL THEN s.${column} ELSE c.${column} END AS ${column}`);
+        const columns = ownColumns.map((column) => `CASE WHEN c._n IS NULL THEN s.${column} ELSE c.${column} END AS ${column}`);
         await session.run(`CREATE TABLE ${base} AS SELECT s.* REPLACE (${columns.join(", ")}) FROM ${before.view} s LEFT JOIN ${changes} c ON c._n = s._n ORDER BY s._n`);
       }
       await session.run(`CREATE VIEW ${view} AS SELECT * FROM ${base} WHERE _n IN (SELECT _n FROM ${alive})`);

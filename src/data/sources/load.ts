@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { BuildShape } from "../../core/dataset";
+import { ownColumns, shapeTexts, type BuildShape } from "../../core/dataset";
 import { tokensPerWord } from "../../core/mix";
 import type { Recipe, SourceSpec } from "../../core/recipe";
 import type { BadRow } from "../../protocol/corpus";
@@ -13,7 +13,7 @@ import { scanFile } from "./scan";
 import { resolveShape } from "./shape";
 
 /** Columns of every row, in front of the sources' own. */
-export const baseColumns = ["_n", "_row_id", "_source", "_file", "_file_row", "_shape", "text", "prompt", "completion", "messages"] as const;
+export const baseColumns = ["_n", "_row_id", "_source", "_file", "_file_row", "_shape", ...ownColumns] as const;
 
 export interface LoadedSource {
   name: string;
@@ -79,7 +79,7 @@ export async function loadSources(session: Session, recipe: Recipe, recipePath: 
       const select = kept.map((column) => `, ${ident(column.name)} AS ${ident(column.as)}`).join("");
       try {
         await session.run(
-          `CREATE TABLE ${part} AS SELECT ${si} AS _si, ${fi} AS _fi, _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${sql.text} AS text, ${sql.prompt} AS prompt, ${sql.completion} AS completion, ${sql.messages} AS messages${select} FROM ${ident(raw.table)}`,
+          `CREATE TABLE ${part} AS SELECT ${si} AS _si, ${fi} AS _fi, _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${ownColumns.map((column) => `${column === "text" ? sql.text : (sql.own[column] ?? "NULL::VARCHAR")} AS ${column}`).join(", ")}${select} FROM ${ident(raw.table)}`,
         );
       } catch (error) {
         throw parquetFault(error, file);
@@ -118,11 +118,11 @@ async function collectFaults(session: Session, part: string, file: string, sourc
 /** A row's id is a 128-bit hash of its source's name and its content, with an ordinal where several rows are equal. MD5 serves as a hash here, not as a safeguard. */
 async function numberRows(session: Session, parts: readonly string[], extras: readonly string[]): Promise<void> {
   const union = parts.map((part) => `SELECT * EXCLUDE (_fault) FROM ${part} WHERE _fault IS NULL`).join(" UNION ALL BY NAME ");
-  const content = "CASE _shape WHEN 'text' THEN text WHEN 'chat' THEN messages ELSE to_json([prompt, completion])::VARCHAR END";
+  const content = `CASE _shape ${Object.entries(shapeTexts).map(([shape, texts]) => `WHEN ${literal(shape)} THEN ${texts.length === 1 ? texts[0] : `to_json([${texts.join(", ")}])::VARCHAR`}`).join(" ")} END`;
   await session.run(`CREATE TABLE hashed AS SELECT *, md5(_source || chr(31) || ${content}) AS _hash FROM (${union})`);
   const columns = extras.map((name) => `, ${ident(name)}`).join("");
   await session.run(
-    `CREATE TABLE rows AS SELECT row_number() OVER (ORDER BY _si, _fi, _file_row) - 1 AS _n, CASE WHEN _ordinal = 0 THEN _hash ELSE md5(_hash || ':' || _ordinal) END AS _row_id, _source, _file, _file_row, _shape, text, prompt, completion, messages${columns} ` +
+    `CREATE TABLE rows AS SELECT row_number() OVER (ORDER BY _si, _fi, _file_row) - 1 AS _n, CASE WHEN _ordinal = 0 THEN _hash ELSE md5(_hash || ':' || _ordinal) END AS _row_id, _source, _file, _file_row, _shape, ${ownColumns.join(", ")}${columns} ` +
       `FROM (SELECT *, row_number() OVER (PARTITION BY _hash ORDER BY _si, _fi, _file_row) - 1 AS _ordinal FROM hashed) ORDER BY _n`,
   );
   await session.run(`DROP TABLE hashed; ${parts.map((part) => `DROP TABLE ${part}`).join("; ")}`);

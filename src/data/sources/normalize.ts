@@ -1,13 +1,13 @@
-import type { ShapeColumns } from "../../core/dataset";
+import { shapeTexts, type BuildShape, type OwnColumn, type ShapeColumns } from "../../core/dataset";
 import { ident, literal } from "../duckdb/sql";
 import type { RawTable } from "./read";
 
 /** A shape's columns as SQL over a raw table, and why a row is bad (NULL when it is not). */
 export interface NormalSql {
+  /** The whole text of a row, whatever its shape. */
   text: string;
-  prompt: string;
-  completion: string;
-  messages: string;
+  /** The shape's columns; those that are not there are NULL. */
+  own: Partial<Record<OwnColumn, string>>;
   fault: string;
   /** The file's columns that are the shape's, each with the name that it is kept under. */
   used: Map<string, string>;
@@ -18,6 +18,17 @@ const turns = `'[{"role":"VARCHAR","content":"VARCHAR"}]'`;
 /** The contents of a conversation in JSON, one below the other. */
 export function messagesText(messages: string): string {
   return `array_to_string(list_transform(from_json(${messages}, ${turns}), lambda m: m.content), chr(10))`;
+}
+
+/** The whole text of rows of a shape as SQL, from the columns under other names where they have others. */
+export function wholeText(shape: BuildShape, column: (own: OwnColumn) => string = (own) => own): string {
+  const text = (own: OwnColumn) => (shape === "chat" || shape === "preference/chat" ? messagesText(column(own)) : column(own));
+  return shapeTexts[shape].map(text).join(" || chr(10) || ");
+}
+
+/** Two lists of turns as one, in JSON; keys beyond role and content stay. */
+function joined(first: string, second: string): string {
+  return `to_json(list_concat(from_json(${first}, '["JSON"]'), from_json(${second}, '["JSON"]')))`;
 }
 
 /** ShareGPT's turns as the `messages` that chat templates know. */
@@ -55,15 +66,21 @@ function isConversation(column: string, fields: [string, string]): string {
 
 /** How a file's rows become rows of a shape. */
 export function normalSql(raw: RawTable, columns: ShapeColumns): NormalSql {
-  const none = "NULL::VARCHAR";
   if (columns.shape === "text") {
-    return { text: textOf(raw, columns.text), prompt: none, completion: none, messages: none, fault: isText(raw, columns.text), used: new Map([[columns.text, "text"]]) };
+    return { text: textOf(raw, columns.text), own: {}, fault: isText(raw, columns.text), used: new Map([[columns.text, "text"]]) };
   }
   if (columns.shape === "chat") {
     const json = ident(columns.messages);
     const messages = columns.dialect === "messages" ? `${json}::VARCHAR` : `${fromConversations(json)}::VARCHAR`;
     const fault = isConversation(columns.messages, columns.dialect === "messages" ? ["role", "content"] : ["from", "value"]);
-    return { text: messagesText(messages), prompt: none, completion: none, messages, fault, used: new Map([[columns.messages, "messages"]]) };
+    return { text: messagesText(messages), own: { messages }, fault, used: new Map([[columns.messages, "messages"]]) };
+  }
+  if (columns.shape === "preference/chat") return conversations(columns);
+  if (columns.shape === "preference") {
+    const own = { prompt: textOf(raw, columns.prompt), chosen: textOf(raw, columns.chosen), rejected: textOf(raw, columns.rejected) };
+    const faults = [columns.prompt, columns.chosen, columns.rejected].map((column) => isText(raw, column));
+    const used = new Map([[columns.prompt, "prompt"], [columns.chosen, "chosen"], [columns.rejected, "rejected"]]);
+    return { text: wholeText("preference", (name) => own[name as keyof typeof own]), own, fault: `coalesce(${faults.join(", ")})`, used };
   }
   const base = textOf(raw, columns.prompt);
   const input = columns.input === undefined ? undefined : textOf(raw, columns.input);
@@ -72,5 +89,14 @@ export function normalSql(raw: RawTable, columns: ShapeColumns): NormalSql {
   const completion = textOf(raw, columns.completion);
   const used = new Map([[columns.prompt, "prompt"], [columns.completion, "completion"]]);
   if (columns.input !== undefined) used.set(columns.input, "");
-  return { text: `${prompt} || chr(10) || ${completion}`, prompt, completion, messages: none, fault: `coalesce(${isText(raw, columns.prompt)}, ${isText(raw, columns.completion)})`, used };
+  return { text: `${prompt} || chr(10) || ${completion}`, own: { prompt, completion }, fault: `coalesce(${isText(raw, columns.prompt)}, ${isText(raw, columns.completion)})`, used };
+}
+
+/** Pairs of conversations; a beginning that stands apart is put in front of both. */
+function conversations({ prompt, chosen, rejected }: Extract<ShapeColumns, { shape: "preference/chat" }>): NormalSql {
+  const whole = (column: string) => (prompt === undefined ? `${ident(column)}::VARCHAR` : `${joined(ident(prompt), ident(column))}::VARCHAR`);
+  const own = { chosen: whole(chosen), rejected: whole(rejected) };
+  const used = new Map([[chosen, "chosen"], [rejected, "rejected"], ...(prompt === undefined ? [] : [[prompt, ""] as const])]);
+  const faults = [...(prompt === undefined ? [] : [prompt]), chosen, rejected].map((column) => isConversation(column, ["role", "content"]));
+  return { text: wholeText("preference/chat", (name) => own[name as keyof typeof own]), own, fault: `coalesce(${faults.join(", ")})`, used };
 }

@@ -11,7 +11,7 @@ export interface StepContext {
    * matched_n BIGINT, matched VARCHAR`. `matched` names what is no row (an evaluation's prompt).
    */
   receipts: string;
-  /** The table that a step fills that rewrites rows: `_n BIGINT, text, prompt, completion, messages VARCHAR`. */
+  /** The table that a step fills that rewrites rows: `_n BIGINT`, then `ownColumns`. */
   changes: string;
   /** Names of scratch tables; the caller drops them. */
   scratch: (name: string) => string;

@@ -1,5 +1,6 @@
 import { inList, literal } from "../duckdb/sql";
-import { messagesText } from "../sources/normalize";
+import { buildShapes, ownColumns, type OwnColumn } from "../../core/dataset";
+import { wholeText } from "../sources/normalize";
 import type { StepCompiler } from "./context";
 
 /** Redacts, drops or flags rows with personal data: the reason is the kinds that were found, the value how many pieces. */
@@ -11,8 +12,11 @@ export const pii: StepCompiler<"pii"> = async ({ session, input, receipts, chang
   );
   if (config.action !== "redact") return;
   const redact = (column: string) => `till_redact(${column}, ${literal(config.kinds.join(","))})`;
+  const fresh = (column: OwnColumn) => `new_${column}`;
+  const text = buildShapes.map((shape) => `WHEN ${literal(shape)} THEN ${wholeText(shape, fresh)}`);
+  const others = ownColumns.filter((column) => column !== "text").map(fresh);
   await session.run(
-    `INSERT INTO ${changes} SELECT _n, CASE _shape WHEN 'text' THEN ${redact("text")} WHEN 'chat' THEN ${messagesText("new_messages")} ELSE new_prompt || chr(10) || new_completion END, new_prompt, new_completion, new_messages ` +
-      `FROM (SELECT _n, _shape, text, ${redact("prompt")} AS new_prompt, ${redact("completion")} AS new_completion, ${redact("messages")} AS new_messages FROM ${input} WHERE _n IN (SELECT _n FROM ${receipts}))`,
+    `INSERT INTO ${changes} SELECT _n, CASE _shape ${text.join(" ")} END, ${others.join(", ")} ` +
+      `FROM (SELECT _n, _shape, ${ownColumns.map((column) => `${redact(column)} AS ${fresh(column)}`).join(", ")} FROM ${input} WHERE _n IN (SELECT _n FROM ${receipts}))`,
   );
 };

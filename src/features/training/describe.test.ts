@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { emptyRun, foldEvents } from "../../core/run/state";
 import type { RunState } from "../../core/run/state";
-import type { RunSpec } from "../../protocol/native.gen";
+import type { Event, RunSpec } from "../../protocol/native.gen";
 import { textOf } from "./batch-rows";
 import { headOf, listsOf, numbersOf, problemOf } from "./describe";
 
@@ -31,6 +31,23 @@ describe("what a run is", () => {
   it("is told without times and paths", () => {
     expect(headOf(dir, spec)).toMatchObject({ method: "LoRA r8 α16", from: "pretrain" });
     expect(headOf(dir, { ...spec, adapter: null })).toMatchObject({ method: "full" });
+  });
+
+  it("names the adapter's kind, and the run that it goes on with", () => {
+    const adapter = { r: 8, alpha: 16, targets: ["all-linear"] };
+    expect(headOf(dir, { ...spec, adapter: { ...adapter, dora: true } }).method).toBe("DoRA r8 α16");
+    expect(headOf(dir, { ...spec, adapter: { ...adapter, rslora: true } }).method).toBe("rsLoRA r8 α16");
+    const model = { kind: "folder", path: "../pretrain-20250101-000000-00ff/model", adapter: "../tune-20250102-000000-00ff/adapter" } as const;
+    expect(headOf(dir, { ...spec, model }).from).toBe("tune");
+  });
+
+  it("tells the share of pairs that are preferred, and what is done before the first step", () => {
+    const preferring = (accuracy: number): Event => ({ type: "step", step: 2, epoch: 0.4, loss: 0.6, lr: 0.001, grad_norm: 1, tokens: 10, tokens_per_second: 100, memory_bytes: 1000, seconds: 1, rows: [], metrics: { "rewards/accuracies": accuracy, "rewards/margins": 0.25 } });
+    expect(numbersOf(dir, running())).not.toHaveProperty("accuracy");
+    expect(numbersOf(dir, foldEvents(running(), [preferring(0.5), preferring(1)]))).toMatchObject({ accuracy: 0.75 });
+    const doing = foldEvents(emptyRun(), [{ type: "progress", step: 0, what: "log-probabilities", done: 3, of: 9 }]);
+    expect(numbersOf(dir, doing)).toMatchObject({ doing: { what: "log-probabilities", done: 3, of: 9 } });
+    expect(numbersOf(dir, foldEvents(doing, [preferring(1)]))).not.toHaveProperty("doing");
   });
 
   it("has no numbers before its first step, rather than zeros", () => {

@@ -17,8 +17,8 @@ export function headOf(dir: string, spec: RunSpec): RunHead {
     name: spec.name,
     ...(spec.file ? { file: path.resolve(dir, spec.file) } : {}),
     objective: spec.objective,
-    method: spec.adapter ? `LoRA r${spec.adapter.r} α${spec.adapter.alpha}` : "full",
-    from: spec.model.kind === "init" ? "random weights" : startName(path.resolve(dir, spec.model.path)),
+    method: spec.adapter ? `${kindOf(spec.adapter)} r${spec.adapter.r} α${spec.adapter.alpha}` : "full",
+    from: spec.model.kind === "init" ? "random weights" : startName(path.resolve(dir, spec.model.adapter ?? spec.model.path)),
     ...(dataset ? { dataset: path.basename(dataset) } : {}),
     epochs: spec.train.epochs,
     context: spec.train.context,
@@ -28,10 +28,15 @@ export function headOf(dir: string, spec: RunSpec): RunHead {
   };
 }
 
-/** `.tillage/runs/<name>-<time>/model` is called by its run's name. */
+function kindOf(adapter: NonNullable<RunSpec["adapter"]>): string {
+  if (adapter.dora) return "DoRA";
+  return adapter.rslora ? "rsLoRA" : "LoRA";
+}
+
+/** `.tillage/runs/<name>-<time>/model` (or `adapter`) is called by its run's name. */
 function startName(folder: string): string {
   const parent = path.basename(path.dirname(folder));
-  return path.basename(folder) === "model" ? parent.replace(/-\d{8}-\d{6}-[0-9a-f]{4}$/u, "") : path.basename(folder);
+  return ["model", "adapter"].includes(path.basename(folder)) ? parent.replace(/-\d{8}-\d{6}-[0-9a-f]{4}$/u, "") : path.basename(folder);
 }
 
 /** The newest numbers, from the folded state and the folder. */
@@ -46,6 +51,8 @@ export function numbersOf(dir: string, state: RunState): RunNumbers {
     epoch: state.epoch,
     ...(series.loss.length > 0 ? { loss: series.loss.at(-1), smoothed: smooth(series.loss.slice(-200), SMOOTHING).at(-1) } : {}),
     ...(state.validation.length > 0 ? { validation: state.validation.at(-1)?.loss } : {}),
+    ...(Number.isFinite(series.accuracy.at(-1)) ? { accuracy: mean(series.accuracy.slice(-20).filter(Number.isFinite)) } : {}),
+    ...(state.doing ? { doing: state.doing } : {}),
     ...(series.step.length > 0 ? { tokensPerSecond: median(series.tokensPerSecond.slice(-20)), memoryBytes: series.memoryBytes.at(-1) } : {}),
     elapsed: series.seconds.at(-1) ?? 0,
     ...(state.secondsLeft === undefined ? {} : { secondsLeft: state.secondsLeft }),
@@ -100,6 +107,10 @@ function lastWords(file: string, most = 600): string {
   } finally {
     closeSync(handle);
   }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** One slow step (a checkpoint, say) does not make the shown speed jump. */

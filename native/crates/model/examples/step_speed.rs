@@ -50,7 +50,10 @@ impl Bench {
         if lora {
             let targets = vec!["all-linear".to_owned()];
             model
-                .attach_lora(&LoraConfig { r: 16, alpha: 32.0, dropout: 0.0, targets, rslora: false }, 2)
+                .attach_lora(
+                    &LoraConfig { r: 16, alpha: 32.0, dropout: 0.0, targets, rslora: false, dora: false },
+                    2,
+                )
                 .expect("a valid adapter");
             model.set_trainable(Trainable::Adapter);
         } else {

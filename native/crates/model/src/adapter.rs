@@ -56,12 +56,13 @@ impl Patterns {
 #[derive(Debug)]
 pub(crate) struct Adapter {
     pub config: LoraConfig,
-    pub dora: bool,
     /// Ranks and alphas of modules that have their own.
     pub patterns: Patterns,
     /// PEFT keeps the updates of all experts of a layer in one tensor.
     pub fused_experts: bool,
     pub tensors: Vec<Tensor>,
+    /// Place of a reward model's scalar head among the tensors.
+    pub score: Option<usize>,
     /// `[layers][projections]`, in the order of the outputs.
     pub slots: Vec<Vec<Vec<LoraPart>>>,
     pub enabled: bool,
@@ -75,10 +76,16 @@ impl Adapter {
         }
     }
 
-    /// A new adapter: A uniform in ±1/sqrt(in) (kaiming_uniform with a = √5, as PEFT), B zero.
-    pub fn new(config: &LoraConfig, spec: &DecoderSpec, seed: u64) -> Result<Adapter, EngineError> {
+    /// A new adapter: A uniform in ±1/sqrt(in) (kaiming_uniform with a = √5, as PEFT), B zero; DoRA's magnitudes are the
+    /// L2 norms of the weights' rows.
+    pub fn new(
+        config: &LoraConfig,
+        spec: &DecoderSpec,
+        weights: &Weights,
+        seed: u64,
+    ) -> Result<Adapter, EngineError> {
         check(config)?;
-        let mut adapter = Adapter::empty(config.clone(), spec, false);
+        let mut adapter = Adapter::empty(config.clone(), spec);
         let mut unmatched: Vec<&String> = config.targets.iter().filter(|t| *t != "all-linear").collect();
         let mut id = 0;
         for (n, layer) in spec.layers.iter().enumerate() {
@@ -99,7 +106,15 @@ impl Adapter {
                     let mut rng = stream(seed, id - 1);
                     let a = (0..config.r * linear.inputs).map(|_| uniform.sample(&mut rng)).collect();
                     let b = vec![0.0; part.outputs * config.r];
-                    adapter.push((n, slot), &part.module, outputs, (linear.inputs, a), b, None);
+                    let magnitude = config.dora.then(|| {
+                        let weight = &weights.tensors[weights.layers[n].linears[slot].weight];
+                        let own = &weight.value[outputs.start * linear.inputs..outputs.end * linear.inputs];
+                        inverse_row_norms(own, part.outputs)
+                            .into_iter()
+                            .map(|inverse| 1.0 / inverse)
+                            .collect()
+                    });
+                    adapter.push((n, slot), &part.module, outputs, (linear.inputs, a), b, magnitude);
                 }
             }
         }
@@ -117,10 +132,18 @@ impl Adapter {
         Ok(adapter)
     }
 
-    pub fn empty(config: LoraConfig, spec: &DecoderSpec, dora: bool) -> Adapter {
+    pub fn empty(config: LoraConfig, spec: &DecoderSpec) -> Adapter {
         let slots = spec.layers.iter().map(|l| l.linears.iter().map(|_| Vec::new()).collect()).collect();
         let patterns = Patterns::default();
-        Adapter { config, dora, patterns, fused_experts: false, tensors: Vec::new(), slots, enabled: true }
+        Adapter {
+            config,
+            patterns,
+            fused_experts: false,
+            tensors: Vec::new(),
+            score: None,
+            slots,
+            enabled: true,
+        }
     }
 
     /// Adds a module's tensors: A `[r, in]`, B `[out, r]`, magnitudes `[out]`. Its rank follows from A.

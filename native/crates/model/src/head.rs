@@ -59,19 +59,25 @@ impl Model {
         report
     }
 
-    /// Logits of some rows of `ws.x`, into `ws.head.logits`.
-    pub(crate) fn head_logits(&self, rows: &[usize], ws: &mut Workspace) {
-        let (width, vocab) = (self.config().hidden_size, self.config().vocab_size);
+    /// The last norm of some rows of `ws.x`, into `ws.head.norm`.
+    pub(crate) fn head_norm(&self, rows: &[usize], ws: &mut Workspace) {
+        let width = self.config().hidden_size;
         let head = &mut ws.head;
         head.x.resize(rows.len() * width, 0.0);
         head.norm.resize(rows.len() * width, 0.0);
         head.stats.resize(rows.len() * norms::stats_width(self.config()), 0.0);
-        head.logits.resize(rows.len() * vocab, 0.0);
         cpu::gather_rows(&mut head.x, &ws.x, rows, width);
         let tensors = &self.weights.tensors;
         let ids = &self.weights.final_norm;
         norms::forward(self.config(), tensors, ids, &mut head.norm, &mut head.stats, &head.x);
-        let table = &tensors[self.weights.head].value;
+    }
+
+    /// Logits of some rows of `ws.x`, into `ws.head.logits`.
+    pub(crate) fn head_logits(&self, rows: &[usize], ws: &mut Workspace) {
+        self.head_norm(rows, ws);
+        let head = &mut ws.head;
+        head.logits.resize(rows.len() * self.config().vocab_size, 0.0);
+        let table = &self.weights.tensors[self.weights.head].value;
         cpu::linear(&mut head.logits, &head.norm, table, rows.len(), self.config().scales.logits, false);
         if self.config().logits_softcap > 0.0 {
             cpu::soft_cap(&mut head.logits, self.config().logits_softcap);
@@ -79,14 +85,14 @@ impl Model {
     }
 
     /// Keeps the capped logits, whose gradient needs them, before the loss turns them into gradients.
-    fn keep_capped(&self, head: &mut HeadBuffers) {
+    pub(crate) fn keep_capped(&self, head: &mut HeadBuffers) {
         if self.config().logits_softcap > 0.0 {
             head.capped.clone_from(&head.logits);
         }
     }
 
     /// From the gradient of the logits in `ws.head.logits` to that of the residual stream.
-    fn head_backward(&mut self, rows: &[usize], ws: &mut Workspace) {
+    pub(crate) fn head_backward(&mut self, rows: &[usize], ws: &mut Workspace) {
         let Model { config, weights, .. } = self;
         let width = config.hidden_size;
         let head = &mut ws.head;
@@ -110,8 +116,8 @@ impl Model {
 
 /// A position that carries a label.
 pub(crate) struct Labelled {
-    row: usize,
-    example: usize,
+    pub row: usize,
+    pub example: usize,
     weight: f32,
     pub target: Target,
 }
@@ -132,7 +138,7 @@ pub(crate) fn labelled(batch: &Packed) -> Vec<Labelled> {
     all
 }
 
-fn empty_report(batch: &Packed, tokens: usize) -> StepLoss {
+pub(crate) fn empty_report(batch: &Packed, tokens: usize) -> StepLoss {
     StepLoss { sum: 0.0, tokens, per_example: vec![(0.0, 0); batch.examples()] }
 }
 

@@ -81,7 +81,7 @@ impl Model {
     /// # Errors
     /// `user` when a setting is impossible or a target names no projection.
     pub fn attach_lora(&mut self, spec: &LoraConfig, seed: u64) -> Result<(), EngineError> {
-        let adapter = Adapter::new(spec, &self.spec, seed)?;
+        let adapter = Adapter::new(spec, &self.spec, &self.weights, seed)?;
         self.replace_adapter(Some(adapter));
         Ok(())
     }
@@ -118,6 +118,11 @@ impl Model {
         peft::as_saved(fused, entries).into_iter().map(|(name, _, grad)| (name, grad)).collect()
     }
 
+    /// The settings of the attached adapter.
+    pub fn adapter_config(&self) -> Option<&LoraConfig> {
+        self.adapter.as_ref().map(|a| &a.config)
+    }
+
     pub fn has_adapter(&self) -> bool {
         self.adapter.is_some()
     }
@@ -143,6 +148,10 @@ impl Model {
         if let Some(adapter) = &mut self.adapter {
             adapter.tensors.iter_mut().for_each(|t| t.set_trainable(what == Trainable::Adapter));
         }
+    }
+
+    pub(crate) fn trainable(&self) -> Trainable {
+        self.trainable
     }
 
     /// The trained tensors with their gradients, always in the same order. Values may be changed.
@@ -251,7 +260,7 @@ impl Model {
         Ok(loss)
     }
 
-    fn check_trainable(&self) -> Result<(), EngineError> {
+    pub(crate) fn check_trainable(&self) -> Result<(), EngineError> {
         if self.trainable == Trainable::Adapter && !self.adapter.as_ref().is_some_and(|a| a.enabled) {
             return Err(no_adapter());
         }
@@ -298,10 +307,18 @@ impl Model {
 
     /// Bytes that weights, gradients and a training pass over a batch take; the optimiser's states are not included.
     pub fn plan_bytes(&self, tokens_in_batch: usize) -> usize {
-        let (ranks, extra) =
-            self.adapter.as_ref().map_or((0, false), |a| (self.ranks(a), a.dora || a.config.dropout > 0.0));
+        let (ranks, extra) = self
+            .adapter
+            .as_ref()
+            .map_or((0, false), |a| (self.ranks(a), a.config.dora || a.config.dropout > 0.0));
         4 * (self.parameter_count() + self.trainable_count())
-            + workspace::plan(&self.config, tokens_in_batch, ranks, extra)
+            + workspace::plan(&self.config, tokens_in_batch, self.config.num_hidden_layers, ranks, extra)
+    }
+
+    /// Bytes that weights and a pass without gradients take.
+    pub fn plan_scoring_bytes(&self, tokens_in_batch: usize) -> usize {
+        let ranks = self.adapter.as_ref().map_or(0, |a| self.ranks(a));
+        4 * self.parameter_count() + workspace::plan(&self.config, tokens_in_batch, 1, ranks, false)
     }
 
     /// An adapter's ranks that a token passes through, over all layers.
@@ -335,7 +352,7 @@ impl Model {
     }
 }
 
-fn no_adapter() -> EngineError {
+pub(crate) fn no_adapter() -> EngineError {
     EngineError::internal(
         "no_adapter",
         "An adapter should be trained or saved, but none is attached and switched on.",

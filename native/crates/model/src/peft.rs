@@ -2,7 +2,7 @@
 
 use crate::adapter::{check, Adapter, Patterns, PEFT_PREFIX};
 use crate::spec::{DecoderSpec, LinearSpec};
-use crate::store;
+use crate::{score, store};
 use serde_json::{json, Map, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,7 +16,6 @@ const UNSUPPORTED: &[&str] = &[
     "layer_replication",
     "lora_bias",
     "lora_ga_config",
-    "modules_to_save",
     "trainable_token_indices",
     "use_bdlora",
     "use_qalora",
@@ -32,12 +31,20 @@ const UNSUPPORTED: &[&str] = &[
 /// `user`, naming the file: a setting that is not supported, or a tensor that is missing, misshapen or unknown.
 pub(crate) fn load(dir: &Path, spec: &DecoderSpec) -> Result<Adapter, EngineError> {
     let path = dir.join("adapter_config.json");
-    let (config, patterns, dora) =
+    let (config, patterns) =
         read_config(&path).map_err(|e| if e.file.is_some() { e } else { e.with_file(&path) })?;
     let weights = dir.join("adapter_model.safetensors");
     let mut tensors = store::read_file(&weights)?;
-    let mut adapter = Adapter::empty(config, spec, dora);
+    let dora = config.dora;
+    let mut adapter = Adapter::empty(config, spec);
     adapter.patterns = patterns;
+    if let Some((shape, value)) = tensors.remove(&score::key()) {
+        let wanted = [1, spec.embedding.shape[1]];
+        if shape != wanted {
+            return Err(store::wrong_shape(&score::key(), &shape, &wanted, &weights));
+        }
+        adapter.push_score(value);
+    }
     for (place, linear, module, outputs) in modules(spec) {
         let key = |suffix: &str| format!("{PEFT_PREFIX}{module}.{suffix}");
         let (a_key, b_key) = (key("lora_A.weight"), key("lora_B.weight"));
@@ -86,7 +93,7 @@ fn modules(spec: &DecoderSpec) -> impl Iterator<Item = ((usize, usize), &LinearS
     })
 }
 
-fn read_config(path: &Path) -> Result<(LoraConfig, Patterns, bool), EngineError> {
+fn read_config(path: &Path) -> Result<(LoraConfig, Patterns), EngineError> {
     let text = std::fs::read_to_string(path).map_err(|e| EngineError::io(&e, path))?;
     let wrong = |what: String| {
         EngineError::user("bad_adapter", what, "Export the adapter again with PEFT or Tillage.")
@@ -113,6 +120,11 @@ fn read_config(path: &Path) -> Result<(LoraConfig, Patterns, bool), EngineError>
     if let Some(name) = UNSUPPORTED.iter().find(|n| set(n)) {
         return Err(unsupported(name));
     }
+    // PEFT names both of its heads for a classifier, and saves the one that the model has.
+    let heads = fields.get("modules_to_save").and_then(Value::as_array).into_iter().flatten();
+    if let Some(other) = heads.filter_map(Value::as_str).find(|m| !["score", "classifier"].contains(m)) {
+        return Err(unsupported(&format!("modules_to_save with {other}")));
+    }
     if !matches!(fields.get("bias"), None | Some(Value::Null))
         && fields.get("bias").and_then(Value::as_str) != Some("none")
     {
@@ -135,6 +147,7 @@ fn read_config(path: &Path) -> Result<(LoraConfig, Patterns, bool), EngineError>
         dropout: fields.get("lora_dropout").and_then(Value::as_f64).unwrap_or(0.0),
         targets,
         rslora: set("use_rslora"),
+        dora: set("use_dora"),
     };
     check(&config)?;
     let mut patterns = Patterns::default();
@@ -142,7 +155,7 @@ fn read_config(path: &Path) -> Result<(LoraConfig, Patterns, bool), EngineError>
         patterns.rank.insert(key, value as usize);
     }
     patterns.alpha.extend(pattern(&fields, "alpha_pattern").map_err(|e| unsupported(&e))?);
-    Ok((config, patterns, set("use_dora")))
+    Ok((config, patterns))
 }
 
 /// A pattern's values by the end of a module's path. PEFT takes any regular expression; those that are no path are not
@@ -193,14 +206,14 @@ pub(crate) fn save(
         "init_lora_weights": true,
         "lora_alpha": if c.alpha.fract() == 0.0 { json!(c.alpha as i64) } else { json!(c.alpha) },
         "lora_dropout": c.dropout,
-        "modules_to_save": null,
+        "modules_to_save": adapter.score.map(|_| ["score"]),
         "peft_type": "LORA",
         "r": c.r,
         "rank_pattern": adapter.patterns.rank,
         "target_modules": targets,
         "target_parameters": if experts.is_empty() { Value::Null } else { json!(experts) },
-        "task_type": "CAUSAL_LM",
-        "use_dora": adapter.dora,
+        "task_type": if adapter.score.is_some() { "SEQ_CLS" } else { "CAUSAL_LM" },
+        "use_dora": c.dora,
         "use_rslora": c.rslora,
     });
     let stored = adapter.tensors.iter().flat_map(|t| t.stored());

@@ -236,9 +236,10 @@ pub(crate) fn head_chunk(config: &ModelConfig) -> usize {
     (LOGITS_BYTES / 4 / config.vocab_size).clamp(16, 1024)
 }
 
-/// Bytes of a training pass over `tokens` tokens, all of them one example in the worst case; `ranks` is the adapter's
-/// ranks of all projections together, and whether it is DoRA or has dropout.
-pub(crate) fn plan(config: &ModelConfig, tokens: usize, ranks: usize, extra: bool) -> usize {
+/// Bytes of a pass over `tokens` tokens, all of them one example in the worst case, that keeps the activations of `layers`
+/// layers (one when nothing is trained); `ranks` is the adapter's ranks of all projections together, and whether it is DoRA
+/// or has dropout.
+pub(crate) fn plan(config: &ModelConfig, tokens: usize, layers: usize, ranks: usize, extra: bool) -> usize {
     let w = Widths::of(config);
     let layer: usize = w.layer(&mut LayerActs::default()).iter().map(|(_, width)| width).sum();
     let layer = layer + w.routing;
@@ -249,6 +250,5 @@ pub(crate) fn plan(config: &ModelConfig, tokens: usize, ranks: usize, extra: boo
     let widest = w.hidden.max(w.up).max(w.qkv);
     let adapter = ranks + if ranks > 0 { 64 } else { 0 } + if extra { 3 * widest } else { 0 };
     let rope: usize = config.ropes.iter().map(|r| r.dims * tokens).sum();
-    4 * (tokens * (config.num_hidden_layers * layer + shared + adapter) + head + rope)
-        + attention_scratch_bytes(tokens)
+    4 * (tokens * (layers * layer + shared + adapter) + head + rope) + attention_scratch_bytes(tokens)
 }

@@ -3,6 +3,24 @@
 use crate::error::EngineError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Names of the metrics in steps and validations. Rewards are implicit: beta times the log-probability's distance from the
+/// reference, or beta times the log-probability where there is none.
+pub mod metric {
+    /// Mean reward of chosen or good answers.
+    pub const CHOSEN: &str = "rewards/chosen";
+    /// Mean reward of rejected or bad answers.
+    pub const REJECTED: &str = "rewards/rejected";
+    /// Mean difference of the two.
+    pub const MARGIN: &str = "rewards/margins";
+    /// Share of the pairs whose chosen answer has the larger reward.
+    pub const ACCURACY: &str = "rewards/accuracies";
+    /// KTO: mean log-ratio of unrelated answers, at least 0. Distillation: mean divergence from the teacher, nats.
+    pub const KL: &str = "kl";
+    /// Distillation: the labels' mean negative log-likelihood, nats.
+    pub const NLL: &str = "nll";
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -40,7 +58,7 @@ pub enum Event {
     Step {
         step: u64,
         epoch: f64,
-        /// Mean negative log-likelihood of the labelled tokens, nats.
+        /// The objective: mean negative log-likelihood of the labelled tokens in nats, or the mean loss of the rows.
         loss: f64,
         lr: f64,
         /// L2 norm before clipping.
@@ -55,11 +73,25 @@ pub enum Event {
         seconds: f64,
         /// The rows of the batch.
         rows: Vec<String>,
+        /// What else the objective says of the step, by name: see [`metric`].
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        metrics: BTreeMap<String, f64>,
     },
     Validation {
         step: u64,
         loss: f64,
         tokens: u64,
+        /// As in a step.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        metrics: BTreeMap<String, f64>,
+    },
+    /// How far work is that must be done before the first step.
+    Progress {
+        step: u64,
+        /// What is being done, for people.
+        what: String,
+        done: u64,
+        of: u64,
     },
     /// A watch prompt's answer.
     Sample {

@@ -6,12 +6,56 @@ use std::path::PathBuf;
 
 /// What is minimised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Objective {
     /// Next token, every position of every text.
     Pretrain,
     /// Next token on the parts that `loss_on` names.
     Sft,
+    /// Direct preference optimisation (Rafailov et al. 2023), robust with `label_smoothing` (Chowdhury et al. 2024).
+    Dpo,
+    /// Identity preference optimisation (Azar et al. 2023), log-ratios averaged over tokens.
+    Ipo,
+    /// The hinge on log-ratios (SLiC, Zhao et al. 2023).
+    Hinge,
+    /// Anchored preference optimisation, zero (D'Oosterlinck et al. 2024).
+    ApoZero,
+    /// Simple preference optimisation, without a reference (Meng et al. 2024).
+    Simpo,
+    /// Contrastive preference optimisation, without a reference (Xu et al. 2024).
+    Cpo,
+    /// Odds ratio preference optimisation, without a reference (Hong et al. 2024).
+    Orpo,
+    /// Single answers judged good or bad (Ethayarajh et al. 2024).
+    Kto,
+    /// Every labelled token against a teacher's distribution over the vocabulary (Hinton et al. 2015).
+    Distill,
+    /// A reward model: a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).
+    Reward,
+}
+
+/// What the objectives on preferences are set by. What an objective does not use must be absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreferenceConfig {
+    /// How strongly the policy is held to the reference, or the temperature where there is none. Absent: 0.1, and 2 for SimPO.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// DPO: the share of pairs that are thought to be labelled the wrong way round, below 0.5. Absent: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<f64>,
+    /// SimPO: the margin that the mean log-probabilities shall have, times beta. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+    /// CPO: weight of the chosen answers' own loss. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// KTO: weight of the good answers. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desirable_weight: Option<f64>,
+    /// KTO: weight of the bad answers. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undesirable_weight: Option<f64>,
 }
 
 /// Which tokens of a row carry a label.
@@ -40,7 +84,12 @@ pub enum Template {
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum ModelSource {
     /// A Hugging Face model folder (or a full checkpoint of a run).
-    Folder { path: PathBuf },
+    Folder {
+        path: PathBuf,
+        /// An adapter on it that the run goes on training; its settings are those of the run's `adapter`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        adapter: Option<PathBuf>,
+    },
     /// Random weights in the given shape.
     Init {
         /// Hugging Face config fields of a llama-shaped model, without `vocab_size` (the tokenizer gives it).
@@ -92,7 +141,8 @@ pub enum TokenizerSource {
     Folder { path: PathBuf },
 }
 
-/// LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023).
+/// LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023), `dora` learns the magnitudes of the
+/// outputs apart from their directions (Liu et al. 2024).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoraConfig {
@@ -104,6 +154,8 @@ pub struct LoraConfig {
     pub targets: Vec<String>,
     #[serde(default)]
     pub rslora: bool,
+    #[serde(default)]
+    pub dora: bool,
 }
 
 /// The rows of a run.
@@ -111,6 +163,8 @@ pub struct LoraConfig {
 #[serde(deny_unknown_fields)]
 pub struct RunData {
     /// Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).
+    /// Objectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside
+    /// `prompt`, `completion` or `messages`.
     pub train: Vec<PathBuf>,
     #[serde(default)]
     pub valid: Vec<PathBuf>,
@@ -189,6 +243,30 @@ fn default_clip() -> f64 {
     1.0
 }
 
+/// The teacher of a distillation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DistillConfig {
+    /// The teacher's model folder; it must have the student's tokenizer.
+    pub teacher: PathBuf,
+    /// An adapter on the teacher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<PathBuf>,
+    /// Both distributions are softened by this before they are compared; the divergence is multiplied by its square.
+    #[serde(default = "default_temperature")]
+    pub temperature: f64,
+    /// Weight of the divergence, 0 to 1; the labels' own loss has the rest.
+    #[serde(default = "default_distill_alpha")]
+    pub alpha: f64,
+}
+
+fn default_temperature() -> f64 {
+    1.0
+}
+fn default_distill_alpha() -> f64 {
+    1.0
+}
+
 /// `run.json`. All paths are absolute or relative to the run's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -202,6 +280,12 @@ pub struct RunSpec {
     #[serde(default)]
     pub file: Option<PathBuf>,
     pub objective: Objective,
+    /// Settings of an objective on preferences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preference: Option<PreferenceConfig>,
+    /// The teacher, for the objective `distill` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill: Option<DistillConfig>,
     pub model: ModelSource,
     /// LoRA when present, full training when absent.
     #[serde(default)]

@@ -41,6 +41,46 @@ impl RowText {
         }
         Ok(Self::Messages(list))
     }
+
+    /// This row's prompt with the answer of another: its completion, or its last message.
+    ///
+    /// # Errors
+    /// `no_answer` when one of them is a text, or a conversation that does not end with the assistant.
+    pub fn with_answer_of(&self, other: &RowText) -> Result<Self, EngineError> {
+        match (self, other) {
+            (Self::PromptCompletion { prompt, .. }, Self::PromptCompletion { completion, .. }) => {
+                Ok(Self::PromptCompletion { prompt: prompt.clone(), completion: completion.clone() })
+            }
+            (Self::Messages(own), Self::Messages(other)) => {
+                let answered = |list: &[Value]| {
+                    list.last().is_some_and(|m| m.get("role").and_then(Value::as_str) == Some("assistant"))
+                };
+                if !answered(own) || !answered(other) {
+                    return Err(no_answer());
+                }
+                let prompt = own[..own.len() - 1].iter();
+                Ok(Self::Messages(prompt.chain(other.last()).cloned().collect()))
+            }
+            _ => Err(no_answer()),
+        }
+    }
+
+    /// Everything in it that somebody wrote.
+    pub fn parts(&self) -> Vec<&str> {
+        match self {
+            Self::Text(text) => vec![text],
+            Self::PromptCompletion { prompt, completion } => vec![prompt, completion],
+            Self::Messages(list) => list.iter().filter_map(|m| m.get("content")?.as_str()).collect(),
+        }
+    }
+}
+
+fn no_answer() -> EngineError {
+    EngineError::user(
+        "no_answer",
+        "the conversation does not end with an answer of the assistant.",
+        "Filter such rows out in the recipe.",
+    )
 }
 
 /// A message with a role and a text.

@@ -13,25 +13,56 @@ use tillage_text::RowText;
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataRow {
     pub id: String,
-    pub text: RowText,
+    /// One text; the chosen and the rejected one of a pair; an answer and an unrelated one of a judgement.
+    pub texts: Vec<RowText>,
+    /// A judgement's verdict.
+    pub good: bool,
+}
+
+/// What an objective reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// One text each.
+    Texts,
+    /// A chosen and a rejected answer each.
+    Pairs,
+    /// An answer each, and whether it is good.
+    Judged,
 }
 
 /// The column that names rows.
 const ROW_ID: &str = "_row_id";
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
     Messages,
     PromptCompletion,
     Text,
+    Pair,
+    PairOfMessages,
+    JudgedPair,
+    JudgedMessages,
 }
 
 impl Shape {
+    /// The shapes that hold such rows, the first that fits is taken.
+    fn of(rows: Rows) -> &'static [Shape] {
+        match rows {
+            Rows::Texts => &[Shape::Messages, Shape::PromptCompletion, Shape::Text],
+            Rows::Pairs => &[Shape::Pair, Shape::PairOfMessages],
+            Rows::Judged => &[Shape::JudgedMessages, Shape::JudgedPair],
+        }
+    }
+
     fn columns(self) -> &'static [&'static str] {
         match self {
             Shape::Messages => &["messages"],
             Shape::PromptCompletion => &["prompt", "completion"],
             Shape::Text => &["text"],
+            Shape::Pair => &["prompt", "chosen", "rejected"],
+            Shape::PairOfMessages => &["chosen", "rejected"],
+            Shape::JudgedMessages => &["messages", "label"],
+            Shape::JudgedPair => &["prompt", "completion", "label"],
         }
     }
 }
@@ -40,15 +71,33 @@ impl Shape {
 ///
 /// # Errors
 /// User errors that name the file: it is missing, cut short, or has not the columns of any shape.
-pub fn read(files: &[PathBuf]) -> Result<Vec<DataRow>, EngineError> {
+pub fn read(files: &[PathBuf], what: Rows) -> Result<Vec<DataRow>, EngineError> {
     let mut rows = Vec::new();
     for file in files {
-        read_file(file, &mut rows)?;
+        read_file(file, what, &mut rows)?;
+    }
+    if what == Rows::Judged {
+        add_unrelated(&mut rows)?;
     }
     Ok(rows)
 }
 
-fn read_file(path: &Path, rows: &mut Vec<DataRow>) -> Result<(), EngineError> {
+/// Gives every judged row a second text: its prompt with the answer of the row behind it, from which KTO learns how far the
+/// policy has moved.
+fn add_unrelated(rows: &mut [DataRow]) -> Result<(), EngineError> {
+    let answers: Vec<RowText> = rows.iter().map(|row| row.texts[0].clone()).collect();
+    for (i, row) in rows.iter_mut().enumerate() {
+        let other = &answers[(i + 1) % answers.len()];
+        let unrelated = row.texts[0].with_answer_of(other).map_err(|mut e| {
+            e.message = format!("Row {}: {}", row.id, e.message);
+            e
+        })?;
+        row.texts.push(unrelated);
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path, what: Rows, rows: &mut Vec<DataRow>) -> Result<(), EngineError> {
     let broken = |e: parquet::errors::ParquetError| {
         EngineError::user(
             "bad_parquet",
@@ -60,7 +109,7 @@ fn read_file(path: &Path, rows: &mut Vec<DataRow>) -> Result<(), EngineError> {
     let file = File::open(path).map_err(|e| EngineError::io(&e, path))?;
     let reader = SerializedFileReader::new(file).map_err(broken)?;
     let schema = reader.metadata().file_metadata().schema();
-    let (projection, shape) = project(schema).map_err(|e| e.with_file(path))?;
+    let (projection, shape) = project(schema, what).map_err(|e| e.with_file(path))?;
     for (line, row) in reader.get_row_iter(Some(projection)).map_err(broken)?.enumerate() {
         let row = read_row(&row.map_err(broken)?, shape).map_err(|mut e| {
             e.message = format!("Row {} of {}: {}", line + 1, path.display(), e.message);
@@ -71,8 +120,8 @@ fn read_file(path: &Path, rows: &mut Vec<DataRow>) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Chooses the shape by the columns that are there: messages first, then prompt and completion, then text.
-fn project(schema: &Type) -> Result<(Type, Shape), EngineError> {
+/// Chooses the shape by the columns that are there.
+fn project(schema: &Type, what: Rows) -> Result<(Type, Shape), EngineError> {
     let fields = schema.get_fields();
     let find = |name: &str| fields.iter().find(|f| f.name() == name).cloned();
     let names = || fields.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
@@ -83,19 +132,11 @@ fn project(schema: &Type) -> Result<(Type, Shape), EngineError> {
             "Build the dataset from a recipe, which names every row.",
         )
     })?;
-    let shape = [Shape::Messages, Shape::PromptCompletion, Shape::Text]
-        .into_iter()
+    let shape = Shape::of(what)
+        .iter()
         .find(|s| s.columns().iter().all(|c| find(c).is_some()))
-        .ok_or_else(|| {
-            EngineError::user(
-                "no_text_column",
-                format!(
-                    "The dataset has none of: messages; prompt and completion; text. Its columns are {}.",
-                    names()
-                ),
-                "Name the columns in the recipe's `select`, so that the dataset has one of these shapes.",
-            )
-        })?;
+        .copied()
+        .ok_or_else(|| no_shape(what, &names()))?;
     let columns: Vec<Arc<Type>> =
         std::iter::once(row_id).chain(shape.columns().iter().filter_map(|c| find(c))).collect();
     let projection = Type::group_type_builder(schema.name())
@@ -103,6 +144,27 @@ fn project(schema: &Type) -> Result<(Type, Shape), EngineError> {
         .build()
         .map_err(|e| EngineError::internal("projection", e.to_string()))?;
     Ok((projection, shape))
+}
+
+fn no_shape(what: Rows, columns: &str) -> EngineError {
+    let (code, wanted, remedy) = match what {
+        Rows::Texts => (
+            "no_text_column",
+            "none of: messages; prompt and completion; text",
+            "Name the columns in the recipe's `map`, so that the dataset has one of these shapes.",
+        ),
+        Rows::Pairs => (
+            "no_pairs",
+            "no pairs: prompt, chosen and rejected; or chosen and rejected as messages",
+            "Build a dataset of preferences, or choose an objective that learns from single answers.",
+        ),
+        Rows::Judged => (
+            "no_judgements",
+            "no judgements: label, with prompt and completion or with messages",
+            "Build a dataset of judged answers, or choose an objective that learns from pairs.",
+        ),
+    };
+    EngineError::user(code, format!("The dataset has {wanted}. Its columns are {columns}."), remedy)
 }
 
 fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
@@ -131,12 +193,27 @@ fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
         }
         Some(other) => other.to_string(),
     };
-    let text = match shape {
-        Shape::Text => RowText::Text(text("text")?),
-        Shape::PromptCompletion => {
-            RowText::PromptCompletion { prompt: text("prompt")?, completion: text("completion")? }
-        }
-        Shape::Messages => RowText::from_messages_json(&text("messages")?)?,
+    let prompted = |answer: &str| {
+        Ok::<_, EngineError>(RowText::PromptCompletion { prompt: text("prompt")?, completion: text(answer)? })
     };
-    Ok(DataRow { id, text })
+    let messages = |column: &str| RowText::from_messages_json(&text(column)?);
+    let texts = match shape {
+        Shape::Text => vec![RowText::Text(text("text")?)],
+        Shape::PromptCompletion | Shape::JudgedPair => vec![prompted("completion")?],
+        Shape::Messages | Shape::JudgedMessages => vec![messages("messages")?],
+        Shape::Pair => vec![prompted("chosen")?, prompted("rejected")?],
+        Shape::PairOfMessages => vec![messages("chosen")?, messages("rejected")?],
+    };
+    let good = match (shape, field("label")) {
+        (Shape::JudgedPair | Shape::JudgedMessages, Some(Field::Bool(good))) => *good,
+        (Shape::JudgedPair | Shape::JudgedMessages, _) => {
+            return Err(EngineError::user(
+                "bad_label",
+                "`label` is neither true nor false.",
+                "Give the column the type boolean, and every row a value.",
+            ))
+        }
+        _ => false,
+    };
+    Ok(DataRow { id, texts, good })
 }

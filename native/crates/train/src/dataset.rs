@@ -1,17 +1,24 @@
 //! Rows as tokens, ready to be packed.
 
-use crate::data::DataRow;
+use crate::data::{DataRow, Rows};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use tillage_model::objective::Texts;
 use tillage_model::{Packed, IGNORE};
 use tillage_protocol::EngineError;
 use tillage_text::{Example, RowEncoder};
 
 /// The tokenised rows of one split.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Dataset {
     pub ids: Vec<String>,
+    /// The rows' texts, `[rows x texts of a row]`.
     pub examples: Vec<Example>,
+    rows: Rows,
+    /// For each judged row whether it is good.
+    pub good: Vec<bool>,
+    /// Log-probability of each text's completion under the reference, summed; empty until it is known.
+    pub reference: Vec<f64>,
 }
 
 /// What the encoding of a split found.
@@ -31,34 +38,102 @@ impl Dataset {
     ///
     /// # Errors
     /// The first row's error, with the row's name.
-    pub fn encode(rows: &[DataRow], encoder: &RowEncoder) -> Result<Self, EngineError> {
+    pub fn encode(rows: &[DataRow], what: Rows, encoder: &RowEncoder) -> Result<Self, EngineError> {
         let examples: Vec<Result<Example, EngineError>> = rows
             .par_iter()
-            .map(|row| {
-                encoder.encode(&row.text).map(|(example, _)| example).map_err(|mut e| {
+            .flat_map_iter(|row| row.texts.iter().map(move |text| (row, text)))
+            .map(|(row, text)| {
+                encoder.encode(text).map(|(example, _)| example).map_err(|mut e| {
                     e.message = format!("Row {}: {}", row.id, e.message);
                     e
                 })
             })
             .collect();
         let examples = examples.into_iter().collect::<Result<_, _>>()?;
-        Ok(Self { ids: rows.iter().map(|r| r.id.clone()).collect(), examples })
+        Ok(Self {
+            ids: rows.iter().map(|r| r.id.clone()).collect(),
+            examples,
+            rows: what,
+            good: rows.iter().map(|r| r.good).collect(),
+            reference: Vec::new(),
+        })
+    }
+
+    /// Texts of a row.
+    fn texts_of_a_row(&self) -> usize {
+        if self.rows == Rows::Texts {
+            1
+        } else {
+            2
+        }
+    }
+
+    /// The texts that a row owns: of a judged row, its own answer and not the unrelated one.
+    fn own(&self, row: usize) -> &[Example] {
+        let (width, own) = (self.texts_of_a_row(), if self.rows == Rows::Pairs { 2 } else { 1 });
+        &self.examples[row * width..row * width + own]
     }
 
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { rows: self.examples.len() as u64, ..Counts::default() };
-        for e in &self.examples {
-            counts.tokens += e.tokens.len() as u64;
-            counts.long_rows += u64::from(e.cut > 0);
-            counts.cut_tokens += e.cut as u64;
-            counts.masked_rows += u64::from(e.label_tokens() == 0);
+        let mut counts = Counts { rows: self.ids.len() as u64, ..Counts::default() };
+        for texts in (0..self.ids.len()).map(|row| self.own(row)) {
+            counts.tokens += texts.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
+            counts.long_rows += u64::from(texts.iter().any(|e| e.cut > 0));
+            counts.cut_tokens += texts.iter().map(|e| e.cut as u64).sum::<u64>();
+            counts.masked_rows += u64::from(texts.iter().any(|e| e.label_tokens() == 0));
         }
         counts
     }
 
-    /// Lengths for the packing: rows without a label count as empty, and so are left out.
+    /// Lengths for the packing: rows of which a text has no label count as empty, and so are left out. A judged row takes
+    /// the room of the longer of its texts, since they are never in one batch.
     pub fn lengths(&self) -> Vec<usize> {
-        self.examples.iter().map(|e| if e.label_tokens() == 0 { 0 } else { e.tokens.len() }).collect()
+        let length = |row: usize| {
+            let width = self.texts_of_a_row();
+            let lengths = self.examples[row * width..][..width].iter().map(|e| e.tokens.len());
+            match self.rows {
+                _ if self.own(row).iter().any(|e| e.label_tokens() == 0) => 0,
+                Rows::Judged => lengths.max().unwrap_or(0),
+                Rows::Texts | Rows::Pairs => lengths.sum(),
+            }
+        };
+        (0..self.ids.len()).map(length).collect()
+    }
+
+    /// Labelled tokens of a row's own texts.
+    pub fn label_tokens(&self, row: usize) -> usize {
+        self.own(row).iter().map(Example::label_tokens).sum()
+    }
+
+    /// Tokens of all of a row's texts.
+    pub fn tokens(&self, row: usize) -> usize {
+        let width = self.texts_of_a_row();
+        self.examples[row * width..][..width].iter().map(|e| e.tokens.len()).sum()
+    }
+
+    /// Some of the rows' texts, the `part`s of each: all first texts, then all second ones.
+    pub fn texts(&self, rows: &[usize], parts: std::ops::Range<usize>, prompts: bool) -> Texts {
+        let mut texts = Texts::default();
+        for at in self.places(rows, parts) {
+            let e = &self.examples[at];
+            texts.push(&e.tokens, &e.trained[1..], prompts);
+        }
+        texts
+    }
+
+    /// Log-probabilities under the reference, in the order of [`Dataset::texts`]; empty when they are not known.
+    pub fn reference(&self, rows: &[usize], parts: std::ops::Range<usize>) -> Vec<f64> {
+        self.places(rows, parts).filter_map(|at| self.reference.get(at).copied()).collect()
+    }
+
+    /// Places of the texts among all examples.
+    pub fn places<'a>(
+        &self,
+        rows: &'a [usize],
+        parts: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let width = self.texts_of_a_row();
+        parts.flat_map(move |part| rows.iter().map(move |row| row * width + part))
     }
 
     /// Lays rows end to end.
@@ -78,12 +153,18 @@ impl Dataset {
 
     /// Adds everything that training sees of the rows to a digest.
     pub fn digest(&self, digest: &mut Sha256) {
-        for (id, e) in self.ids.iter().zip(&self.examples) {
+        for (row, (id, good)) in self.ids.iter().zip(&self.good).enumerate() {
             digest.update((id.len() as u64).to_le_bytes());
             digest.update(id.as_bytes());
-            digest.update((e.tokens.len() as u64).to_le_bytes());
-            for (token, trained) in e.tokens.iter().zip(&e.trained) {
-                digest.update((token << 1 | u32::from(*trained)).to_le_bytes());
+            if self.rows == Rows::Judged {
+                digest.update([u8::from(*good)]);
+            }
+            let width = self.texts_of_a_row();
+            for e in &self.examples[row * width..][..width] {
+                digest.update((e.tokens.len() as u64).to_le_bytes());
+                for (token, trained) in e.tokens.iter().zip(&e.trained) {
+                    digest.update((token << 1 | u32::from(*trained)).to_le_bytes());
+                }
             }
         }
     }
@@ -93,24 +174,52 @@ impl Dataset {
 mod tests {
     use super::*;
 
+    fn example(tokens: &[u32], trained: &[bool]) -> Example {
+        Example { tokens: tokens.to_vec(), trained: trained.to_vec(), cut: 0 }
+    }
+
+    fn dataset(rows: Rows, examples: Vec<Example>) -> Dataset {
+        let n = examples.len() / if rows == Rows::Texts { 1 } else { 2 };
+        Dataset {
+            ids: (0..n).map(|i| i.to_string()).collect(),
+            examples,
+            rows,
+            good: vec![true; n],
+            reference: Vec::new(),
+        }
+    }
+
     #[test]
     fn a_position_is_labelled_with_the_next_token_where_that_is_trained() {
-        let example = |tokens: &[u32], trained: &[bool]| Example {
-            tokens: tokens.to_vec(),
-            trained: trained.to_vec(),
-            cut: 0,
-        };
         let examples = vec![
             example(&[5, 6, 7, 8], &[false, false, true, true]),
             example(&[9, 10], &[true, true]),
             example(&[11, 12], &[true, false]),
         ];
-        let data = Dataset { ids: ["a", "b", "c"].map(String::from).to_vec(), examples };
+        let data = dataset(Rows::Texts, examples);
         assert_eq!(data.lengths(), [4, 2, 0], "a row without a label is left out");
         let pack = data.pack(&[1, 0]);
         assert_eq!(pack.tokens, [9, 10, 5, 6, 7, 8]);
         // The last token of a row does not predict the first of the next.
         assert_eq!(pack.labels, [10, IGNORE, IGNORE, 7, 8, IGNORE]);
         assert_eq!(pack.starts, [0, 2, 6]);
+    }
+
+    #[test]
+    fn a_pair_takes_the_room_of_both_its_texts_and_needs_labels_in_both() {
+        let (answered, silent) = ([false, true, true], [false, false, false]);
+        let of = |a: &[u32], b: &[u32], second: &[bool]| vec![example(a, &answered), example(b, second)];
+        let examples = [of(&[1, 2, 3], &[1, 4, 5], &answered), of(&[6, 7, 8], &[6, 9, 9], &silent)].concat();
+        let mut data = dataset(Rows::Pairs, examples.clone());
+        assert_eq!(data.lengths(), [6, 0]);
+        assert_eq!((data.counts().tokens, data.counts().masked_rows), (12, 1));
+        assert_eq!(data.texts(&[1, 0], 0..2, false).pack.tokens, [6, 7, 8, 1, 2, 3, 6, 9, 9, 1, 4, 5]);
+        data.reference = vec![0.1, 0.2, 0.3, 0.4];
+        assert_eq!(data.reference(&[1, 0], 0..2), [0.3, 0.1, 0.4, 0.2]);
+        // A judgement's second text is not its own.
+        let judged = dataset(Rows::Judged, examples);
+        assert_eq!(judged.lengths(), [3, 3]);
+        assert_eq!((judged.counts().tokens, judged.counts().masked_rows), (6, 0));
+        assert_eq!(judged.label_tokens(1), 2);
     }
 }

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn validation(step: u64) -> Event {
-        Event::Validation { step, loss: 1.0, tokens: 2 }
+        Event::Validation { step, loss: 1.0, tokens: 2, metrics: Default::default() }
     }
 
     fn steps(dir: &Path) -> Vec<serde_json::Value> {

@@ -1,6 +1,7 @@
 //! What a run would need, found before step 1. Nothing is written.
 
 use crate::machine::Machine;
+use crate::setup::Prepared;
 use crate::{setup, spec};
 use std::path::Path;
 use std::time::Instant;
@@ -29,19 +30,28 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
         steps_seen += 1;
         for rows in planned.batches {
             batches += 1;
-            let tokens = rows.iter().map(|r| prepared.train.examples[*r].tokens.len()).sum();
+            let tokens = rows.iter().map(|r| prepared.train.tokens(*r)).sum();
             if tokens > longest.0 {
                 longest = (tokens, rows);
             }
         }
     }
-    let mut seconds = 0.0;
+    let (mut seconds, mut before) = (0.0, 0.0);
     if free_bytes == 0 || planned_bytes <= free_bytes {
-        let pack = prepared.train.pack(&longest.1);
+        let Prepared { method, model, train, teacher, .. } = &mut prepared;
+        let rows = &longest.1;
+        let weight = method.weight(train, rows);
+        if method.needs_reference() {
+            // What the reference thinks does not change how long a step takes.
+            train.reference = vec![0.0; train.examples.len()];
+            let begun = Instant::now();
+            method.evaluate(model, train, rows, None)?;
+            before = begun.elapsed().as_secs_f64() * f64::from(batches);
+        }
         // The first pass also makes the buffers; the second is what a step takes.
-        prepared.model.forward_backward(&pack)?;
+        method.forward_backward(model, train, rows, weight, teacher.as_ref())?;
         let begun = Instant::now();
-        prepared.model.forward_backward(&pack)?;
+        method.forward_backward(model, train, rows, weight, teacher.as_ref())?;
         seconds = begun.elapsed().as_secs_f64() * f64::from(batches) / f64::from(steps_seen.max(1));
     }
     let counts = prepared.counts;
@@ -57,6 +67,6 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
         planned_bytes,
         free_bytes,
         seconds_per_step: seconds,
-        seconds_total: seconds * total_steps as f64,
+        seconds_total: before + seconds * total_steps as f64,
     })
 }

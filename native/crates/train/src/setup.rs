@@ -4,20 +4,24 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{self, DataRow};
 use crate::dataset::{Counts, Dataset};
 use crate::machine::Machine;
+use crate::method::Method;
 use crate::plan::Plan;
 use crate::spec;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use tillage_model::spec::DecoderSpec;
 use tillage_model::{Model, ModelConfig, Trainable};
-use tillage_protocol::run::{ModelSource, TokenizerSource};
+use tillage_protocol::run::{LoraConfig, ModelSource, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::{bpe, Clock, RowEncoder, RowText, Tokenizer};
 
 /// All that a run works with.
 #[derive(Debug)]
 pub struct Prepared {
+    pub method: Method,
     pub model: Model,
+    /// What a distillation learns from.
+    pub teacher: Option<Model>,
     /// What an adapter says it belongs to.
     pub base_name: String,
     pub base_hash: Option<String>,
@@ -37,8 +41,9 @@ pub struct Prepared {
 /// # Errors
 /// User errors of the run's inputs.
 pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepared, EngineError> {
-    let rows = data::read(&spec.data.train)?;
-    let valid_rows = data::read(&spec.data.valid)?;
+    let method = Method::of(spec);
+    let rows = data::read(&spec.data.train, method.rows())?;
+    let valid_rows = data::read(&spec.data.valid, method.rows())?;
     if rows.is_empty() {
         return Err(EngineError::user(
             "empty_dataset",
@@ -55,8 +60,8 @@ pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepar
         spec.train.context,
         Clock::Fixed(clock),
     )?;
-    let train = Dataset::encode(&rows, &encoder)?;
-    let valid = Dataset::encode(&valid_rows, &encoder)?;
+    let train = Dataset::encode(&rows, method.rows(), &encoder)?;
+    let valid = Dataset::encode(&valid_rows, method.rows(), &encoder)?;
     let counts = train.counts();
     if counts.masked_rows == counts.rows {
         return Err(EngineError::user(
@@ -72,10 +77,28 @@ pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepar
     let longest = lengths.iter().copied().max().unwrap_or(0);
     let batch_tokens = spec.train.batch_tokens.min(lengths.iter().sum()).max(longest);
     let plan = Plan::new(lengths, &spec.train);
-    let (model, base_name, base_hash) = load_model(spec, encoder.tokenizer(), checkpoint)?;
+    let (mut model, base_name, mut base_hash) = load_model(spec, encoder.tokenizer(), checkpoint)?;
     check_fit(spec, &model, encoder.tokenizer())?;
+    let teacher = match &spec.distill {
+        Some(d) => {
+            check_weights(&ModelConfig::from_dir(&d.teacher)?, false)?;
+            let teacher = tillage_generate::load(&d.teacher, d.adapter.as_deref())?;
+            model.check_teacher(&teacher)?;
+            // Another teacher would make another run, as another base would.
+            let hashes = base_hash.into_iter().chain([tillage_generate::model_hash(&d.teacher)?]);
+            let adapter = d.adapter.as_deref().map(tillage_generate::adapter_hash).transpose()?;
+            base_hash = Some(hashes.chain(adapter).collect::<Vec<_>>().join("+"));
+            Some(teacher)
+        }
+        None => None,
+    };
+    if method == Method::Reward {
+        model.attach_score(spec.train.seed)?;
+    }
     Ok(Prepared {
+        method,
         model,
+        teacher,
         base_name,
         base_hash,
         encoder,
@@ -101,23 +124,12 @@ fn load_tokenizer(
 ) -> Result<Tokenizer, EngineError> {
     match (&spec.model, checkpoint) {
         (ModelSource::Init { .. }, Some(c)) => Tokenizer::load(&c.path),
-        (ModelSource::Folder { path }, _) => Tokenizer::load(path),
+        (ModelSource::Folder { path, .. }, _) => Tokenizer::load(path),
         (ModelSource::Init { tokenizer: TokenizerSource::Folder { path }, .. }, None) => {
             Tokenizer::load(path)
         }
         (ModelSource::Init { tokenizer: TokenizerSource::Train { vocab_size }, .. }, None) => {
-            let mut texts: Vec<&str> = Vec::with_capacity(rows.len());
-            for row in rows {
-                match &row.text {
-                    RowText::Text(text) => texts.push(text),
-                    RowText::PromptCompletion { prompt, completion } => {
-                        texts.extend([prompt.as_str(), completion])
-                    }
-                    RowText::Messages(list) => {
-                        texts.extend(list.iter().filter_map(|m| m.get("content")?.as_str()))
-                    }
-                }
-            }
+            let texts: Vec<&str> = rows.iter().flat_map(|row| &row.texts).flat_map(RowText::parts).collect();
             bpe::train(&texts, *vocab_size, spec.train.context)
         }
     }
@@ -133,16 +145,20 @@ fn load_model(
     let seed = spec.train.seed;
     let name = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
     let mut loaded = match (&spec.model, &spec.adapter, checkpoint) {
-        (ModelSource::Folder { path }, Some(lora), _) => {
+        (ModelSource::Folder { path, adapter }, Some(lora), _) => {
             check_weights(&ModelConfig::from_dir(path)?, false)?;
             let mut model = Model::load(path)?;
-            match checkpoint {
-                Some(c) => model.load_adapter(&c.path)?,
-                None => model.attach_lora(lora, seed)?,
+            match (checkpoint, adapter) {
+                (Some(c), _) => model.load_adapter(&c.path)?,
+                (None, Some(dir)) => {
+                    model.load_adapter(dir)?;
+                    check_same(&model, lora, dir)?;
+                }
+                (None, None) => model.attach_lora(lora, seed)?,
             }
             (model, name(path), Some(tillage_generate::model_hash(path)?))
         }
-        (ModelSource::Folder { path }, None, None) => {
+        (ModelSource::Folder { path, .. }, None, None) => {
             check_weights(&ModelConfig::from_dir(path)?, true)?;
             (Model::load(path)?, name(path), None)
         }
@@ -158,6 +174,21 @@ fn load_model(
     };
     loaded.0.set_trainable(if spec.adapter.is_some() { Trainable::Adapter } else { Trainable::Full });
     Ok(loaded)
+}
+
+/// An adapter that a run goes on training must be of the shape that the run names.
+fn check_same(model: &Model, wanted: &LoraConfig, dir: &Path) -> Result<(), EngineError> {
+    let Some(found) = model.adapter_config() else { return Ok(()) };
+    let is = |c: &LoraConfig| format!("r {}, alpha {}, rslora {}, dora {}", c.r, c.alpha, c.rslora, c.dora);
+    if is(found) == is(wanted) {
+        return Ok(());
+    }
+    Err(EngineError::user(
+        "adapter_mismatch",
+        format!("The adapter to go on with has {}; the run file names {}.", is(found), is(wanted)),
+        "Leave `adapter` out of the run file to take over its settings, or merge it into its model to begin another one.",
+    )
+    .with_file(dir.join("adapter_config.json")))
 }
 
 /// Weights alone (f32), and under full training their gradients and two moments, must fit before anything is allocated.
@@ -209,8 +240,13 @@ pub fn spec_hash(spec: &RunSpec) -> String {
     // The files may move with the run's folder; their content is hashed apart.
     same.data.train.clear();
     same.data.valid.clear();
-    if let ModelSource::Folder { path } = &mut same.model {
+    if let ModelSource::Folder { path, adapter } = &mut same.model {
         *path = PathBuf::new();
+        adapter.iter_mut().for_each(|dir| *dir = PathBuf::new());
+    }
+    if let Some(distill) = &mut same.distill {
+        distill.teacher = PathBuf::new();
+        distill.adapter.iter_mut().for_each(|dir| *dir = PathBuf::new());
     }
     if let ModelSource::Init { tokenizer: TokenizerSource::Folder { path }, .. } = &mut same.model {
         *path = PathBuf::new();
@@ -229,7 +265,8 @@ pub fn planned_bytes(prepared: &Prepared) -> u64 {
         .iter()
         .map(|d| d.examples.iter().map(|e| 5 * e.tokens.len() + 96).sum::<usize>())
         .sum();
-    (model.plan_bytes(prepared.batch_tokens) + moments + rows + PROCESS_BYTES) as u64
+    let teacher = prepared.teacher.as_ref().map_or(0, |t| t.plan_scoring_bytes(prepared.batch_tokens));
+    (model.plan_bytes(prepared.batch_tokens) + moments + teacher + rows + PROCESS_BYTES) as u64
 }
 
 /// The run's folder must be there.

@@ -1,5 +1,6 @@
 //! Reading `run.json`.
 
+use crate::method::Method;
 use std::path::{Component, Path, PathBuf};
 use tillage_protocol::run::{LossOn, ModelSource, Objective, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
@@ -40,11 +41,18 @@ pub fn load(run_dir: &Path) -> Result<RunSpec, EngineError> {
 pub fn resolve(spec: &mut RunSpec, run_dir: &Path) {
     let fix = |p: &mut PathBuf| *p = plain(&run_dir.join(&*p));
     match &mut spec.model {
-        ModelSource::Folder { path } => fix(path),
+        ModelSource::Folder { path, adapter } => {
+            fix(path);
+            adapter.iter_mut().for_each(fix);
+        }
         ModelSource::Init { tokenizer: TokenizerSource::Folder { path }, .. } => fix(path),
         ModelSource::Init { .. } => {}
     }
     spec.data.train.iter_mut().chain(&mut spec.data.valid).for_each(fix);
+    if let Some(distill) = &mut spec.distill {
+        fix(&mut distill.teacher);
+        distill.adapter.iter_mut().for_each(fix);
+    }
 }
 
 /// The path without `.` and `x/..`, as whoever wrote it relative to the folder counted: by names, not by links.
@@ -111,7 +119,15 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     if spec.data.train.is_empty() {
         return bad("data.train", "names no file".into());
     }
+    check_preference(spec)?;
+    check_distill(spec)?;
     if let ModelSource::Init { shape, .. } = &spec.model {
+        if !matches!(spec.objective, Objective::Pretrain | Objective::Sft | Objective::Distill) {
+            return bad(
+                "objective",
+                "learns preferences, which a model with random weights has nothing to express with".into(),
+            );
+        }
         if spec.adapter.is_some() {
             return bad("adapter", "is set, but a model with random weights is trained in full".into());
         }
@@ -121,6 +137,15 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
                 format!("is {}, above max_position_embeddings {}", t.context, shape.max_position_embeddings),
             );
         }
+    }
+    if spec.objective == Objective::Reward && spec.adapter.is_none() {
+        return bad(
+            "adapter",
+            "is absent, and a reward model is trained as an adapter with a scalar head".into(),
+        );
+    }
+    if let (ModelSource::Folder { adapter: Some(_), .. }, None) = (&spec.model, &spec.adapter) {
+        return bad("adapter", "is absent, but the model is an adapter that the run goes on training".into());
     }
     if let Some(lora) = &spec.adapter {
         if lora.r == 0 {
@@ -139,10 +164,70 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// A distillation has a teacher, and nothing else has.
+fn check_distill(spec: &RunSpec) -> Result<(), EngineError> {
+    let bad = |what: &str, why: String| {
+        Err(EngineError::user(
+            "bad_setting",
+            format!("`{what}` {why}."),
+            format!("Change `{what}` in the run file."),
+        ))
+    };
+    match (&spec.distill, spec.objective == Objective::Distill) {
+        (None, true) => bad("distill", "is absent, and the objective needs a teacher".into()),
+        (Some(_), false) => bad("distill", "is set, and the objective does not use it".into()),
+        (Some(d), true) if !(d.temperature.is_finite() && d.temperature > 0.0) => {
+            bad("distill.temperature", format!("is {}, and must be above 0", d.temperature))
+        }
+        (Some(d), true) if !(0.0..=1.0).contains(&d.alpha) => {
+            bad("distill.alpha", format!("is {}, and must be between 0 and 1", d.alpha))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks the settings of an objective on preferences.
+fn check_preference(spec: &RunSpec) -> Result<(), EngineError> {
+    let Some(p) = &spec.preference else { return Ok(()) };
+    let bad = |name: &str, why: String| {
+        Err(EngineError::user(
+            "bad_setting",
+            format!("`preference.{name}` {why}."),
+            format!("Change `preference.{name}` in the run file."),
+        ))
+    };
+    if let Some(name) = Method::unused(spec.objective, p) {
+        return bad(name, "is set, and the objective does not use it".into());
+    }
+    let positive = [
+        ("beta", p.beta),
+        ("desirable_weight", p.desirable_weight),
+        ("undesirable_weight", p.undesirable_weight),
+    ];
+    for (name, value) in positive.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        if !(value.is_finite() && value > 0.0) {
+            return bad(name, format!("is {value}, and must be above 0"));
+        }
+    }
+    for (name, value) in [("gamma", p.gamma), ("alpha", p.alpha)] {
+        if value.is_some_and(|v| !(v.is_finite() && v >= 0.0)) {
+            return bad(name, format!("is {}, and must be 0 or more", value.unwrap_or_default()));
+        }
+    }
+    match p.label_smoothing {
+        Some(share) if !(0.0..0.5).contains(&share) => {
+            bad("label_smoothing", format!("is {share}, and must be at least 0 and below 0.5"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Which tokens carry a label: pretraining takes them all.
 pub fn loss_on(spec: &RunSpec) -> LossOn {
     match spec.objective {
         Objective::Pretrain => LossOn::All,
-        Objective::Sft => spec.loss_on,
+        Objective::Sft | Objective::Distill => spec.loss_on,
+        // An answer is what follows its prompt, in a conversation the last turn.
+        _ => LossOn::Completion,
     }
 }

@@ -1,17 +1,17 @@
 //! One optimiser step and its evidence.
 
+use crate::method::{BatchLoss, Metrics};
 use crate::optimizer::Optimizer;
 use crate::plan::PlannedStep;
 use crate::row_loss::Seen;
 use crate::schedule::learning_rate;
 use crate::trainer::Trainer;
 use std::time::Instant;
-use tillage_model::{Packed, StepLoss};
 use tillage_protocol::{EngineError, Event};
 
 /// Takes the next step: gradients over its batches, clipping, AdamW, and the events.
 ///
-/// The loss of a step is the mean over all labelled tokens of its batches, however they are split.
+/// The loss of a step is the mean over all labelled tokens, or all rows, of its batches, however they are split.
 ///
 /// # Errors
 /// `nan_loss` naming the rows; the weights are still those of the step before.
@@ -23,15 +23,16 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
     let Some(planned) = prepared.plan.step(number) else {
         return Err(EngineError::internal("no_step", "The plan has no further step."));
     };
-    let mut packs: Vec<Packed> = planned.batches.iter().map(|rows| prepared.train.pack(rows)).collect();
-    let labelled: usize = packs.iter().map(Packed::labelled).sum();
-    let processed: usize = packs.iter().map(|p| p.tokens.len()).sum();
+    let (method, teacher) = (prepared.method, prepared.teacher.as_ref());
+    let train = &prepared.train;
+    let weight: usize = planned.batches.iter().map(|rows| method.weight(train, rows)).sum();
+    let labelled: usize = planned.batches.iter().flatten().map(|row| train.label_tokens(*row)).sum();
+    let processed: usize = planned.batches.iter().flatten().map(|row| train.tokens(*row)).sum();
     prepared.model.zero_grad();
-    let mut losses = Vec::with_capacity(packs.len());
-    for (i, pack) in packs.iter_mut().enumerate() {
-        pack.normalizer = Some(labelled as f32);
+    let mut losses = Vec::with_capacity(planned.batches.len());
+    for (i, rows) in planned.batches.iter().enumerate() {
         prepared.model.set_dropout_key(dropout_key(config.seed, number, i as u64));
-        losses.push(prepared.model.forward_backward(pack)?);
+        losses.push(method.forward_backward(&mut prepared.model, train, rows, weight, teacher)?);
     }
     let ids = &prepared.train.ids;
     check_finite(&planned, &losses, ids, number + 1)?;
@@ -46,17 +47,15 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
 
     let step = *trainer.done;
     for (rows, loss) in planned.batches.iter().zip(&losses) {
-        for (row, (sum, tokens)) in rows.iter().zip(&loss.per_example) {
-            trainer.row_loss.push(Seen {
-                row: *row as u32,
-                step: step as i64,
-                epoch: planned.epoch,
-                loss: sum / (*tokens).max(1) as f64,
-                tokens: *tokens as i32,
-            });
+        for (row, (loss, tokens)) in rows.iter().zip(&loss.rows) {
+            let (row, tokens) = (*row as u32, *tokens as i32);
+            let seen = Seen { row, step: step as i64, epoch: planned.epoch, loss: *loss, tokens };
+            trainer.row_loss.push(seen);
         }
     }
-    let loss = losses.iter().map(|l| l.sum).sum::<f64>() / labelled as f64;
+    let loss = losses.iter().map(|l| l.sum).sum::<f64>() / weight as f64;
+    let mut metrics = Metrics::default();
+    losses.iter().for_each(|l| metrics.merge(&l.metrics));
     trainer.log.append(&Event::Step {
         step,
         epoch: planned.epoch,
@@ -68,6 +67,7 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
         memory_bytes: trainer.machine.resident(),
         seconds: trainer.begun.elapsed().as_secs_f64(),
         rows: planned.batches.iter().flatten().map(|r| ids[*r].clone()).collect(),
+        metrics: metrics.means(),
     })
 }
 
@@ -82,16 +82,16 @@ fn dropout_key(seed: u64, step: u64, batch: u64) -> u64 {
 /// A loss that is no number stops the run, with the rows that made it.
 fn check_finite(
     planned: &PlannedStep,
-    losses: &[StepLoss],
+    losses: &[BatchLoss],
     ids: &[String],
     step: u64,
 ) -> Result<(), EngineError> {
     if losses.iter().all(|l| l.sum.is_finite()) {
         return Ok(());
     }
-    let each = planned.batches.iter().zip(losses).flat_map(|(rows, loss)| rows.iter().zip(&loss.per_example));
+    let each = planned.batches.iter().zip(losses).flat_map(|(rows, loss)| rows.iter().zip(&loss.rows));
     let mut bad: Vec<&str> =
-        each.filter(|(_, (sum, _))| !sum.is_finite()).map(|(row, _)| ids[*row].as_str()).collect();
+        each.filter(|(_, (loss, _))| !loss.is_finite()).map(|(row, _)| ids[*row].as_str()).collect();
     if bad.is_empty() {
         bad = planned.batches.iter().flatten().map(|row| ids[*row].as_str()).collect();
     }

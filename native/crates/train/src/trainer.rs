@@ -2,13 +2,13 @@
 
 use crate::checkpoint::{self, RngState, State};
 use crate::control::Control;
-use crate::dataset::Dataset;
 use crate::events::EventLog;
 use crate::machine::Machine;
+use crate::method::Metrics;
 use crate::optimizer::Optimizer;
 use crate::row_loss::RowLoss;
 use crate::setup::Prepared;
-use crate::step;
+use crate::{reference, step};
 use std::path::PathBuf;
 use std::time::Instant;
 use tillage_generate::Sampling;
@@ -37,6 +37,9 @@ impl Trainer<'_> {
     /// Takes the steps that are left. True when all are done, false when the run was asked to stop.
     pub fn run(&mut self, control: &Control) -> Result<bool, EngineError> {
         let total = self.prepared.plan.total();
+        if self.prepared.method.needs_reference() && !reference::ensure(self, control)? {
+            return Ok(false);
+        }
         if *self.done == 0 {
             if self.spec.adapter.is_none() && self.saved.is_none() {
                 self.checkpoint()?;
@@ -69,15 +72,19 @@ impl Trainer<'_> {
     }
 
     fn validate(&mut self) -> Result<(), EngineError> {
-        let valid: &Dataset = &self.prepared.valid;
-        let (mut sum, mut tokens) = (0.0, 0);
-        for batch in plan_epoch(&valid.lengths(), self.spec.train.batch_tokens, 0, 0) {
-            let loss = self.prepared.model.loss_only(&valid.pack(&batch))?;
+        let Prepared { method, model, valid, teacher, .. } = &self.prepared;
+        let (mut sum, mut weight, mut tokens) = (0.0, 0, 0);
+        let mut metrics = Metrics::default();
+        for rows in plan_epoch(&valid.lengths(), self.spec.train.batch_tokens, 0, 0) {
+            let loss = method.evaluate(model, valid, &rows, teacher.as_ref())?;
             sum += loss.sum;
-            tokens += loss.tokens as u64;
+            weight += method.weight(valid, &rows);
+            tokens += loss.rows.iter().map(|(_, tokens)| *tokens as u64).sum::<u64>();
+            metrics.merge(&loss.metrics);
         }
         if tokens > 0 {
-            self.log.append(&Event::Validation { step: *self.done, loss: sum / tokens as f64, tokens })?;
+            let (loss, metrics) = (sum / weight as f64, metrics.means());
+            self.log.append(&Event::Validation { step: *self.done, loss, tokens, metrics })?;
         }
         Ok(())
     }

@@ -13,9 +13,19 @@ use tempfile::TempDir;
 
 /// Writes text columns as a Parquet file.
 pub fn parquet(path: &Path, columns: &[(&str, Vec<String>)]) {
+    write_parquet(path, columns, None);
+}
+
+/// The same with a column `label`.
+pub fn judgements(path: &Path, columns: &[(&str, Vec<String>)], labels: &[bool]) {
+    write_parquet(path, columns, Some(labels));
+}
+
+fn write_parquet(path: &Path, columns: &[(&str, Vec<String>)], labels: Option<&[bool]>) {
     let fields: String =
         columns.iter().map(|(name, _)| format!("REQUIRED BYTE_ARRAY {name} (UTF8); ")).collect();
-    let schema = parse_message_type(&format!("message rows {{ {fields} }}")).unwrap();
+    let label = if labels.is_some() { "REQUIRED BOOLEAN label;" } else { "" };
+    let schema = parse_message_type(&format!("message rows {{ {fields} {label} }}")).unwrap();
     let file = std::fs::File::create(path).unwrap();
     let mut writer =
         SerializedFileWriter::new(file, Arc::new(schema), Arc::new(WriterProperties::default())).unwrap();
@@ -25,6 +35,12 @@ pub fn parquet(path: &Path, columns: &[(&str, Vec<String>)]) {
         let values: Vec<ByteArray> = values.iter().map(|v| v.as_str().into()).collect();
         let ColumnWriter::ByteArrayColumnWriter(w) = column.untyped() else { unreachable!("text columns") };
         w.write_batch(&values, None, None).unwrap();
+        column.close().unwrap();
+    }
+    if let Some(labels) = labels {
+        let mut column = group.next_column().unwrap().unwrap();
+        let ColumnWriter::BoolColumnWriter(w) = column.untyped() else { unreachable!("a column of labels") };
+        w.write_batch(labels, None, None).unwrap();
         column.close().unwrap();
     }
     group.close().unwrap();
@@ -110,7 +126,8 @@ impl Workspace {
     }
 }
 
-fn merge(target: &mut Value, patch: &Value) {
+/// JSON Merge Patch without removal.
+pub fn merge(target: &mut Value, patch: &Value) {
     match (target, patch) {
         (Value::Object(t), Value::Object(p)) => {
             p.iter().for_each(|(k, v)| merge(t.entry(k).or_insert(Value::Null), v));

@@ -204,3 +204,54 @@ fn a_trained_number_is_planned_with_its_gradient_and_two_moments() {
     assert!(untied.0 > tied.0);
     assert_eq!(untied.1 - tied.1, 16 * (untied.0 - tied.0));
 }
+
+#[test]
+fn a_student_learns_its_teachers_distribution() {
+    let w = Workspace::new();
+    train(&w.pretrain("pre", &json!({"train": {"epochs": 20, "lr": 0.01}})));
+    train(&w.tune("teacher", "pre", &json!({"train": {"epochs": 80}})));
+    let distill =
+        json!({"teacher": "../pre/model", "adapter": "../teacher/adapter", "alpha": 0.9, "temperature": 2.0});
+    let patch = json!({"objective": "distill", "distill": distill,
+        "data": {"valid": ["../pairs.parquet"]}, "train": {"epochs": 60, "lr": 0.01}});
+    let run = w.tune("student", "pre", &patch);
+    train(&run);
+    let log = events(&run);
+    let steps = of_type(&log, "step");
+    let kl = |e: &Value| e["metrics"]["kl"].as_f64().unwrap();
+    let (first, last) = (steps[0], steps[steps.len() - 1]);
+    assert!(kl(first) > 0.3 && kl(last) < 0.1 * kl(first), "{first} -> {last}");
+    let loss = 0.9 * 4.0 * kl(last) + 0.1 * last["metrics"]["nll"].as_f64().unwrap();
+    assert!((last["loss"].as_f64().unwrap() - loss).abs() < 1e-6, "{last}");
+    assert!(kl(of_type(&log, "validation")[0]) < 0.1 * kl(first));
+
+    let code = |name: &str, patch: &Value| {
+        let run = w.tune(name, "pre", patch);
+        failure(&["train", run.to_str().unwrap()]).1["code"].clone()
+    };
+    assert_eq!(code("no-teacher", &json!({"objective": "distill"})), "bad_setting");
+    assert_eq!(code("no-need", &json!({"distill": distill})), "bad_setting");
+    train(
+        &w.pretrain("other", &json!({"model": {"tokenizer": {"vocab_size": 330}}, "train": {"epochs": 1}})),
+    );
+    let other = json!({"objective": "distill", "distill": {"teacher": "../other/model"}});
+    assert_eq!(code("stranger", &other), "vocab_mismatch");
+}
+
+#[test]
+fn a_new_dora_adapter_begins_as_the_base_and_learns() {
+    let w = Workspace::new();
+    train(&w.pretrain("pre", &json!({"train": {"epochs": 20, "lr": 0.01}})));
+    let losses = |name: &str, dora: bool| {
+        let run = w.tune(name, "pre", &json!({"adapter": {"dora": dora}, "train": {"epochs": 40}}));
+        train(&run);
+        let log = events(&run);
+        of_type(&log, "step").iter().map(|e| e["loss"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    let (lora, dora) = (losses("lora", false), losses("dora", true));
+    assert!((lora[0] - dora[0]).abs() < 1e-4, "both begin with the base: {} and {}", lora[0], dora[0]);
+    assert_ne!(lora[lora.len() - 1], dora[dora.len() - 1]);
+    assert!(dora[dora.len() - 1] < 0.3 * dora[0], "{dora:?}");
+    let config = std::fs::read_to_string(w.path().join("dora/adapter/adapter_config.json")).unwrap();
+    assert!(config.contains("\"use_dora\": true"), "{config}");
+}

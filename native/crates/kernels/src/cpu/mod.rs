@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod distill;
 mod elementwise;
 mod embedding;
 mod loss;
@@ -18,6 +19,7 @@ mod simd;
 
 pub use activation::{activate, activate_backward, gated, gated_backward};
 pub use attention::{attention, attention_backward, attention_cached, attention_scratch_bytes, Saved};
+pub use distill::{distill, Distillation};
 pub use elementwise::{
     add, add_bias, bias_backward, dropout, scale, scale_rows, soft_cap, soft_cap_backward,
 };

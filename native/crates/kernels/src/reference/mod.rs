@@ -111,6 +111,27 @@ pub fn cross_entropy_backward(logits: &[f64], label: usize) -> Vec<f64> {
     p
 }
 
+/// α T² KL(teacher ‖ student) at temperature T plus (1 - α) times the label's loss.
+pub fn distill(logits: &[f64], teacher: &[f64], label: usize, temperature: f64, alpha: f64) -> f64 {
+    let warm = |x: &[f64]| softmax(&x.iter().map(|v| v / temperature).collect::<Vec<_>>());
+    let divergence: f64 = warm(teacher).iter().zip(warm(logits)).map(|(p, q)| p * (p.ln() - q.ln())).sum();
+    alpha * temperature * temperature * divergence + (1.0 - alpha) * cross_entropy(logits, label)
+}
+
+/// Gradient of [`distill`] in the student's logits.
+pub fn distill_backward(
+    logits: &[f64],
+    teacher: &[f64],
+    label: usize,
+    temperature: f64,
+    alpha: f64,
+) -> Vec<f64> {
+    let warm = |x: &[f64]| softmax(&x.iter().map(|v| v / temperature).collect::<Vec<_>>());
+    let own = cross_entropy_backward(logits, label);
+    let gaps = warm(logits).into_iter().zip(warm(teacher)).map(|(q, p)| alpha * temperature * (q - p));
+    gaps.zip(own).map(|(soft, hard)| soft + (1.0 - alpha) * hard).collect()
+}
+
 /// Softmax of one row.
 pub fn softmax(x: &[f64]) -> Vec<f64> {
     let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);

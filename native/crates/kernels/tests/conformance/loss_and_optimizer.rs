@@ -1,5 +1,5 @@
 use crate::support::{close, derivative, single, Numbers};
-use tillage_kernels::cpu::{self, AdamWTensor, Target};
+use tillage_kernels::cpu::{self, AdamWTensor, Distillation, Target};
 use tillage_kernels::{clip_factor, reference, AdamWStep};
 
 #[test]
@@ -32,6 +32,48 @@ fn cross_entropy_and_its_gradient() {
     }
     let x = Numbers::new(2).many(9);
     derivative(|x| reference::cross_entropy(x, 4), &x, &reference::cross_entropy_backward(&x, 4));
+}
+
+#[test]
+fn distillation_and_its_gradient() {
+    for (rows, vocab, temperature, alpha) in [(1, 3, 1.0, 1.0), (5, 1000, 2.0, 0.7), (70, 131, 0.5, 0.0)] {
+        let mut n = Numbers::new(vocab as u64);
+        let mut some = || n.many(rows * vocab).iter().map(|x| x * 6.0).collect::<Vec<f64>>();
+        let (student, teacher) = (some(), some());
+        let targets: Vec<Target> = (0..rows)
+            .map(|r| Target { label: ((r * 37) % vocab) as u32, grad: 0.5 - 0.01 * r as f32 })
+            .collect();
+        let settings = Distillation { temperature: temperature as f32, alpha: alpha as f32 };
+        let (mut kl, mut nll) = (vec![f32::NAN; rows], vec![f32::NAN; rows]);
+        let mut ours = single(&student);
+        cpu::distill(&mut ours, &single(&teacher), [&mut kl, &mut nll], &targets, settings, true);
+        let row = |x: &[f64], r: usize| x[r * vocab..(r + 1) * vocab].to_vec();
+        let each = |r: usize| {
+            let t = &targets[r];
+            let (s, p) = (row(&student, r), row(&teacher, r));
+            let loss = reference::distill(&s, &p, t.label as usize, temperature, alpha);
+            let gradient = reference::distill_backward(&s, &p, t.label as usize, temperature, alpha);
+            (loss, gradient.into_iter().map(|g| g * f64::from(t.grad)).collect::<Vec<_>>())
+        };
+        let (losses, gradients): (Vec<f64>, Vec<Vec<f64>>) = (0..rows).map(each).unzip();
+        let total = |(kl, nll): (&f32, &f32)| {
+            (alpha * temperature * temperature * f64::from(*kl) + (1.0 - alpha) * f64::from(*nll)) as f32
+        };
+        close(&kl.iter().zip(&nll).map(total).collect::<Vec<_>>(), &losses, 2e-6);
+        close(&ours, &gradients.concat(), 2e-6);
+    }
+    let (x, teacher) = (Numbers::new(2).many(9), Numbers::new(3).many(9));
+    let slopes = reference::distill_backward(&x, &teacher, 4, 1.7, 0.6);
+    derivative(|x| reference::distill(x, &teacher, 4, 1.7, 0.6), &x, &slopes);
+}
+
+#[test]
+fn a_student_that_is_its_teacher_has_nothing_to_learn_from_it() {
+    let x: Vec<f32> = single(&Numbers::new(7).many(50));
+    let (mut own, mut kl, mut nll) = (x.clone(), [f32::NAN], [f32::NAN]);
+    let settings = Distillation { temperature: 3.0, alpha: 1.0 };
+    cpu::distill(&mut own, &x, [&mut kl, &mut nll], &[Target { label: 1, grad: 1.0 }], settings, true);
+    assert!(kl[0].abs() < 1e-6 && own.iter().all(|g| g.abs() < 1e-7), "{kl:?}");
 }
 
 #[test]

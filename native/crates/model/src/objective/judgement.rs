@@ -14,18 +14,61 @@ pub struct Judged<'a> {
     pub unrelated: &'a [(f64, f64)],
 }
 
-/// The mean of 1 - σ(β (r - z)) over good answers and 1 - σ(β (z - r)) over bad ones (eq. 7), r the log-ratio; z is the mean
-/// log-ratio of the unrelated completions, at least 0, and has no gradient.
-pub fn kto(batch: &Judged, beta: f64) -> Weighed {
+impl Judged<'_> {
+    /// How far the policy has moved from the reference: the mean log-ratio of the unrelated completions, at least 0.
+    pub fn drift(&self) -> f64 {
+        let sum: f64 = self.unrelated.iter().map(|(policy, reference)| policy - reference).sum();
+        (sum / self.unrelated.len().max(1) as f64).max(0.0)
+    }
+}
+
+/// The mean of w (1 - σ(β (r - z))) over good answers and v (1 - σ(β (z - r))) over bad ones (eq. 7), r the log-ratio and
+/// `[w, v]` the weights; z is the [drift](Judged::drift), and has no gradient.
+pub fn kto(batch: &Judged, beta: f64, weights: [f64; 2]) -> Weighed {
     let n = batch.policy.len() as f64;
-    let drift = batch.unrelated.iter().map(|(p, r)| p - r).sum::<f64>() / batch.unrelated.len().max(1) as f64;
-    let z = drift.max(0.0);
+    let z = batch.drift();
     let mut out = Weighed::default();
     for ((policy, reference), good) in batch.policy.iter().zip(batch.reference).zip(batch.good) {
-        let sign = if *good { 1.0 } else { -1.0 };
+        let (sign, weight) = if *good { (1.0, weights[0]) } else { (-1.0, weights[1]) };
         let s = sigmoid(sign * beta * (policy - reference - z));
-        out.loss += (1.0 - s) / n;
-        out.completion.push(-sign * beta * s * (1.0 - s) / n);
+        out.each.push(weight * (1.0 - s));
+        out.completion.push(-sign * weight * beta * s * (1.0 - s) / n);
     }
+    out.loss = out.each.iter().sum::<f64>() / n;
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_are_derivatives_and_weights_count() {
+        let (policy, reference) = ([-10.0, -12.0, -9.5], [-11.0, -11.5, -9.0]);
+        let (good, unrelated) = ([true, false, true], [(-20.0, -21.0), (-15.0, -15.2)]);
+        let at = |policy: &[f64], weights| {
+            let batch = Judged { policy, reference: &reference, good: &good, unrelated: &unrelated };
+            kto(&batch, 0.3, weights)
+        };
+        let found = at(&policy, [1.0, 2.0]);
+        for i in 0..3 {
+            let moved = |by: f64| {
+                let mut p = policy;
+                p[i] += by;
+                at(&p, [1.0, 2.0]).loss
+            };
+            let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+            assert!((slope - found.completion[i]).abs() < 1e-8, "{i}: {slope}");
+        }
+        let plain = at(&policy, [1.0, 1.0]);
+        assert_eq!(found.each[1], 2.0 * plain.each[1]);
+        assert_eq!(found.each[0], plain.each[0]);
+    }
+
+    #[test]
+    fn a_policy_that_came_closer_to_the_unrelated_has_not_drifted() {
+        let batch =
+            Judged { policy: &[], reference: &[], good: &[], unrelated: &[(-5.0, -4.0), (-2.0, -2.5)] };
+        assert_eq!(batch.drift(), 0.0);
+    }
 }

@@ -4,15 +4,22 @@
 mod judgement;
 mod pairs;
 mod policy;
+mod reward;
+mod texts;
 
 pub use judgement::{kto, Judged};
 pub use pairs::{PairLoss, Pairs};
 pub use policy::{advantages, policy, Average, Generated, PolicyLoss};
+pub use reward::bradley_terry;
+pub use texts::Texts;
 
 /// A loss, and how it changes with the log-probabilities of each sequence.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Weighed {
+    /// Mean over the pairs or answers.
     pub loss: f64,
+    /// What each pair or answer adds to the mean, before the division.
+    pub each: Vec<f64>,
     /// For each sequence d loss / d log-probability of any of its completion's tokens.
     pub completion: Vec<f64>,
     /// The same of its prompt's tokens; empty where they do not count.

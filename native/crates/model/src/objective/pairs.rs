@@ -23,6 +23,25 @@ pub enum PairLoss {
 }
 
 impl PairLoss {
+    /// Whether the prompts' own log-probabilities are needed.
+    pub fn needs_prompts(&self) -> bool {
+        matches!(self, PairLoss::Orpo { .. })
+    }
+
+    /// An answer's implicit reward, from its log-probability, that under the reference and its tokens: β times the log-ratio
+    /// (Rafailov et al. 2023, eq. 5), or β times the log-probability where there is no reference; of the means over tokens
+    /// where the loss has means. As TRL reports it.
+    pub fn reward(&self, logp: f64, reference: f64, tokens: usize) -> f64 {
+        match self {
+            PairLoss::Dpo { beta, .. } | PairLoss::Hinge { beta } | PairLoss::ApoZero { beta } => {
+                beta * (logp - reference)
+            }
+            PairLoss::Ipo { beta } => beta * (logp - reference) / tokens as f64,
+            PairLoss::SimPo { beta, .. } | PairLoss::Orpo { beta } => beta * logp / tokens as f64,
+            PairLoss::Cpo { beta, .. } => beta * logp,
+        }
+    }
+
     /// Whether log-probabilities under a reference are needed.
     pub fn needs_reference(&self) -> bool {
         !matches!(self, PairLoss::SimPo { .. } | PairLoss::Cpo { .. } | PairLoss::Orpo { .. })
@@ -46,11 +65,12 @@ impl Pairs<'_> {
     /// The mean loss over the pairs.
     pub fn loss(&self, kind: PairLoss) -> Weighed {
         let n = self.completion.len() / 2;
-        let mut out = Weighed { loss: 0.0, completion: vec![0.0; 2 * n], prompt: Vec::new() };
+        let mut out = Weighed { completion: vec![0.0; 2 * n], ..Weighed::default() };
         for i in 0..n {
             // Loss of the pair, and its slopes in the chosen and the rejected completion's log-probability.
             let (loss, slopes) = self.pair(kind, i, i + n);
             out.loss += loss / n as f64;
+            out.each.push(loss);
             out.completion[i] += slopes[0] / n as f64;
             out.completion[i + n] += slopes[1] / n as f64;
         }
@@ -111,15 +131,18 @@ impl Pairs<'_> {
     /// Adds `alpha` times the mean loss of the chosen tokens, the prompts' among them when `prompts`.
     fn add_likelihood(&self, out: &mut Weighed, alpha: f64, prompts: bool) {
         let n = self.completion.len() / 2;
-        let mut tokens: usize = self.tokens[..n].iter().sum();
-        let mut logp: f64 = self.completion[..n].iter().sum();
+        let prompt = |i: usize| if prompts { self.prompt[i] } else { (0.0, 0) };
+        let chosen: Vec<(f64, usize)> =
+            (0..n).map(|i| (self.completion[i] + prompt(i).0, self.tokens[i] + prompt(i).1)).collect();
         if prompts {
-            tokens += self.prompt[..n].iter().map(|p| p.1).sum::<usize>();
-            logp += self.prompt[..n].iter().map(|p| p.0).sum::<f64>();
             out.prompt = vec![0.0; 2 * n];
         }
+        let tokens: usize = chosen.iter().map(|(_, tokens)| tokens).sum();
         let slope = -alpha / tokens as f64;
-        out.loss += slope * logp;
+        for (each, (logp, _)) in out.each.iter_mut().zip(&chosen) {
+            out.loss += slope * logp;
+            *each += slope * logp * n as f64;
+        }
         out.completion[..n].iter_mut().for_each(|d| *d += slope);
         out.prompt.iter_mut().take(n).for_each(|d| *d += slope);
     }
@@ -139,6 +162,23 @@ mod tests {
         PairLoss::Cpo { beta: 0.1, alpha: 0.7 },
         PairLoss::Orpo { beta: 0.2 },
     ];
+
+    #[test]
+    fn the_loss_is_the_mean_of_the_pairs_shares() {
+        let (completion, reference) = ([-30.0, -12.5, -28.0, -14.0], [-31.0, -15.0, -26.0, -13.0]);
+        let prompt = [(-8.0, 3), (-9.0, 4), (-8.0, 3), (-9.0, 4)];
+        for kind in ALL {
+            let pairs = Pairs {
+                completion: &completion,
+                tokens: &[10, 5, 9, 6],
+                prompt: &prompt,
+                reference: &reference,
+            };
+            let found = pairs.loss(kind);
+            assert!((found.each.iter().sum::<f64>() / 2.0 - found.loss).abs() < 1e-12, "{kind:?}");
+            assert_ne!(found.each[0], found.each[1], "{kind:?}");
+        }
+    }
 
     #[test]
     fn slopes_are_derivatives() {

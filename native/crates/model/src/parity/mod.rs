@@ -46,6 +46,12 @@ pub fn run(options: &Options) -> Result<Report, EngineError> {
         let folder = options.adapter.clone().unwrap_or_else(|| options.model.join("adapter"));
         model.load_adapter(&folder)?;
         preferences::check(&mut golden, model, &mut report)?;
+        let reward = options.golden.with_file_name("adapter_reward");
+        if golden.json["methods"]["reward_bt"].is_object() && reward.is_dir() {
+            let mut model = Model::load(&options.model)?;
+            model.load_adapter(&reward)?;
+            preferences::check_reward(&mut golden, model, &mut report)?;
+        }
     } else if golden.is_trajectory() {
         trajectory::check(&mut golden, options, &mut report)?;
     } else {

@@ -4,76 +4,30 @@
 use super::base::{stats, GRADIENT};
 use super::golden::Golden;
 use super::report::Report;
-use crate::objective::{advantages, kto, policy, Average, Generated, Judged, PairLoss, Pairs, PolicyLoss};
-use crate::{Model, Packed, Trainable, IGNORE};
+use crate::objective::{
+    advantages, bradley_terry, kto, policy, Average, Generated, Judged, PairLoss, Pairs, PolicyLoss, Texts,
+};
+use crate::{Model, Packed, Trainable};
 use tillage_protocol::EngineError;
 
 /// Relative to the loss where that is above 1.
 const LOSS: f64 = 1e-5;
 
-/// Texts of a batch with their labelled positions.
-struct Texts {
-    pack: Packed,
-    /// For each text, for each labelled position, whether its token belongs to the completion.
-    completion: Vec<Vec<bool>>,
-}
-
-impl Texts {
-    /// Rows of ids under an attention mask; every token but the first is a label.
-    fn new(golden: &mut Golden, prefix: &str) -> Option<Texts> {
-        let mut ints = |name: &str| golden.ints(&format!("{prefix}{name}"));
-        let (shape, ids) = ints("input_ids")?;
-        let (_, mask) = ints("attention_mask")?;
-        let (_, answer) = ints("completion_mask")?;
-        let width = shape[1];
-        let rows = ids.chunks(width).zip(mask.chunks(width)).zip(answer.chunks(width));
-        let mut texts =
-            Texts { pack: Packed { starts: vec![0], ..Packed::default() }, completion: Vec::new() };
-        for ((ids, mask), answer) in rows {
-            let length = mask.iter().filter(|m| **m != 0).count();
-            let ids: Vec<u32> = ids[..length].iter().map(|id| *id as u32).collect();
-            texts.push(&ids, &answer[1..length].iter().map(|a| *a != 0).collect::<Vec<_>>());
-        }
-        Some(texts)
+/// Rows of ids under an attention mask; every token but the first is a label.
+fn read_texts(golden: &mut Golden, prefix: &str) -> Option<Texts> {
+    let mut ints = |name: &str| golden.ints(&format!("{prefix}{name}"));
+    let (shape, ids) = ints("input_ids")?;
+    let (_, mask) = ints("attention_mask")?;
+    let (_, answer) = ints("completion_mask")?;
+    let width = shape[1];
+    let rows = ids.chunks(width).zip(mask.chunks(width)).zip(answer.chunks(width));
+    let mut texts = Texts::default();
+    for ((ids, mask), answer) in rows {
+        let length = mask.iter().filter(|m| **m != 0).count();
+        let ids: Vec<u32> = ids[..length].iter().map(|id| *id as u32).collect();
+        texts.push(&ids, &answer[1..length].iter().map(|a| *a != 0).collect::<Vec<_>>(), true);
     }
-
-    fn push(&mut self, ids: &[u32], completion: &[bool]) {
-        self.pack.tokens.extend(ids);
-        self.pack.labels.extend(ids[1..].iter().map(|id| i64::from(*id)));
-        self.pack.labels.push(IGNORE);
-        self.pack.starts.push(self.pack.tokens.len());
-        self.completion.push(completion.to_vec());
-    }
-
-    /// The log-probabilities of each text's prompt tokens and of its completion's.
-    fn split(&self, losses: &[f32]) -> Vec<[Vec<f64>; 2]> {
-        let mut losses = losses.iter();
-        let text = |flags: &Vec<bool>| {
-            let mut parts = [Vec::new(), Vec::new()];
-            for flag in flags {
-                parts[usize::from(*flag)].push(-f64::from(*losses.next().expect("a loss for each label")));
-            }
-            parts
-        };
-        self.completion.iter().map(text).collect()
-    }
-
-    /// Log-probabilities of the completions, summed.
-    fn sums(&self, losses: &[f32]) -> Vec<f64> {
-        self.split(losses).into_iter().map(|[_, completion]| completion.iter().sum()).collect()
-    }
-
-    /// Slopes of the labelled positions' losses, from those of the texts' log-probabilities.
-    fn slopes(&self, completion: &[f64], prompt: &[f64]) -> Vec<f32> {
-        let text = |(i, flags): (usize, &Vec<bool>)| {
-            let prompt = prompt.get(i).copied().unwrap_or(0.0);
-            flags
-                .iter()
-                .map(move |flag| if *flag { -completion[i] } else { -prompt } as f32)
-                .collect::<Vec<_>>()
-        };
-        self.completion.iter().enumerate().flat_map(text).collect()
-    }
+    Some(texts)
 }
 
 /// Compares every method that the reference has.
@@ -92,23 +46,64 @@ pub(super) fn check(golden: &mut Golden, mut model: Model, report: &mut Report) 
             None
         };
         let Some(loss) = loss else { continue };
-        let reference = json["loss"].as_f64().unwrap_or(f64::NAN);
-        report.number("loss", &name, loss, reference, LOSS * reference.abs().max(1.0), 0.0);
-        let grads = model.adapter_gradients();
-        for key in golden.names(&format!("{name}.grad.")) {
-            let (_, reference) = golden.floats(&format!("{name}.grad.{key}")).unwrap_or_default();
-            let ours = grads.iter().find(|(n, _)| *n == key).map_or(&[][..], |(_, g)| g);
-            report.tensor(&format!("{name}_grads"), &key, ours, &reference, GRADIENT, GRADIENT);
-        }
-        stats(&format!("{name}_grad_norms"), &json["grad_stats"], &grads, report);
-        model.zero_grad();
+        compare(&name, &json, loss, golden, &mut model, report);
     }
+    Ok(())
+}
+
+/// Compares a method's loss and the gradients that it left in the model.
+fn compare(
+    name: &str,
+    json: &serde_json::Value,
+    loss: f64,
+    golden: &mut Golden,
+    model: &mut Model,
+    report: &mut Report,
+) {
+    let reference = json["loss"].as_f64().unwrap_or(f64::NAN);
+    report.number("loss", name, loss, reference, LOSS * reference.abs().max(1.0), 0.0);
+    let grads = model.adapter_gradients();
+    for key in golden.names(&format!("{name}.grad.")) {
+        let (_, reference) = golden.floats(&format!("{name}.grad.{key}")).unwrap_or_default();
+        let ours = grads.iter().find(|(n, _)| *n == key).map_or(&[][..], |(_, g)| g);
+        report.tensor(&format!("{name}_grads"), &key, ours, &reference, GRADIENT, GRADIENT);
+    }
+    stats(&format!("{name}_grad_norms"), &json["grad_stats"], &grads, report);
+    model.zero_grad();
+}
+
+/// Compares the scores of pairs, and their loss.
+pub(super) fn check_reward(
+    golden: &mut Golden,
+    mut model: Model,
+    report: &mut Report,
+) -> Result<(), EngineError> {
+    model.set_trainable(Trainable::Adapter);
+    let json = golden.json["methods"]["reward_bt"].clone();
+    let texts = read_texts(golden, "pairs.").ok_or_else(|| absent("pairs"))?;
+    let mut loss = 0.0;
+    let mut scores = Vec::new();
+    model.forward_backward_scores(&texts.pack, &mut |found| {
+        scores = found.to_vec();
+        let weighed = bradley_terry(&found.iter().map(|s| f64::from(*s)).collect::<Vec<_>>());
+        loss = weighed.loss;
+        weighed.completion.iter().map(|s| *s as f32).collect()
+    })?;
+    let reference: Vec<f32> = ["reward_chosen", "reward_rejected"]
+        .iter()
+        .flat_map(|key| json[key].as_array().into_iter().flatten())
+        .filter_map(|x| Some(x.as_f64()? as f32))
+        .collect();
+    report.logits("scores", &scores, &reference);
+    let (_, head) = golden.floats("reward_bt.score.weight").unwrap_or_default();
+    report.logits("score_weight", model.head_weights(), &head);
+    compare("reward_bt", &json, loss, golden, &mut model, report);
     Ok(())
 }
 
 /// Log-probabilities of completions under the adapter and under the base.
 fn log_probabilities(golden: &mut Golden, model: &mut Model, report: &mut Report) -> Result<(), EngineError> {
-    let texts = Texts::new(golden, "pairs.").ok_or_else(|| absent("pairs"))?;
+    let texts = read_texts(golden, "pairs.").ok_or_else(|| absent("pairs"))?;
     let sampled = samples(golden).ok_or_else(|| absent("grpo"))?;
     let policy = [model.token_losses(&texts.pack)?, model.token_losses(&sampled.pack)?];
     let base = [under_base(model, &texts.pack)?, under_base(model, &sampled.pack)?];
@@ -163,7 +158,7 @@ fn absent(what: &str) -> EngineError {
 }
 
 fn pairs(kind: PairLoss, golden: &mut Golden, model: &mut Model) -> Result<f64, EngineError> {
-    let texts = Texts::new(golden, "pairs.").ok_or_else(|| absent("pairs"))?;
+    let texts = read_texts(golden, "pairs.").ok_or_else(|| absent("pairs"))?;
     let base = under_base(model, &texts.pack)?;
     let mut value = 0.0;
     model.forward_backward_by(&texts.pack, &mut |losses| {
@@ -182,8 +177,8 @@ fn pairs(kind: PairLoss, golden: &mut Golden, model: &mut Model) -> Result<f64, 
 }
 
 fn judgements(json: &serde_json::Value, golden: &mut Golden, model: &mut Model) -> Result<f64, EngineError> {
-    let texts = Texts::new(golden, "kto.").ok_or_else(|| absent("kto"))?;
-    let unrelated = Texts::new(golden, "kto.KL_").ok_or_else(|| absent("kto.KL_input_ids"))?;
+    let texts = read_texts(golden, "kto.").ok_or_else(|| absent("kto"))?;
+    let unrelated = read_texts(golden, "kto.KL_").ok_or_else(|| absent("kto.KL_input_ids"))?;
     let good: Vec<bool> =
         golden.ints("kto.label").ok_or_else(|| absent("kto.label"))?.1.iter().map(|l| *l != 0).collect();
     let reference = texts.sums(&under_base(model, &texts.pack)?);
@@ -194,7 +189,7 @@ fn judgements(json: &serde_json::Value, golden: &mut Golden, model: &mut Model) 
     model.forward_backward_by(&texts.pack, &mut |losses| {
         let policy = texts.sums(losses);
         let batch = Judged { policy: &policy, reference: &reference, good: &good, unrelated: &unrelated };
-        let weighed = kto(&batch, json["beta"].as_f64().unwrap_or(0.1));
+        let weighed = kto(&batch, json["beta"].as_f64().unwrap_or(0.1), [1.0, 1.0]);
         value = weighed.loss;
         texts.slopes(&weighed.completion, &[])
     })?;
@@ -206,14 +201,14 @@ fn samples(golden: &mut Golden) -> Option<Texts> {
     let (prompt_shape, prompts) = golden.ints("grpo.prompt_ids")?;
     let (shape, ids) = golden.ints("grpo.completion_ids")?;
     let (_, mask) = golden.ints("grpo.completion_mask")?;
-    let mut texts = Texts { pack: Packed { starts: vec![0], ..Packed::default() }, completion: Vec::new() };
+    let mut texts = Texts::default();
     for (prompt, (ids, mask)) in
         prompts.chunks(prompt_shape[1]).zip(ids.chunks(shape[1]).zip(mask.chunks(shape[1])))
     {
         let length = mask.iter().filter(|m| **m != 0).count();
         let all: Vec<u32> = prompt.iter().chain(&ids[..length]).map(|id| *id as u32).collect();
         let flags: Vec<bool> = (1..all.len()).map(|at| at >= prompt.len()).collect();
-        texts.push(&all, &flags);
+        texts.push(&all, &flags, true);
     }
     Some(texts)
 }
@@ -259,13 +254,7 @@ fn rewards(variant: &str, golden: &mut Golden, model: &mut Model) -> Result<f64,
             .collect();
         let (loss, slopes) = policy(&batch, &kind);
         value = loss;
-        let text = |(flags, slopes): (&Vec<bool>, Vec<f64>)| {
-            let prompt = flags.len() - slopes.len();
-            std::iter::repeat_n(0.0, prompt)
-                .chain(slopes.into_iter().map(|d| -d as f32))
-                .collect::<Vec<f32>>()
-        };
-        texts.completion.iter().zip(slopes).flat_map(text).collect()
+        texts.token_slopes(&slopes)
     })?;
     Ok(value)
 }

@@ -1,10 +1,23 @@
-use crate::support::{adapted, batch, gradients, lora, model};
-use tillage_model::{Model, Packed, Trainable};
+use crate::support::{adapted, batch, config_with, gradients, lora, model};
+use serde_json::json;
+use tillage_model::{Distillation, Model, Packed, Trainable};
 
-/// Moves each trained tensor along its gradient and compares the change of the loss with the gradient's norm.
+/// As [`check_slopes`], of the batch's mean loss.
 pub fn check_directions(model: &mut Model, batch: &Packed) -> usize {
+    check_slopes(model, &mut |model| {
+        let loss = model.forward_backward(batch).expect("a valid batch");
+        loss.sum / f64::from(batch.normalizer.unwrap_or(loss.tokens as f32))
+    })
+}
+
+/// Moves each trained tensor along its gradient and compares the change of the loss with the gradient's norm. `pass` adds
+/// the gradients of its loss, and returns it.
+pub fn check_slopes(model: &mut Model, pass: &mut dyn FnMut(&mut Model) -> f64) -> usize {
     let h = 4e-3;
-    let grads = gradients(model, &[batch]);
+    model.zero_grad();
+    pass(model);
+    let grads: Vec<(String, Vec<f32>)> =
+        model.parameters_mut().into_iter().map(|p| (p.name.to_owned(), p.grad.to_vec())).collect();
     let mut nonzero = 0;
     for (which, (name, grad)) in grads.iter().enumerate() {
         let norm = grad.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
@@ -18,15 +31,73 @@ pub fn check_directions(model: &mut Model, batch: &Packed) -> usize {
                 p.value.iter_mut().zip(grad).for_each(|(v, g)| *v += (by * f64::from(*g) / norm) as f32);
             };
             shift(model, step);
-            let loss = model.forward_backward(batch).expect("a valid batch");
+            let loss = pass(model);
             shift(model, -step);
-            loss.sum / f64::from(batch.normalizer.unwrap_or(loss.tokens as f32))
+            loss
         };
         // Fourth-order central difference: the loss is known to some 1e-7.
         let slope = (8.0 * (loss_at(h) - loss_at(-h)) - (loss_at(2.0 * h) - loss_at(-2.0 * h))) / (12.0 * h);
         assert!((slope - norm).abs() <= 2e-3 * norm + 2e-4, "{name}: slope {slope}, gradient {norm}");
     }
     nonzero
+}
+
+#[test]
+fn distilled_gradients_are_derivatives() {
+    let mut teacher = Model::init(config_with(json!({"num_hidden_layers": 1, "hidden_size": 24})), 11);
+    teacher.set_trainable(Trainable::Nothing);
+    for (temperature, alpha) in [(1.0, 1.0), (2.0, 0.6)] {
+        let settings = Distillation { temperature, alpha };
+        let mut model = adapted(&lora(&["all-linear"]));
+        let tensors = model.parameters_mut().len();
+        let checked = check_slopes(&mut model, &mut |model| {
+            let found = model.distill(&batch(), &teacher, settings).expect("a valid batch");
+            found.loss.sum / found.loss.tokens as f64
+        });
+        assert_eq!(checked, tensors);
+        let with = model.distill(&batch(), &teacher, settings).expect("a valid batch");
+        assert_eq!(model.distill_loss(&batch(), &teacher, settings).expect("a valid batch"), with);
+    }
+}
+
+#[test]
+fn a_distillation_without_its_teacher_is_plain_training() {
+    let teacher = Model::init(config_with(json!({"num_hidden_layers": 1})), 11);
+    let settings = Distillation { temperature: 2.0, alpha: 0.0 };
+    let mut model = adapted(&lora(&["all-linear"]));
+    let plain = gradients(&mut model, &[&batch()]);
+    model.zero_grad();
+    let found = model.distill(&batch(), &teacher, settings).expect("a valid batch");
+    assert!((found.nll - found.loss.sum).abs() < 1e-9 && found.divergence > 0.0);
+    for (p, (name, grad)) in model.parameters_mut().iter().zip(&plain) {
+        let apart = p.grad.iter().zip(grad).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-6, "{name}: {apart}");
+    }
+    let other = Model::init(config_with(json!({"vocab_size": 40})), 11);
+    assert_eq!(model.distill(&batch(), &other, settings).unwrap_err().code, "vocab_mismatch");
+}
+
+#[test]
+fn gradients_of_scores_are_derivatives() {
+    let mut model = adapted(&lora(&["all-linear"]));
+    model.attach_score(3).expect("an adapter");
+    let tensors = model.parameters_mut().len();
+    let weights = [1.0f32, -0.5, 2.0];
+    let checked = check_slopes(&mut model, &mut |model| {
+        let mut loss = 0.0;
+        let slopes = &mut |scores: &[f32]| {
+            loss = scores.iter().zip(weights).map(|(s, w)| f64::from(s * s * w)).sum();
+            scores.iter().zip(weights).map(|(s, w)| 2.0 * s * w).collect()
+        };
+        model.forward_backward_scores(&batch(), slopes).expect("a valid batch");
+        loss
+    });
+    assert_eq!(checked, tensors, "the head's too");
+    // A text's score does not depend on the others, nor on its labels.
+    let all = model.scores(&batch()).expect("a valid batch");
+    let (from, to) = (batch().starts[1], batch().starts[2]);
+    let alone = Packed::texts([&batch().tokens[from..to]]);
+    assert!((model.scores(&alone).expect("a valid batch")[0] - all[1]).abs() < 1e-5);
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub fn lora(targets: &[&str]) -> LoraConfig {
         dropout: 0.0,
         targets: targets.iter().map(|t| (*t).to_owned()).collect(),
         rslora: false,
+        dora: false,
     }
 }
 

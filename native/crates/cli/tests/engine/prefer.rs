@@ -1,0 +1,202 @@
+//! Preferences: pairs and judgements, through the binary.
+
+use crate::common::*;
+use serde_json::{json, Value};
+use std::path::{Path, PathBuf};
+
+const LN_2: f64 = std::f64::consts::LN_2;
+
+/// A workspace with a pretrained model `pre`, pairs of answers and judged answers.
+fn workspace() -> Workspace {
+    let w = Workspace::new();
+    train(&w.pretrain("pre", &json!({"train": {"epochs": 20, "lr": 0.01}})));
+    let ids = |kind: &str, n: usize| (0..n).map(|i| format!("{kind}-{i}")).collect::<Vec<_>>();
+    let prompt = |i: usize| format!("Where is the {}?", TREES[i % 6]);
+    let town = |i: usize| format!(" In {}.", TOWNS[i % 6]);
+    parquet(
+        &w.path().join("prefer.parquet"),
+        &[
+            ("_row_id", ids("pref", 6)),
+            ("prompt", (0..6).map(prompt).collect()),
+            ("chosen", (0..6).map(town).collect()),
+            ("rejected", (0..6).map(|i| town(i + 1)).collect()),
+        ],
+    );
+    judgements(
+        &w.path().join("judged.parquet"),
+        &[
+            ("_row_id", ids("judged", 12)),
+            ("prompt", (0..12).map(prompt).collect()),
+            ("completion", (0..12).map(|i| town(i + usize::from(i >= 6))).collect()),
+        ],
+        &(0..12).map(|i| i < 6).collect::<Vec<_>>(),
+    );
+    w
+}
+
+fn prefer(w: &Workspace, name: &str, objective: &str, patch: &Value) -> PathBuf {
+    let data = if objective == "kto" { "../judged.parquet" } else { "../prefer.parquet" };
+    let mut all = json!({"objective": objective, "data": {"train": [data], "valid": [data]},
+        "train": {"epochs": 40, "batch_tokens": 128, "lr": 0.005}});
+    merge(&mut all, patch);
+    w.tune(name, "pre", &all)
+}
+
+fn losses(run: &Path) -> Vec<f64> {
+    of_type(&events(run), "step").iter().map(|e| e["loss"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn every_objective_on_pairs_learns_to_prefer_the_chosen() {
+    let w = workspace();
+    for objective in ["dpo", "ipo", "hinge", "apo_zero", "simpo", "cpo", "orpo"] {
+        let run = prefer(&w, objective, objective, &json!({}));
+        train(&run);
+        let log = events(&run);
+        let steps = of_type(&log, "step");
+        let metric = |e: &Value, name: &str| e["metrics"][format!("rewards/{name}")].as_f64().unwrap();
+        let (first, last) = (steps[0], steps[steps.len() - 1]);
+        assert_eq!(metric(last, "accuracies"), 1.0, "{objective}: {last}");
+        assert!(metric(last, "margins") > 0.05, "{objective}: {last}");
+        let margin = metric(last, "chosen") - metric(last, "rejected");
+        assert!((metric(last, "margins") - margin).abs() < 1e-9, "{objective}: {last}");
+        assert!(last["loss"].as_f64() < first["loss"].as_f64(), "{objective}: {first} -> {last}");
+        let valid = of_type(&log, "validation")[0];
+        assert_eq!(metric(valid, "accuracies"), 1.0, "{objective}: {valid}");
+        // The reference is asked once, and only where there is one.
+        let asked = matches!(objective, "dpo" | "ipo" | "hinge" | "apo_zero");
+        assert_eq!(!of_type(&log, "progress").is_empty(), asked, "{objective}");
+        assert_eq!(run.join("reference.safetensors").exists(), asked, "{objective}");
+        let start = match objective {
+            "dpo" => Some(LN_2),
+            "hinge" | "apo_zero" => Some(1.0),
+            "ipo" => Some(25.0),
+            _ => None,
+        };
+        if let Some(start) = start {
+            let found = first["loss"].as_f64().unwrap();
+            assert!(
+                (found - start).abs() < 1e-4,
+                "{objective}: before step 1 policy and reference agree: {found}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_reward_model_scores_the_chosen_above_the_rejected_and_goes_on_exactly() {
+    let w = workspace();
+    let run = prefer(&w, "reward", "reward", &json!({}));
+    train(&run);
+    let log = events(&run);
+    let steps = of_type(&log, "step");
+    let last = steps[steps.len() - 1];
+    assert_eq!(last["metrics"]["rewards/accuracies"], 1.0, "{last}");
+    assert!(last["loss"].as_f64().unwrap() < 0.2, "{last}");
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(run.join("adapter/adapter_config.json")).unwrap()).unwrap();
+    assert_eq!((&config["task_type"], &config["modules_to_save"]), (&json!("SEQ_CLS"), &json!(["score"])));
+    let half = prefer(&w, "half", "reward", &json!({}));
+    let mut child = binary().args(["train", half.to_str().unwrap()]).spawn().unwrap();
+    wait_until("a few steps", || losses_so_far(&half) > 4);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    train(&half);
+    assert_eq!(losses(&half), losses(&run));
+    let bytes = |run: &Path| std::fs::read(run.join("adapter/adapter_model.safetensors")).unwrap();
+    assert!(bytes(&half) == bytes(&run), "the head is resumed too");
+    let full = prefer(&w, "full", "reward", &json!({"adapter": null}));
+    assert_eq!(failure(&["train", full.to_str().unwrap()]).1["code"], "bad_setting");
+}
+
+fn losses_so_far(run: &Path) -> usize {
+    let text = std::fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
+    text.lines().filter(|l| l.contains("\"type\":\"step\"")).count()
+}
+
+#[test]
+fn judged_answers_become_more_likely_or_less() {
+    let w = workspace();
+    let run = prefer(&w, "kto", "kto", &json!({"preference": {"beta": 0.2, "undesirable_weight": 1.5}}));
+    train(&run);
+    let log = events(&run);
+    let steps = of_type(&log, "step");
+    let (first, last) = (steps[0], steps[steps.len() - 1]);
+    // Half good at 1 and half bad at 1.5, all at their start: the mean of 0.5 and 0.75 if the batch holds as many of each.
+    let found = first["loss"].as_f64().unwrap();
+    assert!((0.5..=0.75).contains(&found), "{first}");
+    // All rows together begin at the mean of the two, 0.625.
+    let valid = of_type(&log, "validation")[0];
+    assert!(valid["loss"].as_f64().unwrap() < 0.5, "{valid}");
+    let all = &valid["metrics"];
+    let of = |name: &str| all[format!("rewards/{name}")].as_f64().unwrap();
+    assert!(of("margins") > 1.0 && of("rejected") < 0.0, "{all}");
+    assert!((of("margins") - (of("chosen") - of("rejected"))).abs() < 1e-9, "{all}");
+    assert!(last["metrics"]["kl"].as_f64().unwrap() >= 0.0, "{last}");
+}
+
+#[test]
+fn a_resumed_run_prefers_bit_for_bit_what_a_straight_one_does() {
+    let w = workspace();
+    let full = json!({"adapter": null, "train": {"epochs": 10, "lr": 0.001, "batch_tokens": 64}});
+    for (objective, patch, output) in [
+        ("dpo", json!({"train": {"epochs": 10, "batch_tokens": 64}}), "adapter/adapter_model.safetensors"),
+        ("dpo", full.clone(), "model/model.safetensors"),
+        ("kto", full, "model/model.safetensors"),
+    ] {
+        let name = |kind: &str| format!("{kind}-{objective}-{}", &output[..5]);
+        let straight = prefer(&w, &name("straight"), objective, &patch);
+        train(&straight);
+        let resumed = prefer(&w, &name("resumed"), objective, &patch);
+        let total = losses(&straight).len();
+        let mut child = binary().args(["train", resumed.to_str().unwrap()]).spawn().unwrap();
+        wait_until("a step behind a checkpoint", || losses_so_far(&resumed) > 4);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(losses(&resumed).len() < total, "it was killed in time");
+        // Lost with the disk, or never written: it is computed again, from what the run began with.
+        std::fs::remove_file(resumed.join("reference.safetensors")).unwrap();
+        train(&resumed);
+        assert_eq!(losses(&resumed), losses(&straight), "{objective}");
+        let bytes = |run: &Path| std::fs::read(run.join(output)).unwrap();
+        assert!(bytes(&resumed) == bytes(&straight), "{objective}: {output}");
+    }
+}
+
+#[test]
+fn an_adapter_is_gone_on_with_and_is_its_own_reference() {
+    let w = workspace();
+    train(&w.tune("sft", "pre", &json!({"train": {"epochs": 40}})));
+    let model = json!({"kind": "folder", "path": "../pre/model", "adapter": "../sft/adapter"});
+    let run = prefer(&w, "after", "dpo", &json!({"model": model, "train": {"epochs": 2}}));
+    train(&run);
+    let first = losses(&run)[0];
+    assert!((first - LN_2).abs() < 1e-5, "{first}");
+    let rejected = {
+        let log = events(&run);
+        of_type(&log, "step")[0]["metrics"]["rewards/rejected"].as_f64().unwrap()
+    };
+    assert!(rejected.abs() < 1e-5, "the reference is the adapter, not the base: {rejected}");
+    let other = prefer(&w, "other", "dpo", &json!({"model": model, "adapter": {"r": 8}}));
+    let (code, error) = failure(&["train", other.to_str().unwrap()]);
+    assert_eq!((code, error["code"].as_str().unwrap()), (1, "adapter_mismatch"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("r 4"), "{error}");
+}
+
+#[test]
+fn rows_and_settings_that_do_not_fit_the_objective_are_named() {
+    let w = workspace();
+    let cases = [
+        ("dpo", json!({"data": {"train": ["../pairs.parquet"], "valid": []}}), "no_pairs"),
+        ("kto", json!({"data": {"train": ["../prefer.parquet"], "valid": []}}), "no_judgements"),
+        ("dpo", json!({"preference": {"gamma": 1.0}}), "bad_setting"),
+        ("dpo", json!({"preference": {"beta": 0.0}}), "bad_setting"),
+        ("dpo", json!({"preference": {"label_smoothing": 0.5}}), "bad_setting"),
+        ("sft", json!({"preference": {"beta": 0.1}}), "bad_setting"),
+    ];
+    for (i, (objective, patch, code)) in cases.into_iter().enumerate() {
+        let run = prefer(&w, &format!("bad-{i}"), objective, &patch);
+        let (exit, error) = failure(&["train", run.to_str().unwrap()]);
+        assert_eq!((exit, error["code"].as_str().unwrap()), (1, code), "{error}");
+    }
+}
