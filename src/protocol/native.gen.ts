@@ -449,7 +449,7 @@ export interface InitializeResult {
   devices: string[];
   dtypes: string[];
   families: string[];
-  objectives: string[];
+  objectives: Objective[];
 }
 export interface GenerateParams {
   model: ModelRef;
@@ -1858,7 +1858,7 @@ export const nativeSchema: object = {
         "objectives": {
           "type": "array",
           "items": {
-            "type": "string"
+            "$ref": "#/$defs/Objective"
           }
         }
       },

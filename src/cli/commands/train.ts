@@ -3,7 +3,7 @@ import path from "node:path";
 import pc from "picocolors";
 import { resolveRun } from "../../app/resolve-run";
 import { resumeRun, startRun, stopRun } from "../../app/start-run";
-import { formatDuration, formatScaled } from "../../core/format";
+import { formatDuration, formatPercent, formatScaled } from "../../core/format";
 import { emptyRun, foldEvents, isLive } from "../../core/run/state";
 import type { RunState } from "../../core/run/state";
 import { TillageError } from "../../protocol/errors";
@@ -53,8 +53,7 @@ async function follow(context: Context, runDir: string, name: string, pid: numbe
     };
     const follower = followRun(runDir, (batch) => {
       state = foldEvents(batch.reset ? emptyRun() : state, batch.events);
-      const loss = state.series.loss.at(-1);
-      bar.update(state.step, state.total, `${loss === undefined ? "" : `loss ${loss.toFixed(3)}`}${state.secondsLeft === undefined ? "" : `, ${formatDuration(state.secondsLeft)} left`}`);
+      bar.update(state.step, state.total, newest(state));
       if (!isLive(state.phase) && state.phase !== "interrupted" && !unchanged()) finish();
     }, { pollMs: 200, onError: reject });
     const watch = setInterval(() => {
@@ -68,6 +67,18 @@ async function follow(context: Context, runDir: string, name: string, pid: numbe
   bar.stop();
   report(context, runDir, end);
   return { runDir, state: end };
+}
+
+/** The newest numbers in a few words. */
+function newest(state: RunState): string {
+  if (state.doing) return `${state.doing.what} ${state.doing.done}/${state.doing.of}`;
+  const loss = state.series.loss.at(-1);
+  const accuracy = state.series.accuracy.at(-1);
+  return [
+    ...(loss === undefined ? [] : [`loss ${loss.toFixed(3)}`]),
+    ...(accuracy === undefined || Number.isNaN(accuracy) ? [] : [`${formatPercent(accuracy)} preferred`]),
+    ...(state.secondsLeft === undefined ? [] : [`${formatDuration(state.secondsLeft)} left`]),
+  ].join(", ");
 }
 
 /** The last line of the engine's log, where it left one. */

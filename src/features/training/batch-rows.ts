@@ -27,14 +27,20 @@ export async function batchRows(dir: string, spec: RunSpec, step: number, corpus
 export function textOf(values: Record<string, Cell>): string {
   const has = (name: string): boolean => values[name] !== undefined && values[name] !== null;
   if (has("prompt") && has("completion")) return `${String(values["prompt"])} → ${String(values["completion"])}`;
+  if (has("chosen") && has("rejected")) {
+    const answer = (name: string): string => messagesText(String(values[name]));
+    const question = has("prompt") ? `${String(values["prompt"])} ` : "";
+    return `${question}✓ ${answer("chosen")} ✗ ${answer("rejected")}`;
+  }
   if (has("messages")) return messagesText(String(values["messages"]));
   return has("text") ? String(values["text"]) : JSON.stringify(values);
 }
 
 function messagesText(json: string): string {
   try {
-    const messages = JSON.parse(json) as { role?: unknown; content?: unknown }[];
-    return messages.map((message) => `${String(message.role)}: ${String(message.content)}`).join("\n");
+    const messages = JSON.parse(json) as unknown;
+    if (!Array.isArray(messages)) return json;
+    return (messages as { role?: unknown; content?: unknown }[]).map((message) => `${String(message.role)}: ${String(message.content)}`).join("\n");
   } catch {
     return json;
   }

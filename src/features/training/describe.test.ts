@@ -91,6 +91,8 @@ describe("a row as one text", () => {
     [{ messages: '[{"role":"user","content":"hello"}]' }, "user: hello"],
     [{ messages: "not json" }, "not json"],
     [{ number: 3 }, '{"number":3}'],
+    [{ prompt: "Why?", chosen: "So.", rejected: "No." }, "Why? ✓ So. ✗ No."],
+    [{ chosen: '[{"role":"user","content":"Why?"}]', rejected: "12" }, "✓ user: Why? ✗ 12"],
   ])("%j", (values, expected) => {
     expect(textOf(values)).toBe(expected);
   });

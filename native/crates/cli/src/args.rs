@@ -76,6 +76,9 @@ pub struct GenerateArgs {
     pub max_new: usize,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Prompts that are answered together.
+    #[arg(long, default_value_t = tillage_generate::WIDTH)]
+    pub batch: usize,
     /// plain, chat, or format:TEXT with {prompt} in it (\n is a line break).
     #[arg(long, default_value = "plain", value_parser = template)]
     pub template: Template,

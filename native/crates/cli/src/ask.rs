@@ -3,7 +3,7 @@
 use crate::args::{GenerateArgs, TokensArgs};
 use crate::report;
 use std::path::Path;
-use tillage_generate::Sampling;
+use tillage_generate::{Flow, Sampling};
 use tillage_protocol::rpc::{GenerateResult, Row, Token, TokensParams, TokensResult};
 use tillage_protocol::run::{LossOn, WatchPrompt};
 use tillage_protocol::EngineError;
@@ -16,15 +16,13 @@ pub fn generate(args: &GenerateArgs, json: bool) -> Result<(), EngineError> {
     let context = model.config().max_position_embeddings;
     let encoder = RowEncoder::new(tokenizer, args.template.clone(), LossOn::All, context, Clock::System)?;
     let sampling = Sampling { max_new: args.max_new, temperature: args.temperature, seed: args.seed };
-    let mut generations = Vec::with_capacity(prompts.len());
-    for prompt in &prompts {
-        let answer = tillage_generate::answer(&model, &encoder, prompt, &sampling, &mut |_| true)?;
-        if !json {
+    let generations =
+        tillage_generate::answers(&model, &encoder, &prompts, &sampling, args.batch, &mut |_, _| Flow::Go)?;
+    if !json {
+        for answer in &generations {
             report::line(&format!("{}: {}", answer.id, answer.text))?;
         }
-        generations.push(answer);
-    }
-    if json {
+    } else {
         let adapter_hash = args.adapter.as_deref().map(tillage_generate::adapter_hash).transpose()?;
         let model_hash = tillage_generate::model_hash(&args.model)?;
         report::object(&GenerateResult { generations, model_hash, adapter_hash })?;

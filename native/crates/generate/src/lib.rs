@@ -1,13 +1,14 @@
-//! Generation: one sequence at a time over a key/value cache, greedy or sampled, with the log-probability of each token.
+//! Generation over key/value caches, several sequences at once, greedy or sampled, with the log-probability of each token.
 
+mod batch;
 mod hash;
 mod sample;
 
+pub use batch::{generate_all, Flow, Job, WIDTH};
 pub use hash::{adapter_hash, model_hash};
-pub use sample::{generate, Sampled, Sampling};
+pub use sample::{Sampled, Sampling};
 
 use std::path::Path;
-use std::time::Instant;
 use tillage_model::Model;
 use tillage_protocol::rpc::Generation;
 use tillage_protocol::run::WatchPrompt;
@@ -26,35 +27,43 @@ pub fn load(base: &Path, adapter: Option<&Path>) -> Result<Model, EngineError> {
     Ok(model)
 }
 
-/// Answers one prompt, with the text put together and handed out piece by piece to `on_text`.
-/// A `false` from `on_text` ends the answer.
+/// Answers prompts, up to `width` at once, with the texts put together and handed out piece by piece to `on_text` with the
+/// prompt's place; what it says may end that answer or all.
 ///
 /// # Errors
-/// See [`generate`]; and the template's errors.
-pub fn answer(
+/// See [`generate_all`]; and the template's errors.
+pub fn answers(
     model: &Model,
     encoder: &RowEncoder,
-    prompt: &WatchPrompt,
+    prompts: &[WatchPrompt],
     sampling: &Sampling,
-    on_text: &mut dyn FnMut(&str) -> bool,
-) -> Result<Generation, EngineError> {
-    let begun = Instant::now();
-    let tokens = encoder.prompt(&prompt.prompt)?;
+    width: usize,
+    on_text: &mut dyn FnMut(usize, &str) -> Flow,
+) -> Result<Vec<Generation>, EngineError> {
+    let tokens: Vec<Vec<u32>> =
+        prompts.iter().map(|p| encoder.prompt(&p.prompt)).collect::<Result<_, _>>()?;
+    let jobs: Vec<Job> =
+        prompts.iter().zip(&tokens).map(|(prompt, tokens)| Job { tokens, id: &prompt.id }).collect();
     let tokenizer = encoder.tokenizer();
-    let mut stream = tokenizer.inner().decode_stream(true);
+    let mut streams: Vec<_> = prompts.iter().map(|_| tokenizer.inner().decode_stream(true)).collect();
     let stops = tokenizer.stop_ids();
-    let sampled = generate(model, &tokens, &stops, sampling, &prompt.id, &mut |id| match stream.step(id) {
-        Ok(Some(piece)) => on_text(&piece),
-        Ok(None) => on_text(""),
-        // What is no text in pieces may be so as a whole: the end decides.
-        Err(_) => true,
+    let sampled = generate_all(model, &jobs, &stops, sampling, width, &mut |job, id| {
+        match streams[job].step(id) {
+            Ok(Some(piece)) => on_text(job, &piece),
+            Ok(None) => on_text(job, ""),
+            // What is no text in pieces may be so as a whole: the end decides.
+            Err(_) => Flow::Go,
+        }
     })?;
-    Ok(Generation {
-        id: prompt.id.clone(),
-        text: tokenizer.decode(&sampled.tokens, true)?,
-        tokens: sampled.tokens.len(),
-        logprobs: sampled.logprobs,
-        ended: sampled.ended,
-        seconds: begun.elapsed().as_secs_f64(),
-    })
+    let text = |(prompt, sampled): (&WatchPrompt, Sampled)| {
+        Ok(Generation {
+            id: prompt.id.clone(),
+            text: tokenizer.decode(&sampled.tokens, true)?,
+            tokens: sampled.tokens.len(),
+            logprobs: sampled.logprobs,
+            ended: sampled.ended,
+            seconds: sampled.seconds,
+        })
+    };
+    prompts.iter().zip(sampled).map(text).collect()
 }

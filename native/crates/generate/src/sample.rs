@@ -4,7 +4,6 @@ use rand::RngExt;
 use rand_chacha::rand_core::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
-use tillage_model::Model;
 use tillage_protocol::EngineError;
 
 /// How tokens are chosen.
@@ -24,70 +23,12 @@ pub struct Sampled {
     pub logprobs: Vec<f32>,
     /// True when a stop token ended the answer; false when `max_new`, the context or the caller did.
     pub ended: bool,
-}
-
-/// Generates from a tokenised prompt. `on_token` sees each token, and ends the answer by returning `false`.
-///
-/// The draws of a prompt depend on the seed and its `id` alone, not on the prompts around it.
-///
-/// # Errors
-/// `empty_prompt`, `prompt_too_long` (user); `bad_logits` when the model gives no numbers.
-pub fn generate(
-    model: &Model,
-    prompt: &[u32],
-    stops: &[u32],
-    sampling: &Sampling,
-    id: &str,
-    on_token: &mut dyn FnMut(u32) -> bool,
-) -> Result<Sampled, EngineError> {
-    let context = model.config().max_position_embeddings;
-    if prompt.is_empty() {
-        return Err(EngineError::user(
-            "empty_prompt",
-            format!("The prompt {id:?} is empty."),
-            "Give the model at least one word.",
-        ));
-    }
-    if prompt.len() >= context {
-        return Err(EngineError::user(
-            "prompt_too_long",
-            format!("The prompt {id:?} has {} tokens; the model's context is {context}.", prompt.len()),
-            "Shorten the prompt, or use a model with a longer context.",
-        ));
-    }
-    let vocab = model.config().vocab_size;
-    if let Some(bad) = prompt.iter().find(|t| **t as usize >= vocab) {
-        return Err(EngineError::user(
-            "vocab_mismatch",
-            format!("The tokenizer gives token {bad}, but the model knows only {vocab}."),
-            "Use the tokenizer that belongs to the model.",
-        ));
-    }
-    let room = sampling.max_new.min(context - prompt.len());
-    let mut rng = rng(sampling.seed, id);
-    let mut cache = model.new_cache(prompt.len() + room);
-    let mut out = Sampled::default();
-    let mut logits = model.decode(prompt, &mut cache);
-    for i in 0..room {
-        let (token, logprob) = choose(&logits, sampling.temperature, &mut rng)?;
-        if stops.contains(&token) {
-            out.ended = true;
-            break;
-        }
-        out.tokens.push(token);
-        out.logprobs.push(logprob);
-        if !on_token(token) {
-            break;
-        }
-        if i + 1 < room {
-            logits = model.decode(&[token], &mut cache);
-        }
-    }
-    Ok(out)
+    /// From its prompt to its end, others that were generated meanwhile included.
+    pub seconds: f64,
 }
 
 /// A generator for one prompt.
-fn rng(seed: u64, id: &str) -> ChaCha8Rng {
+pub(crate) fn rng(seed: u64, id: &str) -> ChaCha8Rng {
     let digest = Sha256::digest(id.as_bytes());
     let mut stream = [0u8; 8];
     stream.copy_from_slice(&digest[..8]);
@@ -97,7 +38,11 @@ fn rng(seed: u64, id: &str) -> ChaCha8Rng {
 }
 
 /// The chosen token and its log-probability.
-fn choose(logits: &[f32], temperature: f64, rng: &mut ChaCha8Rng) -> Result<(u32, f32), EngineError> {
+pub(crate) fn choose(
+    logits: &[f32],
+    temperature: f64,
+    rng: &mut ChaCha8Rng,
+) -> Result<(u32, f32), EngineError> {
     let best = logits.iter().enumerate().fold(None, |best: Option<(usize, f32)>, (i, &x)| match best {
         Some((_, top)) if x <= top || x.is_nan() => best,
         _ => Some((i, x)),
@@ -133,6 +78,8 @@ fn choose(logits: &[f32], temperature: f64, rng: &mut ChaCha8Rng) -> Result<(u32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::{generate_all, Flow, Job};
+    use tillage_model::Model;
 
     #[test]
     fn greedy_takes_the_first_of_the_best() {
@@ -174,7 +121,8 @@ mod tests {
         let model = Model::init(config, 3);
         let answer = |stops: &[u32], max_new| {
             let sampling = Sampling { max_new, temperature: 1.0, seed: 1 };
-            generate(&model, &[1, 2, 3], stops, &sampling, "a", &mut |_| true).unwrap()
+            let job = Job { tokens: &[1, 2, 3], id: "a" };
+            generate_all(&model, &[job], stops, &sampling, 1, &mut |_, _| Flow::Go).unwrap().remove(0)
         };
         let whole = answer(&[], 8);
         assert_eq!((whole.tokens.len(), whole.ended), (8, false));
@@ -187,6 +135,53 @@ mod tests {
             assert_eq!(cut.logprobs, whole.logprobs[..at]);
         }
         assert_eq!(answer(&[], 100).tokens.len(), 13, "16 positions, 3 of them taken");
+    }
+
+    #[test]
+    fn what_is_generated_together_is_what_each_would_have_been() {
+        let shape = serde_json::json!({"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 32});
+        let shape = serde_json::from_value(shape).unwrap();
+        let config = tillage_model::ModelConfig::from_init(&shape, 50, None, None, None).unwrap();
+        let model = Model::init(config, 3);
+        let prompts: Vec<Vec<u32>> = (0..7).map(|i| (0..=i).map(|t| (t * 7 + i) % 50).collect()).collect();
+        let ids: Vec<String> = (0..7).map(|i| format!("p{i}")).collect();
+        let jobs: Vec<Job> = prompts.iter().zip(&ids).map(|(tokens, id)| Job { tokens, id }).collect();
+        for temperature in [0.0, 1.0] {
+            let sampling = Sampling { max_new: 12, temperature, seed: 4 };
+            let all = |width| {
+                let mut seen = vec![Vec::new(); jobs.len()];
+                let found = generate_all(&model, &jobs, &[17, 30], &sampling, width, &mut |job, token| {
+                    seen[job].push(token);
+                    // One answer is ended by its reader.
+                    if job == 2 && seen[job].len() == 3 {
+                        Flow::EndAnswer
+                    } else {
+                        Flow::Go
+                    }
+                });
+                let found = found.unwrap();
+                found.iter().zip(&seen).for_each(|(f, s)| assert_eq!(&f.tokens, s));
+                found.into_iter().map(|f| (f.tokens, f.ended)).collect::<Vec<_>>()
+            };
+            let alone = all(1);
+            assert!(alone[2].0.len() <= 3 && !alone[2].1);
+            let mut tokens = 0;
+            let ended = generate_all(&model, &jobs, &[], &sampling, 2, &mut |_, _| {
+                tokens += 1;
+                if tokens < 5 {
+                    Flow::Go
+                } else {
+                    Flow::EndAll
+                }
+            });
+            let ended = ended.unwrap();
+            let lengths: Vec<usize> = ended.iter().map(|f| f.tokens.len()).collect();
+            assert!(lengths.iter().sum::<usize>() <= 6 && lengths[2..] == [0; 5], "{lengths:?}");
+            for width in [2, 3, 8] {
+                assert_eq!(all(width), alone, "{width} at once, temperature {temperature}");
+            }
+        }
     }
 
     #[test]

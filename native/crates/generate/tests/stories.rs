@@ -1,7 +1,7 @@
 //! A real pretrained model, from text to text: its greedy story word for word.
 
 use std::path::{Path, PathBuf};
-use tillage_generate::{answer, Sampling};
+use tillage_generate::{answers, Flow, Sampling};
 use tillage_protocol::run::{LossOn, Template, WatchPrompt};
 use tillage_text::{Clock, RowEncoder, Tokenizer};
 
@@ -25,11 +25,11 @@ fn the_greedy_story_is_that_of_transformers() {
     let prompt = WatchPrompt { id: "story".into(), prompt: String::new() };
     let mut streamed = String::new();
     let sampling = Sampling { max_new, temperature: 0.0, seed: 0 };
-    let mut on_text = |piece: &str| {
+    let mut on_text = |_: usize, piece: &str| {
         streamed.push_str(piece);
-        true
+        Flow::Go
     };
-    let story = answer(&model, &encoder, &prompt, &sampling, &mut on_text).unwrap();
+    let story = answers(&model, &encoder, &[prompt], &sampling, 1, &mut on_text).unwrap().remove(0);
     assert_eq!(story.text.trim(), expected.trim());
     assert_eq!(streamed.trim(), expected.trim());
     assert!(story.logprobs.iter().all(|p| *p <= 0.0));
@@ -37,7 +37,7 @@ fn the_greedy_story_is_that_of_transformers() {
     let drawn = |seed: u64, id: &str| {
         let prompt = WatchPrompt { id: id.into(), prompt: "Once upon a time".into() };
         let sampling = Sampling { max_new: 40, temperature: 1.0, seed };
-        answer(&model, &encoder, &prompt, &sampling, &mut |_| true).unwrap().text
+        answers(&model, &encoder, &[prompt], &sampling, 1, &mut |_, _| Flow::Go).unwrap().remove(0).text
     };
     assert_eq!(drawn(3, "a"), drawn(3, "a"));
     assert_ne!(drawn(3, "a"), drawn(4, "a"));

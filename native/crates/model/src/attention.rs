@@ -7,14 +7,15 @@ use crate::model::Model;
 use crate::norms;
 use crate::weights::{NormIds, Tensor};
 use crate::workspace::{LayerActs, Workspace};
+use rayon::prelude::*;
 use tillage_kernels::{cpu, AttentionShape, Runs};
 
 /// What attention looks at.
 pub(crate) enum Context<'a> {
     /// Examples of a pack, each on itself: their offsets.
     Pack(&'a [usize]),
-    /// One sequence whose earlier tokens are in the cache.
-    Cache(&'a mut KvCache),
+    /// Sequences whose earlier tokens are in their caches: the new tokens of each, by their offsets.
+    Caches(&'a mut [KvCache], &'a [usize]),
 }
 
 /// The attention of one layer.
@@ -121,17 +122,7 @@ impl Model {
         let shape = shape(config, n);
         match context {
             Context::Pack(starts) => cpu::attention(attended, lse, qkv, starts, &shape),
-            Context::Cache(cache) => {
-                let past = cache.len;
-                let (keys, values) = &mut cache.layers[n];
-                let (q, kv) = (shape.q_width(), shape.kv_width());
-                for (token, row) in qkv.chunks_exact(shape.qkv_width()).enumerate() {
-                    let at = (past + token) * kv;
-                    keys[at..at + kv].copy_from_slice(&row[q..q + kv]);
-                    values[at..at + kv].copy_from_slice(&row[q + kv..]);
-                }
-                cpu::attention_cached(attended, qkv, keys, values, past, &shape);
-            }
+            Context::Caches(caches, starts) => attend_cached(n, caches, starts, qkv, attended, &shape),
         }
         let place = self.place(n, slot::OUTPUT, rows, training);
         let hidden = &mut lora[slot::OUTPUT];
@@ -195,6 +186,40 @@ impl Model {
             }
             None => linear::backward_input(dx, dqkv, tensors, adapter.as_ref(), &places[0], linear, true),
         }
+    }
+}
+
+/// Adds the new tokens' keys and values to their caches, and lets each sequence look at its own.
+fn attend_cached(
+    n: usize,
+    caches: &mut [KvCache],
+    starts: &[usize],
+    qkv: &[f32],
+    mut attended: &mut [f32],
+    shape: &AttentionShape,
+) {
+    let (q, kv, width) = (shape.q_width(), shape.kv_width(), shape.qkv_width());
+    let mut sequences = Vec::with_capacity(caches.len());
+    for (cache, span) in caches.iter_mut().zip(starts.windows(2)) {
+        let own = &qkv[span[0] * width..span[1] * width];
+        let (out, rest) = attended.split_at_mut((span[1] - span[0]) * q);
+        attended = rest;
+        sequences.push((cache, own, out));
+    }
+    let attend = |(cache, own, out): (&mut KvCache, &[f32], &mut [f32])| {
+        let past = cache.len;
+        let (keys, values) = &mut cache.layers[n];
+        for (token, row) in own.chunks_exact(width).enumerate() {
+            let at = (past + token) * kv;
+            keys[at..at + kv].copy_from_slice(&row[q..q + kv]);
+            values[at..at + kv].copy_from_slice(&row[q + kv..]);
+        }
+        cpu::attention_cached(out, own, keys, values, past, shape);
+    };
+    if sequences.len() == 1 {
+        sequences.into_iter().for_each(attend);
+    } else {
+        sequences.into_par_iter().for_each(attend);
     }
 }
 

@@ -22,7 +22,11 @@ impl Model {
                     ws.positions.extend(0..(example[1] - example[0]) as u32);
                 }
             }
-            Context::Cache(cache) => ws.positions.extend(cache.len as u32..(cache.len + tokens.len()) as u32),
+            Context::Caches(caches, starts) => {
+                for (cache, new) in caches.iter().zip(starts.windows(2)) {
+                    ws.positions.extend(cache.len as u32..(cache.len + new[1] - new[0]) as u32);
+                }
+            }
         }
         let longest = ws.positions.iter().max().map_or(0, |&p| p as usize + 1);
         ws.ropes.iter_mut().for_each(|table| table.grow(longest));
@@ -33,8 +37,9 @@ impl Model {
             self.layer(n, &mut context, ws, acts, keep);
         }
         ws.layers = layers;
-        if let Context::Cache(cache) = context {
-            cache.len += tokens.len();
+        if let Context::Caches(caches, starts) = context {
+            let new = starts.windows(2).map(|w| w[1] - w[0]);
+            caches.iter_mut().zip(new).for_each(|(cache, new)| cache.len += new);
         }
     }
 

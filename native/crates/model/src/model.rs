@@ -293,13 +293,26 @@ impl Model {
     /// # Panics
     /// When there are no tokens, a token is outside the vocabulary, or the cache is full.
     pub fn decode(&self, tokens: &[u32], cache: &mut KvCache) -> Vec<f32> {
-        assert!(
-            !tokens.is_empty() && cache.len + tokens.len() <= cache.capacity,
-            "the cache has no room for these tokens"
-        );
+        self.decode_batch(&[tokens], std::slice::from_mut(cache))
+    }
+
+    /// Appends tokens to each of several cached sequences; returns the logits after the last of each,
+    /// `[sequences, vocab]`. No sequence sees another.
+    ///
+    /// # Panics
+    /// As [`Model::decode`]; when there are not as many caches as lists of tokens.
+    pub fn decode_batch(&self, tokens: &[&[u32]], caches: &mut [KvCache]) -> Vec<f32> {
+        assert_eq!(tokens.len(), caches.len(), "a cache for each sequence");
+        let mut starts = vec![0];
+        for (new, cache) in tokens.iter().zip(caches.iter()) {
+            let room = cache.len + new.len() <= cache.capacity;
+            assert!(!new.is_empty() && room, "the cache has no room for these tokens");
+            starts.push(starts[starts.len() - 1] + new.len());
+        }
         let mut ws = self.workspace();
-        self.run_layers(tokens, Context::Cache(cache), &mut ws, false);
-        self.head_logits(&[tokens.len() - 1], &mut ws);
+        self.run_layers(&tokens.concat(), Context::Caches(caches, &starts), &mut ws, false);
+        let last: Vec<usize> = starts[1..].iter().map(|end| end - 1).collect();
+        self.head_logits(&last, &mut ws);
         let logits = ws.head.logits.clone();
         self.give_back(ws);
         logits

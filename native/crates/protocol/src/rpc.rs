@@ -11,7 +11,7 @@
 //!
 //! `$/cancelRequest` with the request's id cancels it. Errors carry an [`crate::EngineError`] in `data`.
 
-use crate::run::{LossOn, Template};
+use crate::run::{LossOn, Objective, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub struct InitializeResult {
     pub devices: Vec<String>,
     pub dtypes: Vec<String>,
     pub families: Vec<String>,
-    pub objectives: Vec<String>,
+    pub objectives: Vec<Objective>,
 }
 
 /// A model to ask: a folder, and an adapter on it.

@@ -34,6 +34,24 @@ pub enum Objective {
     Reward,
 }
 
+impl Objective {
+    /// Every objective there is.
+    pub const ALL: [Objective; 12] = [
+        Objective::Pretrain,
+        Objective::Sft,
+        Objective::Dpo,
+        Objective::Ipo,
+        Objective::Hinge,
+        Objective::ApoZero,
+        Objective::Simpo,
+        Objective::Cpo,
+        Objective::Orpo,
+        Objective::Kto,
+        Objective::Distill,
+        Objective::Reward,
+    ];
+}
+
 /// What the objectives on preferences are set by. What an objective does not use must be absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

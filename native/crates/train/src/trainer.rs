@@ -11,7 +11,7 @@ use crate::setup::Prepared;
 use crate::{reference, step};
 use std::path::PathBuf;
 use std::time::Instant;
-use tillage_generate::Sampling;
+use tillage_generate::{Flow, Sampling};
 use tillage_protocol::{EngineError, Event, RunSpec};
 use tillage_text::pack::plan_epoch;
 
@@ -91,9 +91,11 @@ impl Trainer<'_> {
 
     fn watch(&mut self) -> Result<(), EngineError> {
         let sampling = Sampling { max_new: self.spec.watch_max_new, temperature: 0.0, seed: 0 };
-        for prompt in &self.spec.watch {
-            let Prepared { model, encoder, .. } = &self.prepared;
-            let answer = tillage_generate::answer(model, encoder, prompt, &sampling, &mut |_| true)?;
+        let Prepared { model, encoder, .. } = &self.prepared;
+        let (prompts, width) = (&self.spec.watch, tillage_generate::WIDTH);
+        let answers =
+            tillage_generate::answers(model, encoder, prompts, &sampling, width, &mut |_, _| Flow::Go)?;
+        for (prompt, answer) in prompts.iter().zip(answers) {
             self.log.append(&Event::Sample {
                 step: *self.done,
                 id: prompt.id.clone(),

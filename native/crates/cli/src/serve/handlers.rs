@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use tillage_generate::Sampling;
+use tillage_generate::{Flow, Sampling};
 use tillage_protocol::rpc::{
     GenerateParams, GenerateResult, InitializeParams, InitializeResult, InspectParams, TokenNotification,
     TokensParams, PROTOCOL_VERSION,
 };
-use tillage_protocol::run::LossOn;
+use tillage_protocol::run::{LossOn, Objective};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::{Clock, RowEncoder};
 
@@ -71,27 +71,30 @@ impl<N: Fn(&str, Value)> Handlers<N> {
             RowEncoder::new(tokenizer, params.template.clone(), LossOn::All, context, Clock::System)?;
         let sampling =
             Sampling { max_new: params.max_new, temperature: params.temperature, seed: params.seed };
-        let mut generations = Vec::with_capacity(params.prompts.len());
-        for prompt in &params.prompts {
-            let mut on_text = |text: &str| {
-                if !text.is_empty() {
-                    let note =
-                        TokenNotification { request: number, id: prompt.id.clone(), text: text.into() };
-                    (self.notify)("generate/token", serde_json::to_value(note).unwrap_or_default());
-                }
-                !cancel.load(Ordering::SeqCst)
-            };
-            if !on_text("") {
-                return Err(cancelled());
+        let prompts = &params.prompts;
+        let mut on_text = |at: usize, text: &str| {
+            if !text.is_empty() {
+                let note =
+                    TokenNotification { request: number, id: prompts[at].id.clone(), text: text.into() };
+                (self.notify)("generate/token", serde_json::to_value(note).unwrap_or_default());
             }
-            generations.push(tillage_generate::answer(
-                &loaded.model,
-                &encoder,
-                prompt,
-                &sampling,
-                &mut on_text,
-            )?);
+            if cancel.load(Ordering::SeqCst) {
+                Flow::EndAll
+            } else {
+                Flow::Go
+            }
+        };
+        if cancel.load(Ordering::SeqCst) {
+            return Err(cancelled());
         }
+        let generations = tillage_generate::answers(
+            &loaded.model,
+            &encoder,
+            prompts,
+            &sampling,
+            tillage_generate::WIDTH,
+            &mut on_text,
+        )?;
         if cancel.load(Ordering::SeqCst) {
             return Err(cancelled());
         }
@@ -116,7 +119,7 @@ fn initialize(params: &InitializeParams) -> Result<InitializeResult, EngineError
         devices: inspect::device_names(),
         dtypes: vec!["f32".into()],
         families: tillage_model::family::supported().into_iter().map(str::to_owned).collect(),
-        objectives: vec!["pretrain".into(), "sft".into()],
+        objectives: Objective::ALL.to_vec(),
     })
 }
 
