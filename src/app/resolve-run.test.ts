@@ -86,6 +86,10 @@ it("goes on with an adapter, whose settings it takes over, and names a teacher w
   const { spec } = await resolveRun(file, deps([]));
   expect(spec).toMatchObject({ objective: "dpo", preference: { beta: 0.3 }, loss_on: "completion", model: { kind: "folder", path: base, adapter }, adapter: { r: 4, alpha: 8, dropout: 0.05, targets: ["q_proj"], rslora: true, dora: false } });
   expect(mismatch("run_spec", spec)).toBeUndefined();
+  writeFileSync(file, text.replace("objective: pretrain", "objective: grpo\npolicy: { group: 4, rewards: [{ kind: numeric }, { kind: regex, pattern: '[.]', weight: 0.5 }] }"));
+  const rewarded = (await resolveRun(file, deps([]))).spec;
+  expect(rewarded.policy).toMatchObject({ group: 4, max_new: 128, rewards: [{ kind: "numeric", weight: 1 }, { kind: "regex", pattern: "[.]", weight: 0.5 }] });
+  expect(mismatch("run_spec", rewarded)).toBeUndefined();
   writeFileSync(file, text.replace("objective: pretrain", "objective: distill\ndistill: { teacher: tuned, temperature: 2 }").replace("model: tuned", "model: base"));
   const planned = await resolveRun(file, deps([]));
   expect(planned.spec).toMatchObject({ model: { kind: "folder", path: base }, adapter: null, distill: { teacher: base, adapter, temperature: 2, alpha: 1 } });

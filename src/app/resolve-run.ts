@@ -47,6 +47,7 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
     file,
     objective: run.objective,
     ...(run.preference ? { preference: run.preference } : {}),
+    ...(run.policy ? { policy: run.policy } : {}),
     ...(run.distill ? { distill: teacherOf(run.distill, deps.root, file) } : {}),
     ...start,
     data: dataFiles(run, file, dataset),

@@ -4,7 +4,43 @@
  * What is minimised.
  */
 export type Objective =
-  "pretrain" | "sft" | "dpo" | "ipo" | "hinge" | "apo_zero" | "simpo" | "cpo" | "orpo" | "kto" | "distill" | "reward";
+  | "pretrain"
+  | "sft"
+  | "dpo"
+  | "ipo"
+  | "hinge"
+  | "apo_zero"
+  | "simpo"
+  | "cpo"
+  | "orpo"
+  | "kto"
+  | "distill"
+  | "grpo"
+  | "rloo"
+  | "reward";
+/**
+ * What an answer of the policy is worth.
+ */
+export type RewardConfig = {
+  /**
+   * What it is worth when it holds; the reward is the sum over all.
+   */
+  weight?: number;
+} & RewardConfig1;
+export type RewardConfig1 =
+  | {
+      kind: "exact";
+    }
+  | {
+      kind: "contains";
+    }
+  | {
+      kind: "numeric";
+    }
+  | {
+      kind: "regex";
+      pattern: string;
+    };
 /**
  * Where the weights come from.
  */
@@ -250,6 +286,10 @@ export interface RunSpec {
    * The teacher, for the objective `distill` alone.
    */
   distill?: DistillConfig | null;
+  /**
+   * Answers and rewards, for the objectives `grpo` and `rloo` alone.
+   */
+  policy?: PolicyConfig | null;
   model: ModelSource;
   /**
    * LoRA when present, full training when absent.
@@ -324,6 +364,29 @@ export interface DistillConfig {
    * Weight of the divergence, 0 to 1; the labels' own loss has the rest.
    */
   alpha?: number;
+}
+/**
+ * The objectives on the model's own answers.
+ */
+export interface PolicyConfig {
+  rewards: RewardConfig[];
+  /**
+   * Answers of each prompt.
+   */
+  group?: number;
+  /**
+   * New tokens of an answer at most.
+   */
+  max_new?: number;
+  temperature?: number;
+  /**
+   * Weight of the divergence from the base model without the adapter.
+   */
+  beta?: number;
+  /**
+   * GRPO alone; RLOO sums over the tokens of each answer.
+   */
+  average?: "tokens" | "completions" | "longest";
 }
 /**
  * Hugging Face config fields of a llama-shaped model, without `vocab_size` (the tokenizer gives it).
@@ -690,6 +753,17 @@ export const nativeSchema: object = {
             }
           ]
         },
+        "policy": {
+          "description": "Answers and rewards, for the objectives `grpo` and `rloo` alone.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/PolicyConfig"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
         "model": {
           "$ref": "#/$defs/ModelSource"
         },
@@ -819,6 +893,16 @@ export const nativeSchema: object = {
           "const": "distill"
         },
         {
+          "description": "Group relative policy optimisation on the model's own answers (Shao et al. 2024).",
+          "type": "string",
+          "const": "grpo"
+        },
+        {
+          "description": "REINFORCE with leave-one-out baselines (Ahmadian et al. 2024).",
+          "type": "string",
+          "const": "rloo"
+        },
+        {
           "description": "A reward model: a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
           "type": "string",
           "const": "reward"
@@ -911,6 +995,142 @@ export const nativeSchema: object = {
       "additionalProperties": false,
       "required": [
         "teacher"
+      ]
+    },
+    "PolicyConfig": {
+      "description": "The objectives on the model's own answers.",
+      "type": "object",
+      "properties": {
+        "rewards": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/RewardConfig"
+          }
+        },
+        "group": {
+          "description": "Answers of each prompt.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0,
+          "default": 8
+        },
+        "max_new": {
+          "description": "New tokens of an answer at most.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0,
+          "default": 128
+        },
+        "temperature": {
+          "type": "number",
+          "format": "double",
+          "default": 1
+        },
+        "beta": {
+          "description": "Weight of the divergence from the base model without the adapter.",
+          "type": "number",
+          "format": "double",
+          "default": 0
+        },
+        "average": {
+          "description": "GRPO alone; RLOO sums over the tokens of each answer.",
+          "$ref": "#/$defs/PolicyAverage",
+          "default": "tokens"
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "rewards"
+      ]
+    },
+    "RewardConfig": {
+      "description": "What an answer of the policy is worth.",
+      "type": "object",
+      "properties": {
+        "weight": {
+          "description": "What it is worth when it holds; the reward is the sum over all.",
+          "type": "number",
+          "format": "double",
+          "default": 1
+        }
+      },
+      "oneOf": [
+        {
+          "description": "The answer is the row's, but for white space around it.",
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string",
+              "const": "exact"
+            }
+          },
+          "required": [
+            "kind"
+          ]
+        },
+        {
+          "description": "The answer holds the row's, in any case of letters.",
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string",
+              "const": "contains"
+            }
+          },
+          "required": [
+            "kind"
+          ]
+        },
+        {
+          "description": "Both end in the same number: the one behind `####`, or the last (GSM8K, Cobbe et al. 2021).",
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string",
+              "const": "numeric"
+            }
+          },
+          "required": [
+            "kind"
+          ]
+        },
+        {
+          "description": "The answer matches a regular expression.",
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string",
+              "const": "regex"
+            },
+            "pattern": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "kind",
+            "pattern"
+          ]
+        }
+      ]
+    },
+    "PolicyAverage": {
+      "description": "How the answers' tokens become one loss.",
+      "oneOf": [
+        {
+          "description": "Over all tokens of the batch (DAPO, Yu et al. 2025).",
+          "type": "string",
+          "const": "tokens"
+        },
+        {
+          "description": "Over the tokens of each answer, then over the answers (GRPO, Shao et al. 2024).",
+          "type": "string",
+          "const": "completions"
+        },
+        {
+          "description": "The sum over the longest possible answer (Dr. GRPO, Liu et al. 2025).",
+          "type": "string",
+          "const": "longest"
+        }
       ]
     },
     "ModelSource": {

@@ -37,6 +37,8 @@ export interface RunNumbers {
   validation?: number;
   /** Share of the newest steps' pairs that are preferred as they should be. */
   accuracy?: number;
+  /** Mean reward of the newest steps' answers. */
+  reward?: number;
   /** Work before the next step. */
   doing?: { what: string; done: number; of: number };
   tokensPerSecond?: number;

@@ -37,6 +37,7 @@ export function header(run: RunView, ask: Ask): TemplateResult {
         ${stat("smoothed", numbers.smoothed?.toFixed(3))}
         ${stat("validation", numbers.validation?.toFixed(3), "run-validation")}
         ${numbers.accuracy === undefined ? nothing : stat("preferred", formatPercent(numbers.accuracy), "run-accuracy", "share of the newest steps' pairs whose chosen answer has the larger implicit reward")}
+        ${numbers.reward === undefined ? nothing : stat("reward", numbers.reward.toFixed(3), "run-reward", "mean over the newest steps' answers")}
         ${stat("speed", numbers.tokensPerSecond === undefined ? undefined : `${formatScaled(numbers.tokensPerSecond)} tok/s`)}
         ${stat("memory", numbers.memoryBytes === undefined ? undefined : formatBytes(numbers.memoryBytes))}
         ${stat("time", formatDuration(numbers.elapsed))}

@@ -74,9 +74,11 @@ function newest(state: RunState): string {
   if (state.doing) return `${state.doing.what} ${state.doing.done}/${state.doing.of}`;
   const loss = state.series.loss.at(-1);
   const accuracy = state.series.accuracy.at(-1);
+  const reward = state.series.reward.at(-1);
   return [
     ...(loss === undefined ? [] : [`loss ${loss.toFixed(3)}`]),
     ...(accuracy === undefined || Number.isNaN(accuracy) ? [] : [`${formatPercent(accuracy)} preferred`]),
+    ...(reward === undefined || Number.isNaN(reward) ? [] : [`reward ${reward.toFixed(3)}`]),
     ...(state.secondsLeft === undefined ? [] : [`${formatDuration(state.secondsLeft)} left`]),
   ].join(", ");
 }

@@ -7,8 +7,19 @@ const template = { doc: "How a row becomes text: `plain` joins prompt and comple
 export const runDocs: KeyDocs = {
   tillage: { doc: "Version of this format: 1.", values: ["1"] },
   objective: {
-    doc: "What is minimised: `pretrain` counts every token of a text, `sft` those of the answers (see `loss_on`), `distill` those against a teacher's whole distribution (Hinton et al. 2015). From pairs of a chosen and a rejected answer learn `dpo` (Rafailov et al. 2023), `ipo` (Azar et al. 2023), `hinge` (Zhao et al. 2023), `apo_zero` (D'Oosterlinck et al. 2024) and, without a reference, `simpo` (Meng et al. 2024), `cpo` (Xu et al. 2024), `orpo` (Hong et al. 2024); from single answers judged good or bad `kto` (Ethayarajh et al. 2024). `reward` trains a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
-    values: ["pretrain", "sft", "distill", ...PREFERENCES],
+    doc: "What is minimised: `pretrain` counts every token of a text, `sft` those of the answers (see `loss_on`), `distill` those against a teacher's whole distribution (Hinton et al. 2015). `grpo` (Shao et al. 2024) and `rloo` (Ahmadian et al. 2024) learn from rewards of the model's own answers. From pairs of a chosen and a rejected answer learn `dpo` (Rafailov et al. 2023), `ipo` (Azar et al. 2023), `hinge` (Zhao et al. 2023), `apo_zero` (D'Oosterlinck et al. 2024) and, without a reference, `simpo` (Meng et al. 2024), `cpo` (Xu et al. 2024), `orpo` (Hong et al. 2024); from single answers judged good or bad `kto` (Ethayarajh et al. 2024). `reward` trains a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
+    values: ["pretrain", "sft", "distill", "grpo", "rloo", ...PREFERENCES],
+  },
+  policy: {
+    doc: "How the model's own answers are drawn and rewarded, for `grpo` and `rloo`. The dataset has prompt and completion; the completion is the answer that is wanted.",
+    keys: {
+      rewards: { doc: "A list of rewards, summed: `{ kind: exact }`, `{ kind: contains }`, `{ kind: numeric }` (the number behind `####`, or the last one, as in GSM8K), `{ kind: regex, pattern: … }`, each with a `weight`, default 1." },
+      group: { doc: "Answers of each prompt, held against each other. Default 8." },
+      max_new: { doc: "Longest answer, tokens. Default 128." },
+      temperature: { doc: "Temperature at which answers are drawn. Default 1." },
+      beta: { doc: "Weight of the divergence from the base model; needs a new adapter. Default 0." },
+      average: { doc: "grpo: how tokens become one loss: over all `tokens` (DAPO, Yu et al. 2025), over each of the `completions` first (Shao et al. 2024), or over the `longest` possible answer (Dr. GRPO, Liu et al. 2025). Default tokens.", values: ["tokens", "completions", "longest"] },
+    },
   },
   distill: {
     doc: "What the objective `distill` learns from: a larger model with the same tokenizer.",

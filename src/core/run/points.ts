@@ -18,15 +18,16 @@ export interface Points {
   /** NaN, or null once it was sent, where the objective has none. */
   accuracy: number[];
   margin: number[];
+  reward: number[];
 }
 
-export const POINT_COLUMNS = ["step", "epoch", "tokens", "seconds", "loss", "smoothed", "lr", "gradNorm", "tokensPerSecond", "memoryBytes", "accuracy", "margin"] as const satisfies readonly (keyof Points)[];
+export const POINT_COLUMNS = ["step", "epoch", "tokens", "seconds", "loss", "smoothed", "lr", "gradNorm", "tokensPerSecond", "memoryBytes", "accuracy", "margin", "reward"] as const satisfies readonly (keyof Points)[];
 
 /** What a panel has to do with the points that it holds. */
 export type PointsChange = { kind: "replace"; points: Points } | { kind: "append"; points: Points };
 
 export function emptyPoints(): Points {
-  return { step: [], epoch: [], tokens: [], seconds: [], loss: [], smoothed: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], accuracy: [], margin: [] };
+  return { step: [], epoch: [], tokens: [], seconds: [], loss: [], smoothed: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], accuracy: [], margin: [], reward: [] };
 }
 
 /** The points after a change; a new object, so that a view notices. */

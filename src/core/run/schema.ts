@@ -65,11 +65,31 @@ const preferenceSchema = z.strictObject({
   undesirable_weight: positive.optional(),
 });
 
+const weight = z.number().default(1);
+/** When an answer of the model's own is rewarded; the row's completion is the answer that is wanted. */
+const rewardSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("exact"), weight }),
+  z.strictObject({ kind: z.literal("contains"), weight }),
+  z.strictObject({ kind: z.literal("numeric"), weight }),
+  z.strictObject({ kind: z.literal("regex"), pattern: z.string().min(1), weight }),
+]);
+
+const policySchema = z.strictObject({
+  rewards: z.array(rewardSchema).min(1),
+  group: z.number().int().min(2).default(8),
+  max_new: count.default(128),
+  temperature: positive.default(1),
+  beta: z.number().nonnegative().default(0),
+  average: z.enum(["tokens", "completions", "longest"]).default("tokens"),
+});
+
 export const runFileSchema = z.strictObject({
   tillage: z.literal(1),
-  objective: z.enum(["pretrain", "sft", "distill", ...PREFERENCES]),
+  objective: z.enum(["pretrain", "sft", "distill", "grpo", "rloo", ...PREFERENCES]),
   /** Settings of an objective on preferences. */
   preference: preferenceSchema.optional(),
+  /** Answers and rewards of the objectives `grpo` and `rloo`. */
+  policy: policySchema.optional(),
   /** The teacher of the objective `distill`, named as a model is. */
   distill: z.strictObject({ teacher: z.string().min(1), temperature: positive.default(1), alpha: z.number().min(0).max(1).default(1) }).optional(),
   /** A model folder, `run:NAME` (the result of another run file), `run:NAME@STEP` (one of its checkpoints), or `{ init: … }` for random weights. */

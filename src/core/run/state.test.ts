@@ -58,8 +58,9 @@ describe("the fold of a run's events", () => {
   it("keeps what the objective says of its pairs, and a gap where it says nothing", () => {
     const plain = stepEvent(1, 1);
     const pairs = { ...stepEvent(2, 2), metrics: { "rewards/accuracies": 0.75, "rewards/margins": 1.5 } } as Event;
-    const { series } = foldEvents(emptyRun(), [started(0), plain, pairs]);
-    expect([series.accuracy, series.margin]).toEqual([[Number.NaN, 0.75], [Number.NaN, 1.5]]);
+    const rewarded = { ...stepEvent(3, 3), metrics: { reward: 0.25 } } as Event;
+    const { series } = foldEvents(emptyRun(), [started(0), plain, pairs, rewarded]);
+    expect([series.accuracy, series.margin, series.reward]).toEqual([[Number.NaN, 0.75, Number.NaN], [Number.NaN, 1.5, Number.NaN], [Number.NaN, Number.NaN, 0.25]]);
   });
 
   it("forgets what it was doing when it ends or begins anew", () => {

@@ -24,6 +24,8 @@ export interface StepSeries {
   accuracy: number[];
   /** Mean difference of the implicit rewards of chosen and rejected answers; NaN where the objective has none. */
   margin: number[];
+  /** Mean reward of the model's own answers; NaN where the objective draws none. */
+  reward: number[];
 }
 
 /** One engine process of the run. */
@@ -80,7 +82,7 @@ export interface RunState {
 export function emptyRun(): RunState {
   return {
     phase: "waiting", attempts: 0, step: 0, total: 0, epoch: 0, parameters: 0, trainable: 0, trainRows: 0, trainTokens: 0, validRows: 0, plannedBytes: 0,
-    series: { step: [], epoch: [], loss: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], tokens: [], seconds: [], accuracy: [], margin: [] },
+    series: { step: [], epoch: [], loss: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], tokens: [], seconds: [], accuracy: [], margin: [], reward: [] },
     validation: [], samples: [], checkpoints: [], warnings: [], carried: { seconds: 0, firstIndex: 0 },
   };
 }
@@ -125,7 +127,7 @@ export function mapSeries(series: StepSeries, map: (column: number[]) => number[
   return {
     step: map(series.step), epoch: map(series.epoch), loss: map(series.loss), lr: map(series.lr), gradNorm: map(series.gradNorm),
     tokensPerSecond: map(series.tokensPerSecond), memoryBytes: map(series.memoryBytes), tokens: map(series.tokens), seconds: map(series.seconds),
-    accuracy: map(series.accuracy), margin: map(series.margin),
+    accuracy: map(series.accuracy), margin: map(series.margin), reward: map(series.reward),
   };
 }
 
@@ -153,6 +155,7 @@ function apply(state: RunState, event: Event): void {
       series.seconds.push(state.carried.seconds + event.seconds);
       series.accuracy.push(event.metrics?.["rewards/accuracies"] ?? Number.NaN);
       series.margin.push(event.metrics?.["rewards/margins"] ?? Number.NaN);
+      series.reward.push(event.metrics?.["reward"] ?? Number.NaN);
       state.doing = undefined;
       state.step = event.step;
       state.epoch = event.epoch;

@@ -51,7 +51,8 @@ export function numbersOf(dir: string, state: RunState): RunNumbers {
     epoch: state.epoch,
     ...(series.loss.length > 0 ? { loss: series.loss.at(-1), smoothed: smooth(series.loss.slice(-200), SMOOTHING).at(-1) } : {}),
     ...(state.validation.length > 0 ? { validation: state.validation.at(-1)?.loss } : {}),
-    ...(Number.isFinite(series.accuracy.at(-1)) ? { accuracy: mean(series.accuracy.slice(-20).filter(Number.isFinite)) } : {}),
+    ...newest("accuracy", series.accuracy),
+    ...newest("reward", series.reward),
     ...(state.doing ? { doing: state.doing } : {}),
     ...(series.step.length > 0 ? { tokensPerSecond: median(series.tokensPerSecond.slice(-20)), memoryBytes: series.memoryBytes.at(-1) } : {}),
     elapsed: series.seconds.at(-1) ?? 0,
@@ -107,6 +108,12 @@ function lastWords(file: string, most = 600): string {
   } finally {
     closeSync(handle);
   }
+}
+
+/** The mean over the newest steps, where the objective has such a number. */
+function newest<K extends "accuracy" | "reward">(name: K, values: readonly number[]): Partial<Pick<RunNumbers, K>> {
+  const known = values.slice(-20).filter(Number.isFinite);
+  return known.length === 0 ? {} : ({ [name]: mean(known) } as Partial<Pick<RunNumbers, K>>);
 }
 
 function mean(values: readonly number[]): number {

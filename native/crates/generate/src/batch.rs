@@ -66,6 +66,7 @@ pub fn generate_all(
         let (token, logprob) = choose(logits, sampling.temperature, &mut one.rng)?;
         if stops.contains(&token) {
             one.out.ended = true;
+            one.out.stop = Some(token);
             return Ok(false);
         }
         one.out.tokens.push(token);

@@ -23,6 +23,8 @@ pub struct Sampled {
     pub logprobs: Vec<f32>,
     /// True when a stop token ended the answer; false when `max_new`, the context or the caller did.
     pub ended: bool,
+    /// The stop token that ended it.
+    pub stop: Option<u32>,
     /// From its prompt to its end, others that were generated meanwhile included.
     pub seconds: f64,
 }

@@ -280,6 +280,11 @@ impl Model {
         logits
     }
 
+    /// Bytes of such a cache.
+    pub fn cache_bytes(&self, capacity: usize) -> usize {
+        8 * self.config.kv_width() * capacity * self.config.num_hidden_layers
+    }
+
     /// An empty cache for sequences of up to `capacity` tokens.
     pub fn new_cache(&self, capacity: usize) -> KvCache {
         let width = self.config.kv_width() * capacity;

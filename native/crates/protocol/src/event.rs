@@ -18,6 +18,12 @@ pub mod metric {
     pub const ACCURACY: &str = "rewards/accuracies";
     /// KTO: mean log-ratio of unrelated answers, at least 0. Distillation: mean divergence from the teacher, nats.
     pub const KL: &str = "kl";
+    /// Policy objectives: the answers' mean reward, its standard deviation within a prompt's group, their mean length in
+    /// tokens, and the share that did not come to an end.
+    pub const REWARD: &str = "reward";
+    pub const REWARD_STD: &str = "reward_std";
+    pub const LENGTH: &str = "completion_length";
+    pub const CUT: &str = "cut_share";
     /// Distillation: the labels' mean negative log-likelihood, nats.
     pub const NLL: &str = "nll";
 }

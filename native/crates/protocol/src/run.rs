@@ -30,13 +30,17 @@ pub enum Objective {
     Kto,
     /// Every labelled token against a teacher's distribution over the vocabulary (Hinton et al. 2015).
     Distill,
+    /// Group relative policy optimisation on the model's own answers (Shao et al. 2024).
+    Grpo,
+    /// REINFORCE with leave-one-out baselines (Ahmadian et al. 2024).
+    Rloo,
     /// A reward model: a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).
     Reward,
 }
 
 impl Objective {
     /// Every objective there is.
-    pub const ALL: [Objective; 12] = [
+    pub const ALL: [Objective; 14] = [
         Objective::Pretrain,
         Objective::Sft,
         Objective::Dpo,
@@ -47,6 +51,8 @@ impl Objective {
         Objective::Cpo,
         Objective::Orpo,
         Objective::Kto,
+        Objective::Grpo,
+        Objective::Rloo,
         Objective::Distill,
         Objective::Reward,
     ];
@@ -261,6 +267,75 @@ fn default_clip() -> f64 {
     1.0
 }
 
+/// What an answer of the policy is worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RewardConfig {
+    #[serde(flatten)]
+    pub kind: RewardKind,
+    /// What it is worth when it holds; the reward is the sum over all.
+    #[serde(default = "default_weight")]
+    pub weight: f64,
+}
+
+fn default_weight() -> f64 {
+    1.0
+}
+
+/// When a reward is given. The row's `completion` is the answer that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RewardKind {
+    /// The answer is the row's, but for white space around it.
+    Exact,
+    /// The answer holds the row's, in any case of letters.
+    Contains,
+    /// Both end in the same number: the one behind `####`, or the last (GSM8K, Cobbe et al. 2021).
+    Numeric,
+    /// The answer matches a regular expression.
+    Regex { pattern: String },
+}
+
+/// How the answers' tokens become one loss.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyAverage {
+    /// Over all tokens of the batch (DAPO, Yu et al. 2025).
+    #[default]
+    Tokens,
+    /// Over the tokens of each answer, then over the answers (GRPO, Shao et al. 2024).
+    Completions,
+    /// The sum over the longest possible answer (Dr. GRPO, Liu et al. 2025).
+    Longest,
+}
+
+/// The objectives on the model's own answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    pub rewards: Vec<RewardConfig>,
+    /// Answers of each prompt.
+    #[serde(default = "default_group")]
+    pub group: usize,
+    /// New tokens of an answer at most.
+    #[serde(default = "default_policy_new")]
+    pub max_new: usize,
+    #[serde(default = "default_temperature")]
+    pub temperature: f64,
+    /// Weight of the divergence from the base model without the adapter.
+    #[serde(default)]
+    pub beta: f64,
+    /// GRPO alone; RLOO sums over the tokens of each answer.
+    #[serde(default)]
+    pub average: PolicyAverage,
+}
+
+fn default_group() -> usize {
+    8
+}
+fn default_policy_new() -> usize {
+    128
+}
+
 /// The teacher of a distillation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -304,6 +379,9 @@ pub struct RunSpec {
     /// The teacher, for the objective `distill` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distill: Option<DistillConfig>,
+    /// Answers and rewards, for the objectives `grpo` and `rloo` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyConfig>,
     pub model: ModelSource,
     /// LoRA when present, full training when absent.
     #[serde(default)]

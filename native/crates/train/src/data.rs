@@ -28,6 +28,8 @@ pub enum Rows {
     Pairs,
     /// An answer each, and whether it is good.
     Judged,
+    /// A prompt each, with the answer that is wanted.
+    Prompts,
 }
 
 /// The column that names rows.
@@ -51,6 +53,7 @@ impl Shape {
             Rows::Texts => &[Shape::Messages, Shape::PromptCompletion, Shape::Text],
             Rows::Pairs => &[Shape::Pair, Shape::PairOfMessages],
             Rows::Judged => &[Shape::JudgedMessages, Shape::JudgedPair],
+            Rows::Prompts => &[Shape::PromptCompletion],
         }
     }
 
@@ -157,6 +160,11 @@ fn no_shape(what: Rows, columns: &str) -> EngineError {
             "no_pairs",
             "no pairs: prompt, chosen and rejected; or chosen and rejected as messages",
             "Build a dataset of preferences, or choose an objective that learns from single answers.",
+        ),
+        Rows::Prompts => (
+            "no_prompts",
+            "no prompts with their answers: prompt and completion",
+            "Name the columns in the recipe's `map`: the completion is the answer that is rewarded.",
         ),
         Rows::Judged => (
             "no_judgements",

@@ -1,12 +1,13 @@
 //! Rows as tokens, ready to be packed.
 
 use crate::data::{DataRow, Rows};
+use crate::method::Method;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tillage_model::objective::Texts;
 use tillage_model::{Packed, IGNORE};
 use tillage_protocol::EngineError;
-use tillage_text::{Example, RowEncoder};
+use tillage_text::{Example, RowEncoder, RowText};
 
 /// The tokenised rows of one split.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub struct Dataset {
     rows: Rows,
     /// For each judged row whether it is good.
     pub good: Vec<bool>,
+    /// For each prompt the answer that is wanted; empty where rows are no prompts.
+    pub answers: Vec<String>,
+    /// Tokens that a prompt's answers may take, and how many there are.
+    room: (usize, usize),
     /// Log-probability of each text's completion under the reference, summed; empty until it is known.
     pub reference: Vec<f64>,
 }
@@ -38,12 +43,19 @@ impl Dataset {
     ///
     /// # Errors
     /// The first row's error, with the row's name.
-    pub fn encode(rows: &[DataRow], what: Rows, encoder: &RowEncoder) -> Result<Self, EngineError> {
+    pub fn encode(rows: &[DataRow], method: &Method, encoder: &RowEncoder) -> Result<Self, EngineError> {
+        let what = method.rows();
         let examples: Vec<Result<Example, EngineError>> = rows
             .par_iter()
             .flat_map_iter(|row| row.texts.iter().map(move |text| (row, text)))
             .map(|(row, text)| {
-                encoder.encode(text).map(|(example, _)| example).map_err(|mut e| {
+                let encoded = match text {
+                    RowText::PromptCompletion { prompt, .. } if what == Rows::Prompts => {
+                        prompted(encoder, prompt)
+                    }
+                    _ => encoder.encode(text).map(|(example, _)| example),
+                };
+                encoded.map_err(|mut e| {
                     e.message = format!("Row {}: {}", row.id, e.message);
                     e
                 })
@@ -55,16 +67,17 @@ impl Dataset {
             examples,
             rows: what,
             good: rows.iter().map(|r| r.good).collect(),
+            answers: if what == Rows::Prompts { rows.iter().map(wanted).collect() } else { Vec::new() },
+            room: method.room(),
             reference: Vec::new(),
         })
     }
 
     /// Texts of a row.
     fn texts_of_a_row(&self) -> usize {
-        if self.rows == Rows::Texts {
-            1
-        } else {
-            2
+        match self.rows {
+            Rows::Texts | Rows::Prompts => 1,
+            Rows::Pairs | Rows::Judged => 2,
         }
     }
 
@@ -80,7 +93,7 @@ impl Dataset {
             counts.tokens += texts.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
             counts.long_rows += u64::from(texts.iter().any(|e| e.cut > 0));
             counts.cut_tokens += texts.iter().map(|e| e.cut as u64).sum::<u64>();
-            counts.masked_rows += u64::from(texts.iter().any(|e| e.label_tokens() == 0));
+            counts.masked_rows += u64::from(self.is_masked(texts));
         }
         counts
     }
@@ -92,12 +105,18 @@ impl Dataset {
             let width = self.texts_of_a_row();
             let lengths = self.examples[row * width..][..width].iter().map(|e| e.tokens.len());
             match self.rows {
-                _ if self.own(row).iter().any(|e| e.label_tokens() == 0) => 0,
+                _ if self.is_masked(self.own(row)) => 0,
+                Rows::Prompts => lengths.map(|prompt| self.room.1 * (prompt + self.room.0)).sum(),
                 Rows::Judged => lengths.max().unwrap_or(0),
                 Rows::Texts | Rows::Pairs => lengths.sum(),
             }
         };
         (0..self.ids.len()).map(length).collect()
+    }
+
+    /// Whether nothing can be learned from a row with these texts. A prompt's labels are still to be drawn.
+    fn is_masked(&self, texts: &[Example]) -> bool {
+        self.rows != Rows::Prompts && texts.iter().any(|e| e.label_tokens() == 0)
     }
 
     /// Labelled tokens of a row's own texts.
@@ -159,6 +178,10 @@ impl Dataset {
             if self.rows == Rows::Judged {
                 digest.update([u8::from(*good)]);
             }
+            if let Some(answer) = self.answers.get(row) {
+                digest.update((answer.len() as u64).to_le_bytes());
+                digest.update(answer.as_bytes());
+            }
             let width = self.texts_of_a_row();
             for e in &self.examples[row * width..][..width] {
                 digest.update((e.tokens.len() as u64).to_le_bytes());
@@ -167,6 +190,21 @@ impl Dataset {
                 }
             }
         }
+    }
+}
+
+/// A prompt as the model sees it before it answers; nothing of it carries a label.
+fn prompted(encoder: &RowEncoder, prompt: &str) -> Result<Example, EngineError> {
+    let tokens = encoder.prompt(prompt)?;
+    let trained = vec![false; tokens.len()];
+    Ok(Example { tokens, trained, cut: 0 })
+}
+
+/// The answer that a row wants.
+fn wanted(row: &DataRow) -> String {
+    match row.texts.first() {
+        Some(RowText::PromptCompletion { completion, .. }) => completion.clone(),
+        _ => String::new(),
     }
 }
 
@@ -185,6 +223,8 @@ mod tests {
             examples,
             rows,
             good: vec![true; n],
+            answers: Vec::new(),
+            room: (0, 1),
             reference: Vec::new(),
         }
     }

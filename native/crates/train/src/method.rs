@@ -2,6 +2,7 @@
 
 use crate::data::Rows;
 use crate::dataset::Dataset;
+use crate::policy::{self, Round};
 use std::collections::BTreeMap;
 use tillage_model::objective::{bradley_terry, kto, Judged, PairLoss, Pairs, Texts, Weighed};
 use tillage_model::{DistillLoss, Distillation, Model};
@@ -18,10 +19,21 @@ pub enum Method {
     Pairs(PairLoss),
     /// A teacher's distribution at labelled tokens.
     Distill(Distillation),
+    /// Rewards of the model's own answers.
+    Policy(policy::Settings),
     /// Scores of chosen answers above those of rejected ones.
     Reward,
     /// KTO, with the weights of good and of bad answers.
     Judgements { beta: f64, weights: [f64; 2] },
+}
+
+/// What a pass needs beside the model and the rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Around<'a> {
+    /// What a distillation learns from.
+    pub teacher: Option<&'a Model>,
+    /// How the model's own answers are drawn and rewarded.
+    pub round: Option<Round<'a>>,
 }
 
 /// What a batch adds to its step.
@@ -39,11 +51,11 @@ pub struct BatchLoss {
 pub struct Metrics(BTreeMap<&'static str, (f64, f64)>);
 
 impl Metrics {
-    fn add(&mut self, name: &'static str, value: f64) {
+    pub fn add(&mut self, name: &'static str, value: f64) {
         self.add_sum(name, value, 1);
     }
 
-    fn add_sum(&mut self, name: &'static str, sum: f64, count: usize) {
+    pub fn add_sum(&mut self, name: &'static str, sum: f64, count: usize) {
         let entry = self.0.entry(name).or_default();
         *entry = (entry.0 + sum, entry.1 + count as f64);
     }
@@ -88,6 +100,10 @@ impl Method {
                     alpha: settings.1 as f32,
                 });
             }
+            Objective::Grpo | Objective::Rloo => {
+                let config = spec.policy.clone().unwrap_or_else(policy::nothing);
+                return Method::Policy(policy::Settings::of(spec.objective, &config));
+            }
             Objective::Reward => return Method::Reward,
             Objective::Kto => {
                 let weights = [p.desirable_weight.unwrap_or(1.0), p.undesirable_weight.unwrap_or(1.0)];
@@ -107,8 +123,8 @@ impl Method {
 
     /// A setting that is there and that the objective does not use.
     pub fn unused(objective: Objective, p: &PreferenceConfig) -> Option<&'static str> {
-        use Objective::{Distill, Pretrain, Reward, Sft};
-        let pairs = !matches!(objective, Pretrain | Sft | Distill | Reward);
+        use Objective::{Distill, Grpo, Pretrain, Reward, Rloo, Sft};
+        let pairs = !matches!(objective, Pretrain | Sft | Distill | Reward | Grpo | Rloo);
         let each = [
             ("beta", p.beta, pairs),
             ("label_smoothing", p.label_smoothing, objective == Objective::Dpo),
@@ -126,15 +142,24 @@ impl Method {
             Method::Tokens | Method::Distill(_) => Rows::Texts,
             Method::Pairs(_) | Method::Reward => Rows::Pairs,
             Method::Judgements { .. } => Rows::Judged,
+            Method::Policy(_) => Rows::Prompts,
         }
     }
 
     /// Whether log-probabilities under the model before training are needed.
     pub fn needs_reference(&self) -> bool {
         match self {
-            Method::Tokens | Method::Distill(_) | Method::Reward => false,
+            Method::Tokens | Method::Distill(_) | Method::Reward | Method::Policy(_) => false,
             Method::Pairs(kind) => kind.needs_reference(),
             Method::Judgements { .. } => true,
+        }
+    }
+
+    /// Tokens that an answer of the model's own may take, and answers of each prompt; none where it draws none.
+    pub fn room(&self) -> (usize, usize) {
+        match self {
+            Method::Policy(settings) => (settings.max_new, settings.group),
+            _ => (0, 1),
         }
     }
 
@@ -147,13 +172,11 @@ impl Method {
     pub fn weight(&self, data: &Dataset, rows: &[usize]) -> usize {
         match self {
             Method::Tokens | Method::Distill(_) => rows.iter().map(|row| data.label_tokens(*row)).sum(),
-            Method::Pairs(_) | Method::Reward | Method::Judgements { .. } => rows.len(),
+            _ => rows.len(),
         }
     }
 
-    /// Adds the gradients of the batch's part of the step's loss; `weight` is that of the whole step. A distillation
-    /// needs its teacher.
-    ///
+    /// Adds the gradients of the batch's part of the step's loss; `weight` is that of the whole step.    ///
     /// # Errors
     /// As [`Model::forward_backward`].
     pub fn forward_backward(
@@ -162,14 +185,17 @@ impl Method {
         data: &Dataset,
         rows: &[usize],
         weight: usize,
-        teacher: Option<&Model>,
+        around: &Around,
     ) -> Result<BatchLoss, EngineError> {
         if *self == Method::Tokens {
             let mut pack = data.pack(rows);
             pack.normalizer = Some(weight as f32);
             return Ok(of_tokens(&model.forward_backward(&pack)?));
         }
-        if let (Method::Distill(settings), Some(teacher)) = (self, teacher) {
+        if let (Method::Policy(settings), Some(round)) = (self, &around.round) {
+            return policy::forward_backward(settings, model, data, rows, weight, round);
+        }
+        if let (Method::Distill(settings), Some(teacher)) = (self, around.teacher) {
             let mut pack = data.pack(rows);
             pack.normalizer = Some(weight as f32);
             return Ok(of_distilled(&model.distill(&pack, teacher, *settings)?));
@@ -204,9 +230,12 @@ impl Method {
         model: &Model,
         data: &Dataset,
         rows: &[usize],
-        teacher: Option<&Model>,
+        around: &Around,
     ) -> Result<BatchLoss, EngineError> {
-        if let (Method::Distill(settings), Some(teacher)) = (self, teacher) {
+        if let (Method::Policy(settings), Some(round)) = (self, &around.round) {
+            return policy::evaluate(settings, model, data, rows, round);
+        }
+        if let (Method::Distill(settings), Some(teacher)) = (self, around.teacher) {
             return Ok(of_distilled(&model.distill_loss(&data.pack(rows), teacher, *settings)?));
         }
         if *self == Method::Tokens {
@@ -276,8 +305,10 @@ impl Method {
                 metrics.add(metric::KL, judged.drift());
                 (kto(&judged, *beta, *weights), completion.len())
             }
-            // Tokens and scores go their own ways; there is nothing to weigh.
-            Method::Tokens | Method::Distill(_) | Method::Reward => (Weighed::default(), 0),
+            // The others go their own ways; there is nothing to weigh.
+            Method::Tokens | Method::Distill(_) | Method::Reward | Method::Policy(_) => {
+                (Weighed::default(), 0)
+            }
         };
         let row_tokens = |i: usize| tokens[i] + tokens.get(i + n).copied().unwrap_or(0);
         let rows = weighed.each.iter().enumerate().map(|(i, loss)| (*loss, row_tokens(i))).collect();

@@ -38,20 +38,21 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
     }
     let (mut seconds, mut before) = (0.0, 0.0);
     if free_bytes == 0 || planned_bytes <= free_bytes {
-        let Prepared { method, model, train, teacher, .. } = &mut prepared;
+        let Prepared { method, model, train, teacher, rewards, encoder, .. } = &mut prepared;
+        let around = setup::around(encoder, teacher.as_ref(), rewards.as_ref(), 0, 0);
         let rows = &longest.1;
         let weight = method.weight(train, rows);
         if method.needs_reference() {
             // What the reference thinks does not change how long a step takes.
             train.reference = vec![0.0; train.examples.len()];
             let begun = Instant::now();
-            method.evaluate(model, train, rows, None)?;
+            method.evaluate(model, train, rows, &around)?;
             before = begun.elapsed().as_secs_f64() * f64::from(batches);
         }
         // The first pass also makes the buffers; the second is what a step takes.
-        method.forward_backward(model, train, rows, weight, teacher.as_ref())?;
+        method.forward_backward(model, train, rows, weight, &around)?;
         let begun = Instant::now();
-        method.forward_backward(model, train, rows, weight, teacher.as_ref())?;
+        method.forward_backward(model, train, rows, weight, &around)?;
         seconds = begun.elapsed().as_secs_f64() * f64::from(batches) / f64::from(steps_seen.max(1));
     }
     let counts = prepared.counts;

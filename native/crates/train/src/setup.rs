@@ -4,8 +4,10 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{self, DataRow};
 use crate::dataset::{Counts, Dataset};
 use crate::machine::Machine;
-use crate::method::Method;
+use crate::method::{Around, Method};
 use crate::plan::Plan;
+use crate::policy::Round;
+use crate::reward::Rewards;
 use crate::spec;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ pub struct Prepared {
     pub model: Model,
     /// What a distillation learns from.
     pub teacher: Option<Model>,
+    /// What the model's own answers are worth.
+    pub rewards: Option<Rewards>,
     /// What an adapter says it belongs to.
     pub base_name: String,
     pub base_hash: Option<String>,
@@ -34,6 +38,24 @@ pub struct Prepared {
     pub batch_tokens: usize,
     pub data_hash: String,
     pub clock: chrono::NaiveDateTime,
+}
+
+impl Prepared {
+    /// What a pass of a step needs beside the model and the rows.
+    pub fn around(&self, seed: u64, step: u64) -> Around<'_> {
+        around(&self.encoder, self.teacher.as_ref(), self.rewards.as_ref(), seed, step)
+    }
+}
+
+/// The same from the parts, while others of them are borrowed.
+pub fn around<'a>(
+    encoder: &'a RowEncoder,
+    teacher: Option<&'a Model>,
+    rewards: Option<&'a Rewards>,
+    seed: u64,
+    step: u64,
+) -> Around<'a> {
+    Around { teacher, round: rewards.map(|rewards| Round { encoder, rewards, seed, step }) }
 }
 
 /// Reads, tokenises and loads everything; from a checkpoint when there is one.
@@ -60,8 +82,8 @@ pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepar
         spec.train.context,
         Clock::Fixed(clock),
     )?;
-    let train = Dataset::encode(&rows, method.rows(), &encoder)?;
-    let valid = Dataset::encode(&valid_rows, method.rows(), &encoder)?;
+    let train = Dataset::encode(&rows, &method, &encoder)?;
+    let valid = Dataset::encode(&valid_rows, &method, &encoder)?;
     let counts = train.counts();
     if counts.masked_rows == counts.rows {
         return Err(EngineError::user(
@@ -99,6 +121,7 @@ pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepar
         method,
         model,
         teacher,
+        rewards: spec.policy.as_ref().map(|p| Rewards::new(&p.rewards)).transpose()?,
         base_name,
         base_hash,
         encoder,
@@ -265,8 +288,15 @@ pub fn planned_bytes(prepared: &Prepared) -> u64 {
         .iter()
         .map(|d| d.examples.iter().map(|e| 5 * e.tokens.len() + 96).sum::<usize>())
         .sum();
+    let caches = match prepared.method {
+        Method::Policy(settings) => {
+            let prompt = prepared.train.examples.iter().map(|e| e.tokens.len()).max().unwrap_or(0);
+            tillage_generate::WIDTH * model.cache_bytes(prompt + settings.max_new)
+        }
+        _ => 0,
+    };
     let teacher = prepared.teacher.as_ref().map_or(0, |t| t.plan_scoring_bytes(prepared.batch_tokens));
-    (model.plan_bytes(prepared.batch_tokens) + moments + teacher + rows + PROCESS_BYTES) as u64
+    (model.plan_bytes(prepared.batch_tokens) + moments + teacher + caches + rows + PROCESS_BYTES) as u64
 }
 
 /// The run's folder must be there.

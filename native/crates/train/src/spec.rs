@@ -121,6 +121,7 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     }
     check_preference(spec)?;
     check_distill(spec)?;
+    check_policy(spec)?;
     if let ModelSource::Init { shape, .. } = &spec.model {
         if !matches!(spec.objective, Objective::Pretrain | Objective::Sft | Objective::Distill) {
             return bad(
@@ -160,6 +161,45 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
                 format!("is {}, and must be at least 0 and below 1", lora.dropout),
             );
         }
+    }
+    Ok(())
+}
+
+/// A policy objective has rewards, and nothing else has.
+fn check_policy(spec: &RunSpec) -> Result<(), EngineError> {
+    let bad = |what: &str, why: String| {
+        Err(EngineError::user(
+            "bad_setting",
+            format!("`{what}` {why}."),
+            format!("Change `{what}` in the run file."),
+        ))
+    };
+    let needed = matches!(spec.objective, Objective::Grpo | Objective::Rloo);
+    let policy = match &spec.policy {
+        None if needed => return bad("policy", "is absent, and the objective needs rewards".into()),
+        Some(_) if !needed => return bad("policy", "is set, and the objective does not use it".into()),
+        None => return Ok(()),
+        Some(policy) => policy,
+    };
+    if policy.group < 2 {
+        return bad("policy.group", format!("is {}, and answers are held against each other", policy.group));
+    }
+    if policy.max_new == 0 || policy.max_new >= spec.train.context {
+        return bad(
+            "policy.max_new",
+            format!("is {}, and must be above 0 and below `context`", policy.max_new),
+        );
+    }
+    if !(policy.temperature.is_finite() && policy.temperature > 0.0) {
+        return bad("policy.temperature", format!("is {}, and must be above 0", policy.temperature));
+    }
+    if !(policy.beta.is_finite() && policy.beta >= 0.0) {
+        return bad("policy.beta", format!("is {}, and must be 0 or more", policy.beta));
+    }
+    let new_adapter =
+        spec.adapter.is_some() && matches!(spec.model, ModelSource::Folder { adapter: None, .. });
+    if policy.beta > 0.0 && !new_adapter {
+        return bad("policy.beta", "needs a new adapter, without which the model is the reference".into());
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::optimizer::Optimizer;
 use crate::plan::PlannedStep;
 use crate::row_loss::Seen;
 use crate::schedule::learning_rate;
+use crate::setup::{self, Prepared};
 use crate::trainer::Trainer;
 use std::time::Instant;
 use tillage_protocol::{EngineError, Event};
@@ -23,16 +24,15 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
     let Some(planned) = prepared.plan.step(number) else {
         return Err(EngineError::internal("no_step", "The plan has no further step."));
     };
-    let (method, teacher) = (prepared.method, prepared.teacher.as_ref());
-    let train = &prepared.train;
+    let Prepared { method, model, train, teacher, rewards, encoder, .. } = prepared;
+    let around = setup::around(encoder, teacher.as_ref(), rewards.as_ref(), config.seed, number);
     let weight: usize = planned.batches.iter().map(|rows| method.weight(train, rows)).sum();
-    let labelled: usize = planned.batches.iter().flatten().map(|row| train.label_tokens(*row)).sum();
     let processed: usize = planned.batches.iter().flatten().map(|row| train.tokens(*row)).sum();
-    prepared.model.zero_grad();
+    model.zero_grad();
     let mut losses = Vec::with_capacity(planned.batches.len());
     for (i, rows) in planned.batches.iter().enumerate() {
-        prepared.model.set_dropout_key(dropout_key(config.seed, number, i as u64));
-        losses.push(method.forward_backward(&mut prepared.model, train, rows, weight, teacher)?);
+        model.set_dropout_key(dropout_key(config.seed, number, i as u64));
+        losses.push(method.forward_backward(model, train, rows, weight, &around)?);
     }
     let ids = &prepared.train.ids;
     check_finite(&planned, &losses, ids, number + 1)?;
@@ -54,6 +54,7 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
         }
     }
     let loss = losses.iter().map(|l| l.sum).sum::<f64>() / weight as f64;
+    let labelled: usize = losses.iter().flat_map(|l| &l.rows).map(|(_, tokens)| tokens).sum();
     let mut metrics = Metrics::default();
     losses.iter().for_each(|l| metrics.merge(&l.metrics));
     trainer.log.append(&Event::Step {
@@ -63,7 +64,7 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
         lr,
         grad_norm: norm,
         tokens: labelled as u64,
-        tokens_per_second: processed as f64 / begun.elapsed().as_secs_f64(),
+        tokens_per_second: processed.max(labelled) as f64 / begun.elapsed().as_secs_f64(),
         memory_bytes: trainer.machine.resident(),
         seconds: trainer.begun.elapsed().as_secs_f64(),
         rows: planned.batches.iter().flatten().map(|r| ids[*r].clone()).collect(),

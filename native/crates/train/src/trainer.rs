@@ -72,11 +72,12 @@ impl Trainer<'_> {
     }
 
     fn validate(&mut self) -> Result<(), EngineError> {
-        let Prepared { method, model, valid, teacher, .. } = &self.prepared;
+        let Prepared { method, model, valid, .. } = &self.prepared;
+        let around = self.prepared.around(self.spec.train.seed, *self.done);
         let (mut sum, mut weight, mut tokens) = (0.0, 0, 0);
         let mut metrics = Metrics::default();
         for rows in plan_epoch(&valid.lengths(), self.spec.train.batch_tokens, 0, 0) {
-            let loss = method.evaluate(model, valid, &rows, teacher.as_ref())?;
+            let loss = method.evaluate(model, valid, &rows, &around)?;
             sum += loss.sum;
             weight += method.weight(valid, &rows);
             tokens += loss.rows.iter().map(|(_, tokens)| *tokens as u64).sum::<u64>();

@@ -200,3 +200,45 @@ fn rows_and_settings_that_do_not_fit_the_objective_are_named() {
         assert_eq!((exit, error["code"].as_str().unwrap()), (1, code), "{error}");
     }
 }
+
+#[test]
+fn a_policy_is_moved_by_the_rewards_of_its_own_answers() {
+    let w = workspace();
+    train(&w.tune("sft", "pre", &json!({"train": {"epochs": 13}})));
+    let policy = json!({"group": 6, "max_new": 10, "rewards": [{"kind": "contains"}, {"kind": "regex", "pattern": "\\.$", "weight": 0.1}]});
+    let patch = json!({"model": {"adapter": "../sft/adapter"}, "policy": policy,
+        "data": {"train": ["../pairs.parquet"], "valid": ["../pairs.parquet"]},
+        "train": {"epochs": 30, "batch_tokens": 600, "lr": 0.003, "schedule": "constant", "validate_every": 15}});
+    for objective in ["grpo", "rloo"] {
+        let run = prefer(&w, objective, objective, &patch);
+        train(&run);
+        let log = events(&run);
+        let steps = of_type(&log, "step");
+        let mean = |steps: &[&Value], name: &str| {
+            steps.iter().map(|e| e["metrics"][name].as_f64().unwrap()).sum::<f64>() / steps.len() as f64
+        };
+        let (first, last) = (mean(&steps[..4], "reward"), mean(&steps[steps.len() - 4..], "reward"));
+        assert!(first < 0.8 && last > first + 0.2, "{objective}: {first} -> {last}");
+        assert!(mean(&steps, "completion_length") <= 10.0 && mean(&steps, "reward_std") > 0.0);
+        let valid = of_type(&log, "validation");
+        let last = valid[valid.len() - 1];
+        let reward = last["metrics"]["reward"].as_f64().unwrap();
+        assert!((last["loss"].as_f64().unwrap() + reward).abs() < 1e-9, "{last}");
+
+        let half = prefer(&w, &format!("{objective}-half"), objective, &patch);
+        let mut child = binary().args(["train", half.to_str().unwrap()]).spawn().unwrap();
+        wait_until("a few steps", || losses_so_far(&half) > 4);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        train(&half);
+        assert_eq!(losses(&half), losses(&run), "{objective}: the same answers are drawn again");
+    }
+    let code = |name: &str, patch: &Value| {
+        let run = prefer(&w, name, "grpo", patch);
+        failure(&["train", run.to_str().unwrap()]).1["code"].clone()
+    };
+    assert_eq!(code("none", &json!({})), "bad_setting");
+    let mut beta = patch.clone();
+    merge(&mut beta, &json!({"policy": {"beta": 0.1}}));
+    assert_eq!(code("beta", &beta), "bad_setting");
+}

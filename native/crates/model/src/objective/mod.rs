@@ -9,7 +9,7 @@ mod texts;
 
 pub use judgement::{kto, Judged};
 pub use pairs::{PairLoss, Pairs};
-pub use policy::{advantages, policy, Average, Generated, PolicyLoss};
+pub use policy::{advantages, leave_one_out, policy, Average, Generated, PolicyLoss};
 pub use reward::bradley_terry;
 pub use texts::Texts;
 

@@ -7,6 +7,8 @@ pub enum Average {
     Completions,
     /// Over all tokens of the batch (BNPO; DAPO, Yu et al. 2025).
     Tokens,
+    /// Sum over each completion's tokens, mean over the completions: REINFORCE (Williams 1992), RLOO (Ahmadian et al. 2024).
+    Sequences,
     /// Sum over the completions' longest possible length (Dr. GRPO, Liu et al. 2025).
     Longest(usize),
 }
@@ -43,6 +45,14 @@ pub fn advantages(rewards: &[f64]) -> Vec<f64> {
     rewards.iter().map(|r| (r - mean) / (variance.sqrt() + 1e-4)).collect()
 }
 
+/// Each reward against the mean of the others of its prompt (Kool et al. 2019; Ahmadian et al. 2024, eq. 8).
+pub fn leave_one_out(rewards: &[f64]) -> Vec<f64> {
+    let others = rewards.len() as f64 - 1.0;
+    let sum: f64 = rewards.iter().sum();
+    let against = |r: &f64| if others > 0.0 { r - (sum - r) / others } else { *r };
+    rewards.iter().map(against).collect()
+}
+
 /// The loss, and for each completion its slope in the log-probability of each token.
 pub fn policy(batch: &[Generated], kind: &PolicyLoss) -> (f64, Vec<Vec<f64>>) {
     let all: usize = batch.iter().map(|g| g.policy.len()).sum();
@@ -52,6 +62,7 @@ pub fn policy(batch: &[Generated], kind: &PolicyLoss) -> (f64, Vec<Vec<f64>>) {
         let weight = match kind.average {
             Average::Completions => 1.0 / (tokens.max(1) * batch.len()) as f64,
             Average::Tokens => 1.0 / all as f64,
+            Average::Sequences => 1.0 / batch.len() as f64,
             Average::Longest(longest) => 1.0 / (longest * batch.len()) as f64,
         };
         let (sum, mut own) = completion(one, kind);
@@ -101,6 +112,15 @@ fn completion(one: &Generated, kind: &PolicyLoss) -> (f64, Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_reward_is_held_against_the_others() {
+        let found = leave_one_out(&[1.0, 0.0, 0.5, 0.5]);
+        for (found, wanted) in found.iter().zip([2.0 / 3.0, -2.0 / 3.0, 0.0, 0.0]) {
+            assert!((found - wanted).abs() < 1e-12, "{found}");
+        }
+        assert_eq!(leave_one_out(&[2.0]), [2.0]);
+    }
 
     #[test]
     fn slopes_are_derivatives() {
