@@ -37,7 +37,8 @@ function relativeTo(runDir: string, spec: RunSpec): RunSpec {
     model.kind === "folder"
       ? { ...model, path: relative(model.path) }
       : { ...model, tokenizer: model.tokenizer.kind === "folder" ? { ...model.tokenizer, path: relative(model.tokenizer.path) } : model.tokenizer };
-  return { ...spec, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
+  const fork = spec.fork ? { fork: { checkpoint: relative(spec.fork.checkpoint) } } : {};
+  return { ...spec, ...fork, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
 }
 
 /**

@@ -33,6 +33,17 @@ describe("what a run is", () => {
     expect(headOf(dir, { ...spec, adapter: null })).toMatchObject({ method: "full" });
   });
 
+  it("names the checkpoint that a fork began behind", () => {
+    const fork = { checkpoint: "../pretrain-20250101-000000-00ff/checkpoints/step-001200" };
+    expect(headOf(dir, { ...spec, fork }).from).toBe("pretrain at step 1,200");
+  });
+
+  it("says which checkpoint the result is, where it was chosen", () => {
+    const end = { type: "finished", time: "t", step: 9, outcome: "completed", seconds: 1, output: "adapter" } as const;
+    expect(numbersOf(dir, foldEvents(running(), [end]))).not.toHaveProperty("best");
+    expect(numbersOf(dir, foldEvents(running(), [{ ...end, best: { step: 5, loss: 2 } }]))).toMatchObject({ best: { step: 5, loss: 2 }, early: false });
+  });
+
   it("has no numbers before its first step, rather than zeros", () => {
     expect(numbersOf(dir, emptyRun())).not.toHaveProperty("loss");
     expect(numbersOf(dir, running())).toMatchObject({ loss: 3, smoothed: 3, tokensPerSecond: 100 });

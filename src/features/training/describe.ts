@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import path from "node:path";
+import { formatCount } from "../../core/format";
 import { smooth } from "../../core/run/series";
 import type { RunState } from "../../core/run/state";
 import type { Problem } from "../../protocol/errors";
@@ -18,7 +19,7 @@ export function headOf(dir: string, spec: RunSpec): RunHead {
     ...(spec.file ? { file: path.resolve(dir, spec.file) } : {}),
     objective: spec.objective,
     method: spec.adapter ? `LoRA r${spec.adapter.r} α${spec.adapter.alpha}` : "full",
-    from: spec.model.kind === "init" ? "random weights" : startName(path.resolve(dir, spec.model.path)),
+    from: fromOf(dir, spec),
     ...(dataset ? { dataset: path.basename(dataset) } : {}),
     epochs: spec.train.epochs,
     context: spec.train.context,
@@ -28,10 +29,20 @@ export function headOf(dir: string, spec: RunSpec): RunHead {
   };
 }
 
-/** `.tillage/runs/<name>-<time>/model` is called by its run's name. */
-function startName(folder: string): string {
-  const parent = path.basename(path.dirname(folder));
-  return path.basename(folder) === "model" ? parent.replace(/-\d{8}-\d{6}-[0-9a-f]{4}$/u, "") : path.basename(folder);
+/** What the run starts from. */
+function fromOf(dir: string, spec: RunSpec): string {
+  if (spec.fork) {
+    const checkpoint = path.resolve(dir, spec.fork.checkpoint);
+    return `${runName(path.dirname(path.dirname(checkpoint)))} at step ${formatCount(Number(path.basename(checkpoint).replace("step-", "")))}`;
+  }
+  if (spec.model.kind === "init") return "random weights";
+  const folder = path.resolve(dir, spec.model.path);
+  return path.basename(folder) === "model" ? runName(path.dirname(folder)) : path.basename(folder);
+}
+
+/** `.tillage/runs/<name>-<time>` is called by its run's name. */
+function runName(folder: string): string {
+  return path.basename(folder).replace(/-\d{8}-\d{6}-[0-9a-f]{4}$/u, "");
 }
 
 /** The newest numbers, from the folded state and the folder. */
@@ -55,6 +66,7 @@ export function numbersOf(dir: string, state: RunState): RunNumbers {
     trainRows: state.trainRows,
     trainTokens: state.trainTokens,
     ...(state.output === undefined ? {} : { output: state.output }),
+    ...(state.best ? { best: state.best, early: state.early ?? false } : {}),
     rowLosses: existsSync(path.join(dir, "row_loss.parquet")),
     ...(problem ? { problem } : {}),
   };

@@ -1,5 +1,6 @@
 //! Reading `run.json`.
 
+use crate::course;
 use std::path::{Component, Path, PathBuf};
 use tillage_protocol::run::{LossOn, ModelSource, Objective, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
@@ -45,6 +46,7 @@ pub fn resolve(spec: &mut RunSpec, run_dir: &Path) {
         ModelSource::Init { .. } => {}
     }
     spec.data.train.iter_mut().chain(&mut spec.data.valid).for_each(fix);
+    spec.fork.iter_mut().for_each(|f| fix(&mut f.checkpoint));
 }
 
 /// The path without `.` and `x/..`, as whoever wrote it relative to the folder counted: by names, not by links.
@@ -136,7 +138,7 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
             );
         }
     }
-    Ok(())
+    course::check(spec)
 }
 
 /// Which tokens carry a label: pretraining takes them all.

@@ -110,7 +110,8 @@ impl Workspace {
     }
 }
 
-fn merge(target: &mut Value, patch: &Value) {
+/// Changes a value by a patch (JSON Merge Patch without removal).
+pub fn merge(target: &mut Value, patch: &Value) {
     match (target, patch) {
         (Value::Object(t), Value::Object(p)) => {
             p.iter().for_each(|(k, v)| merge(t.entry(k).or_insert(Value::Null), v));

@@ -3,6 +3,8 @@
 mod bad_input;
 mod common;
 mod disk;
+mod ends;
+mod forks;
 mod learns;
 mod resume;
 mod serve;

@@ -51,9 +51,9 @@ impl DynamicCode {
             let width = 0.9f32 / steps as f32;
             let end = |i: usize| {
                 if i < steps.div_ceil(2) {
-                    0.1 + width * i as f32
+                    width.mul_add(i as f32, 0.1)
                 } else {
-                    1.0 - width * (steps - i) as f32
+                    (-width).mul_add((steps - i) as f32, 1.0)
                 }
             };
             for i in 0..steps {
