@@ -50,8 +50,8 @@ it("finds a checkpoint to fork from in the newest run that has it", () => {
   expect(resolveCheckpoint(root, "p-1", 0)).toBe(path.join(root, ".tillage/runs/p-1/checkpoints/step-000000"));
   expect(() => resolveCheckpoint(root, "p-1", 20)).toThrow("step 20");
   const problem = (code: string, remedy: string): unknown => expect.objectContaining({ problem: expect.objectContaining({ code, blame: "user", remedy: expect.stringContaining(remedy) as unknown }) as unknown });
-  expect(() => resolveCheckpoint(root, "pretrain", 7)).toThrow(problem("no_checkpoint", "0, 20, 50") as Error);
-  expect(() => resolveCheckpoint(root, "other", 7)).toThrow(problem("no_run", "other.run.yaml") as Error);
+  expect(() => resolveCheckpoint(root, "pretrain", 7)).toThrow(problem("no_checkpoint", "0, 20, 50"));
+  expect(() => resolveCheckpoint(root, "other", 7)).toThrow(problem("no_run", "other.run.yaml"));
 });
 
 it("puts an adapter on the base that its run was trained from", () => {

@@ -23,20 +23,20 @@ fn codes_are_those_of_bitsandbytes() {
     let ours = Blocks::of(&weights, code);
     assert_eq!(ours.largest, floats("int8_dynamic256.absmax"));
     // bitsandbytes finds the nearest value through a table of its own, which now and then takes the other of two that are
-    // almost equally near: where the codes differ, they are neighbours, and theirs is farther by under 1 % of the step.
+    // almost equally near, and is coarse close to 0: where the codes differ, theirs is farther by under 1 % of the step between
+    // the two, or by under 3e-5 of the block's largest.
     let theirs = file.tensor("int8_dynamic256.codes").unwrap().data();
     let mut others = 0;
     for (i, (a, b)) in ours.codes.iter().zip(theirs).enumerate() {
-        // In a block of zeros every code means zero.
-        if a == b || ours.largest[i / BLOCK_8BIT] == 0.0 {
+        if a == b {
             continue;
         }
         others += 1;
         let x = weights[i] / ours.largest[i / BLOCK_8BIT];
         let [own, other] = [*a, *b].map(|c| code.values()[c as usize]);
-        assert!(a.abs_diff(*b) == 1, "{x} has the codes {a} and {b}");
         let farther = (other - x).abs() - (own - x).abs();
-        assert!((0.0..0.01 * (other - own).abs()).contains(&farther), "{x} became {own} and {other}");
+        assert!(farther >= 0.0, "{x} became {own}, and {other} is nearer");
+        assert!(farther < 3e-5 || farther < 0.01 * (other - own).abs(), "{x} became {own} and {other}");
     }
     assert!(others * 100 < theirs.len(), "{others} of {}", theirs.len());
 }

@@ -65,8 +65,8 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A run that is killed gives what the same run gives that is not.
-fn check(straight: &Path, killed: &Path, kills: usize) {
+/// A run that is killed gives what the same run gives that is not. Returns how both ended.
+fn check(straight: &Path, killed: &Path, kills: usize) -> Value {
     train(straight);
     train_with_kills(killed, kills, 7 * kills as u64 + 1);
     let (a, b) = (evidence(straight), evidence(killed));
@@ -81,68 +81,59 @@ fn check(straight: &Path, killed: &Path, kills: usize) {
     let table = |run: &Path| std::fs::read(run.join("row_loss.parquet")).unwrap();
     assert_eq!(table(straight), table(killed));
     assert_clean(killed);
+    a.last().unwrap().clone()
 }
 
-/// Kills in a usual test, and in a long one.
-const FEW: usize = 8;
-const MANY: usize = 200;
+/// How often each run is killed; `TILLAGE_KILLS=200` makes a long test of it.
+fn kills() -> usize {
+    std::env::var("TILLAGE_KILLS").map_or(8, |n| n.parse().expect("TILLAGE_KILLS is a number"))
+}
 
 /// A pretraining that is long enough for that many kills, with these settings on top.
-fn killed_pretraining(kills: usize, train: Value) {
-    let w = Workspace::new();
+fn killed_pretraining(train: Value) -> Value {
+    let (w, kills) = (Workspace::new(), kills());
     let mut patch = json!({
         "train": {"epochs": 2 * kills, "validate_every": 5, "watch_every": 7, "grad_accumulation": 2, "checkpoint_every": 2},
         "data": {"valid": ["../docs.parquet"]},
         "watch": [{"id": "w", "prompt": "The alder"}], "watch_max_new": 8});
     merge(&mut patch, &json!({ "train": train }));
-    check(&w.pretrain("straight", &patch), &w.pretrain("killed", &patch), kills);
-}
-
-fn killed_tuning(kills: usize) {
-    let w = Workspace::new();
-    train(&w.pretrain("pre", &json!({})));
-    let patch = json!({"adapter": {"dropout": 0.1}, "train": {"epochs": 12 * kills, "checkpoint_every": 3}});
-    check(&w.tune("straight", "pre", &patch), &w.tune("killed", "pre", &patch), kills);
+    check(&w.pretrain("straight", &patch), &w.pretrain("killed", &patch), kills)
 }
 
 #[test]
 fn a_killed_pretraining_goes_on_bit_for_bit() {
-    killed_pretraining(FEW, json!({}));
+    killed_pretraining(json!({}));
 }
 
 #[test]
 fn a_killed_run_with_8_bit_states_keeps_its_best_checkpoint() {
-    killed_pretraining(
-        FEW,
-        json!({"optimizer": "adamw_8bit", "keep_best": true, "schedule": "wsd", "lr": 0.02}),
+    // A rate that swings, so that the last is not the best.
+    let end = killed_pretraining(
+        json!({"optimizer": "adamw_8bit", "keep_best": true, "schedule": "constant", "lr": 0.1}),
     );
+    assert!(end["best"]["step"].as_u64().unwrap() < end["step"].as_u64().unwrap(), "{end}");
 }
 
 #[test]
 fn a_killed_run_with_muon_stops_early_where_the_other_does() {
-    // A rate that swings keeps validation from falling every time; patience is long enough for the kills.
-    let early = json!({"patience": 2 * FEW, "min_delta": 0.001});
-    killed_pretraining(
-        FEW,
-        json!({"optimizer": "muon", "lr": 0.05, "schedule": "constant", "early_stopping": early}),
+    // Patience is long enough for the kills.
+    let early = json!({"patience": kills(), "min_delta": 0.05});
+    let end = killed_pretraining(
+        json!({"epochs": 10 * kills(), "optimizer": "muon", "lr": 0.1, "schedule": "constant",
+        "early_stopping": early}),
+    );
+    assert!(
+        end["early"] == true && end["best"]["step"].as_u64().unwrap() < end["step"].as_u64().unwrap(),
+        "{end}"
     );
 }
 
 #[test]
 fn a_killed_tuning_with_dropout_goes_on_bit_for_bit() {
-    killed_tuning(FEW);
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn a_pretraining_killed_200_times_goes_on_bit_for_bit() {
-    killed_pretraining(MANY, json!({}));
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn a_tuning_killed_200_times_goes_on_bit_for_bit() {
-    killed_tuning(MANY);
+    let (w, kills) = (Workspace::new(), kills());
+    train(&w.pretrain("pre", &json!({})));
+    let patch = json!({"adapter": {"dropout": 0.1}, "train": {"epochs": 12 * kills, "checkpoint_every": 3}});
+    check(&w.tune("straight", "pre", &patch), &w.tune("killed", "pre", &patch), kills);
 }
 
 #[test]
