@@ -187,8 +187,8 @@ pub fn newest_step(run_dir: &Path) -> Option<u64> {
 
 /// The newest checkpoint before a step, relative to the run's folder, for messages; any without a step.
 pub fn newest_relative(run_dir: &Path, before: Option<u64>) -> Option<String> {
-    let all = steps(run_dir).into_iter().map(|(step, _)| step);
-    all.filter(|step| before.is_none_or(|b| *step < b)).next_back().map(relative)
+    let mut all = steps(run_dir).into_iter().map(|(step, _)| step);
+    all.rfind(|step| before.is_none_or(|b| *step < b)).map(relative)
 }
 
 /// Removes checkpoints that are no longer kept; `best` is.

@@ -104,6 +104,25 @@ fn the_best_checkpoint_is_kept_beside_step_0_and_the_newest_three() {
 }
 
 #[test]
+fn when_it_is_validated_may_change_only_where_it_decides_nothing() {
+    let w = Workspace::new();
+    let again = |name: &str, keep_best: bool| {
+        let patch = |every: u64| {
+            let train = json!({"max_steps": 8, "validate_every": every, "keep_best": keep_best});
+            json!({"train": train, "data": {"valid": ["../docs.parquet"]}})
+        };
+        let run = w.pretrain(name, &patch(2));
+        train(&run);
+        std::fs::remove_dir_all(run.join("model")).unwrap();
+        w.pretrain(name, &patch(3));
+        engine(&["train", run.to_str().unwrap(), "--json"])
+    };
+    assert!(again("plain", false).status.success());
+    let refused = String::from_utf8(again("best", true).stderr).unwrap();
+    assert!(refused.contains("run_changed"), "{refused}");
+}
+
+#[test]
 fn an_adapter_is_taken_from_the_best_checkpoint_too() {
     let w = Workspace::new();
     train(&w.pretrain("pre", &json!({})));

@@ -19,33 +19,27 @@ fn evidence(run: &Path) -> Vec<Value> {
     log
 }
 
-/// Starts a run and kills it as often as asked, at moments of its start, its steps and its checkpoints that follow from the
-/// seed (and from the machine's speed); then lets it come to its end.
-fn train_with_kills(run: &Path, kills: usize, seed: u64) {
+/// Starts a run of some `lines` of events and kills it as often as asked, all along its way, at moments of its start, its steps
+/// and its checkpoints that follow from the seed (and from the machine's speed); then lets it come to its end.
+fn train_with_kills(run: &Path, lines: usize, kills: usize, seed: u64) {
     let mut state = seed ^ 0x2545_F491_4F6C_DD1D;
-    let mut draw = move |n: u64| {
+    let mut draw = move |n: usize| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) % n
+        (state >> 33) as usize % n
     };
+    let written =
+        || std::fs::read(run.join("events.jsonl")).map_or(0, |t| t.iter().filter(|b| **b == b'\n').count());
     for kill in 0..kills {
         let mut child = binary().args(["train", run.to_str().unwrap()]).spawn().unwrap();
-        let lines = || {
-            std::fs::read(run.join("events.jsonl")).map_or(0, |t| t.iter().filter(|b| **b == b'\n').count())
-        };
         if draw(4) > 0 {
-            // After some new lines; the log may first become shorter than it was.
-            let mut least = usize::MAX;
-            let more = draw(9) as usize;
-            while child.try_wait().unwrap().is_none() {
-                least = least.min(lines());
-                if lines() > least + more {
-                    break;
-                }
-            }
+            // So far into the run, and a moment more.
+            let goal = lines * kill / (kills + 1) + draw(lines / (kills + 1));
+            while written() < goal && child.try_wait().unwrap().is_none() {}
+            std::thread::sleep(Duration::from_micros(draw(4_000) as u64));
+        } else {
+            // Anywhere in its start.
+            std::thread::sleep(Duration::from_micros(draw(60_000) as u64));
         }
-        // Most moments follow closely on a line; some fall anywhere in the start.
-        let within = if draw(4) == 0 { 60_000 } else { 4_000 };
-        std::thread::sleep(Duration::from_micros(draw(within)));
         if let Some(status) = child.try_wait().unwrap() {
             let mut text = String::new();
             std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut text).unwrap();
@@ -68,7 +62,7 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 /// A run that is killed gives what the same run gives that is not. Returns how both ended.
 fn check(straight: &Path, killed: &Path, kills: usize) -> Value {
     train(straight);
-    train_with_kills(killed, kills, 7 * kills as u64 + 1);
+    train_with_kills(killed, events(straight).len(), kills, 7 * kills as u64 + 1);
     let (a, b) = (evidence(straight), evidence(killed));
     assert_eq!(a.len(), b.len());
     for (a, b) in a.iter().zip(&b) {
@@ -108,9 +102,8 @@ fn a_killed_pretraining_goes_on_bit_for_bit() {
 #[test]
 fn a_killed_run_with_8_bit_states_keeps_its_best_checkpoint() {
     // A rate that swings, so that the last is not the best.
-    let end = killed_pretraining(
-        json!({"optimizer": "adamw_8bit", "keep_best": true, "schedule": "constant", "lr": 0.1}),
-    );
+    let end = killed_pretraining(json!({"epochs": 6 * kills(), "optimizer": "adamw_8bit", "keep_best": true,
+        "schedule": "constant", "lr": 0.1, "checkpoint_every": 3}));
     assert!(end["best"]["step"].as_u64().unwrap() < end["step"].as_u64().unwrap(), "{end}");
 }
 
