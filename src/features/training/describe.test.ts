@@ -72,6 +72,12 @@ describe("what went wrong", () => {
     expect(problemOf(dir, { ...running(), phase: "interrupted" })?.remedy).toContain("no checkpoint");
   });
 
+  it("is the memory where the engine could get none", () => {
+    writeFileSync(path.join(dir, "engine.log"), "memory allocation of 163840 bytes failed\n");
+    const state = { ...foldEvents(running(), [{ type: "checkpoint", step: 1, path: "checkpoints/step-000001" }]), phase: "interrupted" as const };
+    expect(problemOf(dir, state)).toMatchObject({ code: "out_of_memory", blame: "environment", message: expect.stringContaining("163840") as unknown, remedy: expect.stringContaining("checkpoint at step 1;") as unknown });
+  });
+
   it("says that nothing began when it ended before its first event", () => {
     mkdirSync(path.join(dir, "checkpoints"));
     expect(problemOf(dir, { ...emptyRun(), phase: "interrupted" })?.message).toContain("before its first step");

@@ -89,12 +89,21 @@ export function problemOf(dir: string, state: RunState): Problem | undefined {
   if (state.phase !== "interrupted") return undefined;
   const file = path.join(dir, "engine.log");
   const said = lastWords(file);
+  const resume = checkpoint ? `it goes on from the checkpoint at step ${checkpoint.step}; nothing before it is lost` : "it begins again, since there is no checkpoint yet";
+  if (NO_MEMORY.test(said)) {
+    return {
+      blame: "environment", code: "out_of_memory", message: `The machine had no memory left for the engine at step ${state.step}. Its log ends: ${said}`,
+      remedy: `Close other programs and resume: ${resume}. If it happens again, lower \`batch_tokens\` or \`context\` in a new run.`,
+    };
+  }
   const message = state.attempt
     ? `The engine ended at step ${state.step} without a last word: it was killed, or the machine went down.`
     : "The engine ended before its first step.";
-  const remedy = checkpoint ? `Resume: it goes on from the checkpoint at step ${checkpoint.step}; nothing before it is lost.` : "Resume: it begins again, since there is no checkpoint yet.";
-  return { blame: "environment", code: "interrupted", message: said === "" ? message : `${message} Its log ends: ${said}`, remedy };
+  return { blame: "environment", code: "interrupted", message: said === "" ? message : `${message} Its log ends: ${said}`, remedy: `Resume: ${resume}.` };
 }
+
+/** What Rust says when the system gives no memory; the process then ends without an event. */
+const NO_MEMORY = /memory allocation of \d+ bytes failed/u;
 
 /** The last lines of the engine's log. */
 function lastWords(file: string, most = 600): string {

@@ -6,6 +6,7 @@ mod disk;
 mod ends;
 mod forks;
 mod learns;
+mod memory;
 mod resume;
 mod serve;
 mod stopping;
