@@ -19,7 +19,7 @@ pub struct DynamicCode {
     /// Half-way to the next value; nothing lies above the last.
     middles: [f32; 256],
     /// Code of the smallest number that begins with these 16 bits.
-    first: Vec<u8>,
+    first: Box<[u8; 1 << 16]>,
 }
 
 static SIGNED: LazyLock<DynamicCode> = LazyLock::new(|| DynamicCode::new(true));
@@ -70,13 +70,14 @@ impl DynamicCode {
         for (middle, pair) in middles.iter_mut().zip(values.windows(2)) {
             *middle = (pair[0] + pair[1]) / 2.0;
         }
-        let first = (0..=u16::MAX)
+        let first: Vec<u8> = (0..=u16::MAX)
             .map(|high| {
                 let ends = [0, 0xffff].map(|low| f32::from_bits(u32::from(high) << 16 | low));
                 let least = ends[0].min(ends[1]);
                 middles.partition_point(|m| *m < least).min(255) as u8
             })
             .collect();
+        let first = first.into_boxed_slice().try_into().expect("there are 65,536 beginnings");
         DynamicCode { values, middles, first }
     }
 
@@ -172,15 +173,21 @@ pub fn adamw_8bit(tensors: &mut [AdamW8bitTensor<'_>], s: &AdamWStep) {
                 #[inline(always)]
                 || {
                     let (mut m, mut v) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
-                    for i in 0..value.len() {
-                        let g = grad[i] * scale;
-                        let before = signed.values[first[i] as usize] * *first_max;
-                        m[i] = before + blend1 * (g - before);
-                        v[i] = b2 * (unsigned.values[second[i] as usize] * *second_max) + blend2 * g * g;
-                        value[i] = value[i] * shrink - step_size * (m[i] / (v[i].sqrt() / root + eps));
+                    let n = value.len();
+                    let (m, v) = (&mut m[..n], &mut v[..n]);
+                    // One thing at a time, so that the arithmetic is vectorised whatever the look-ups are.
+                    for ((m, v), (a, b)) in m.iter_mut().zip(v.iter_mut()).zip(first.iter().zip(&*second)) {
+                        *m = signed.values[*a as usize] * *first_max;
+                        *v = unsigned.values[*b as usize] * *second_max;
                     }
-                    *first_max = write(&m[..value.len()], first, signed);
-                    *second_max = write(&v[..value.len()], second, unsigned);
+                    for (((p, g), m), v) in value.iter_mut().zip(grad).zip(&mut *m).zip(&mut *v) {
+                        let g = *g * scale;
+                        *m += blend1 * (g - *m);
+                        *v = b2 * *v + blend2 * g * g;
+                        *p = *p * shrink - step_size * (*m / (v.sqrt() / root + eps));
+                    }
+                    *first_max = write(m, first, signed);
+                    *second_max = write(v, second, unsigned);
                 },
             );
         }
