@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { TillageError } from "../protocol/errors";
-import { checkpointSteps, listModels, resolveModel } from "./models";
+import { checkpointSteps, listModels, resolveCheckpoint, resolveModel } from "./models";
 
 let root: string;
 beforeEach(() => {
@@ -40,6 +40,18 @@ it("finds the newest finished run, and a checkpoint by its step", () => {
   expect(resolveModel(root, "run:pretrain@0", root)).toMatchObject({ base: path.join(newer, "checkpoints/step-000000"), label: "pretrain at step 0", template: { kind: "format", prompt: "Q {prompt}" } });
   expect(resolveModel(root, "run:pretrain@50", root).base).toContain("p-1");
   expect(checkpointSteps(path.join(root, ".tillage/runs/p-1"))).toEqual([0, 50]);
+});
+
+it("finds a checkpoint to fork from in the newest run that has it", () => {
+  makeRun("p-1", "pretrain", 100, { result: "model", steps: [0, 50] });
+  makeRun("p-2", "pretrain", 200, { result: "model", steps: [0, 20] });
+  expect(resolveCheckpoint(root, "pretrain", 0)).toContain("p-2");
+  expect(resolveCheckpoint(root, "pretrain", 50)).toBe(path.join(root, ".tillage/runs/p-1/checkpoints/step-000050"));
+  expect(resolveCheckpoint(root, "p-1", 0)).toBe(path.join(root, ".tillage/runs/p-1/checkpoints/step-000000"));
+  expect(() => resolveCheckpoint(root, "p-1", 20)).toThrow("step 20");
+  const problem = (code: string, remedy: string): unknown => expect.objectContaining({ problem: expect.objectContaining({ code, blame: "user", remedy: expect.stringContaining(remedy) as unknown }) as unknown });
+  expect(() => resolveCheckpoint(root, "pretrain", 7)).toThrow(problem("no_checkpoint", "0, 20, 50"));
+  expect(() => resolveCheckpoint(root, "other", 7)).toThrow(problem("no_run", "other.run.yaml"));
 });
 
 it("puts an adapter on the base that its run was trained from", () => {

@@ -50,8 +50,8 @@ export function resolveModel(root: string, ref: string, from: string): ResolvedM
 
 function resolveRunModel(root: string, ref: string, name: string, step: number | undefined): ResolvedModel {
   const runs = runsNamed(root, name);
-  if (runs.length === 0) throw TillageError.user("no_run", `There is no run named ${name} in ${runsDir(root)}.`, `Start ${name}.run.yaml first.`);
-  const within = (run: string): string[] => (step === undefined ? [path.join(run, "model"), path.join(run, "adapter")] : [path.join(run, "checkpoints", `step-${String(step).padStart(6, "0")}`)]);
+  if (runs.length === 0) throw noRun(root, name);
+  const within = (run: string): string[] => (step === undefined ? [path.join(run, "model"), path.join(run, "adapter")] : [checkpointFolder(run, step)]);
   for (const run of runs) {
     const found = within(run).find((dir) => existsSync(dir));
     if (!found) continue;
@@ -63,7 +63,34 @@ function resolveRunModel(root: string, ref: string, name: string, step: number |
   }
   throw step === undefined
     ? TillageError.user("no_result", `No run of ${name} has finished yet.`, "Resume it, or name one of its checkpoints as run:NAME@STEP.")
-    : TillageError.user("no_checkpoint", `No run of ${name} has a checkpoint at step ${step}.`, `Look into ${path.join(runs[0] ?? "", "checkpoints")} for the steps there are.`);
+    : noCheckpoint(name, step, runs);
+}
+
+/**
+ * The folder of a checkpoint `NAME@STEP`: of the newest run of that name that has it, or of the run with that id.
+ * @throws `no_run` or `no_checkpoint`
+ */
+export function resolveCheckpoint(root: string, name: string, step: number): string {
+  const byId = runsNamed(root).filter((run) => path.basename(run) === name);
+  const runs = byId.length > 0 ? byId : runsNamed(root, name);
+  if (runs.length === 0) throw noRun(root, name);
+  const found = runs.map((run) => checkpointFolder(run, step)).find((dir) => existsSync(dir));
+  if (found === undefined) throw noCheckpoint(name, step, runs);
+  return found;
+}
+
+function checkpointFolder(run: string, step: number): string {
+  return path.join(run, "checkpoints", `step-${String(step).padStart(6, "0")}`);
+}
+
+function noRun(root: string, name: string): TillageError {
+  return TillageError.user("no_run", `There is no run named ${name} in ${runsDir(root)}.`, `Start ${name}.run.yaml first.`);
+}
+
+function noCheckpoint(name: string, step: number, runs: readonly string[]): TillageError {
+  const steps = [...new Set(runs.flatMap((run) => checkpointSteps(run)))].sort((a, b) => a - b);
+  const there = steps.length > 0 ? `Name one of the steps there are: ${steps.join(", ")}.` : "Resume it, or set `checkpoint_every` and start it again.";
+  return TillageError.user("no_checkpoint", `No run of ${name} has a checkpoint at step ${step}.`, there);
 }
 
 function resolveFolder(ref: string, from: string): ResolvedModel {

@@ -65,6 +65,32 @@ it("has the training rows compared with the prompts that it watches", async () =
   expect(asked).toMatchObject([{ path: path.join(root, "corpus.recipe.yaml"), skipSteps: false, root, evals: ["q.eval.yaml"] }]);
 });
 
+it("forks from a checkpoint of a run, by a path that moves with the workspace", async () => {
+  const file = path.join(root, "p.run.yaml");
+  const other = path.join(root, ".tillage/runs/before");
+  mkdirSync(path.join(other, "checkpoints/step-000040"), { recursive: true });
+  const { spec } = await resolveRun(file, deps([]));
+  writeFileSync(path.join(other, "run.json"), JSON.stringify(spec));
+  expect(spec).not.toHaveProperty("fork");
+  writeFileSync(file, `${readFileSync(file, "utf8")}fork: p@40\n`);
+  const planned = await resolveRun(file, deps([]));
+  expect(planned.spec.fork).toEqual({ checkpoint: path.join(other, "checkpoints/step-000040") });
+  const { runDir } = await startRun(planned, deps([]));
+  const written = JSON.parse(readFileSync(path.join(runDir, "run.json"), "utf8")) as typeof planned.spec;
+  expect(mismatch("run_spec", written)).toBeUndefined();
+  expect(written.fork).toEqual({ checkpoint: "../before/checkpoints/step-000040" });
+  writeFileSync(file, readFileSync(file, "utf8").replace("p@40", "p@41"));
+  await expect(resolveRun(file, deps([]))).rejects.toMatchObject({ problem: { code: "no_checkpoint" } });
+});
+
+it("hands the engine what a run file says of optimiser, schedule and end", async () => {
+  const file = path.join(root, "p.run.yaml");
+  writeFileSync(file, readFileSync(file, "utf8").replace("epochs: 2 }", "epochs: 2, optimizer: adamw_8bit, schedule: wsd, decay_share: 0.3, min_lr: 0.1, validate_every: 5, early_stopping: { patience: 3 } }"));
+  const { spec } = await resolveRun(file, deps([]));
+  expect(mismatch("run_spec", spec)).toBeUndefined();
+  expect(spec.train).toMatchObject({ optimizer: "adamw_8bit", schedule: "wsd", decay_share: 0.3, min_lr: 0.1, early_stopping: { patience: 3, min_delta: 0 }, keep_best: false });
+});
+
 it("learns from the completions alone where it tunes, unless the run file says otherwise", async () => {
   const file = path.join(root, "p.run.yaml");
   const tune = readFileSync(file, "utf8").replace("objective: pretrain", "objective: sft");

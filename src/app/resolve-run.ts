@@ -1,14 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
 import path from "node:path";
 import { parseEvalFile } from "../core/eval/schema";
-import { parseRunFile } from "../core/run/schema";
+import { FORK, parseRunFile } from "../core/run/schema";
 import type { RunFile, TemplateChoice } from "../core/run/schema";
 import type { BuildProgress, BuildResult, GuardResult } from "../protocol/corpus";
 import type { ModelSource, RunSpec, Template } from "../protocol/native.gen";
 import { runsDir, stem } from "../disk/layout";
 import type { Deps } from "./deps";
 import { besides, readYaml } from "./files";
-import { readAdapter, resolveModel } from "./models";
+import { readAdapter, resolveCheckpoint, resolveModel } from "./models";
 
 /** A run, ready to be looked at and started. */
 export interface PlannedRun {
@@ -50,6 +50,7 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
     ...(run.policy ? { policy: run.policy } : {}),
     ...(run.distill ? { distill: teacherOf(run.distill, deps.root, file) } : {}),
     ...start,
+    ...forkOf(run, deps.root),
     data: dataFiles(run, file, dataset),
     template: toTemplate(run.template),
     loss_on: run.loss_on ?? (run.objective === "pretrain" ? "all" : "completion"),
@@ -88,6 +89,11 @@ function startOf(run: RunFile, root: string, file: string): Pick<RunSpec, "model
     tokenizer: typeof tokenizer === "string" ? { kind: "folder", path: resolveModel(root, tokenizer, path.dirname(file)).base } : { kind: "train", vocab_size: tokenizer.vocab_size },
   };
   return { model: source, adapter };
+}
+
+function forkOf(run: RunFile, root: string): Pick<RunSpec, "fork"> {
+  const [, name, step] = FORK.exec(run.fork ?? "") ?? [];
+  return name === undefined ? {} : { fork: { checkpoint: resolveCheckpoint(root, name, Number(step)) } };
 }
 
 function dataFiles(run: RunFile, file: string, dataset: BuildResult | undefined): RunSpec["data"] {

@@ -38,7 +38,8 @@ function relativeTo(runDir: string, spec: RunSpec): RunSpec {
       ? { ...model, path: relative(model.path), ...(model.adapter == null ? {} : { adapter: relative(model.adapter) }) }
       : { ...model, tokenizer: model.tokenizer.kind === "folder" ? { ...model.tokenizer, path: relative(model.tokenizer.path) } : model.tokenizer };
   const distill = spec.distill ? { distill: { ...spec.distill, teacher: relative(spec.distill.teacher), ...(spec.distill.adapter == null ? {} : { adapter: relative(spec.distill.adapter) }) } } : {};
-  return { ...spec, ...distill, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
+  const fork = spec.fork ? { fork: { checkpoint: relative(spec.fork.checkpoint) } } : {};
+  return { ...spec, ...distill, ...fork, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
 }
 
 /**

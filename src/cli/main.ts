@@ -10,7 +10,7 @@ import { stats, tokens, why } from "./commands/inspect";
 import type { TokensOptions } from "./commands/inspect";
 import { report } from "./commands/report";
 import type { ReportOptions } from "./commands/report";
-import { resume, train } from "./commands/train";
+import { pause, resume, train } from "./commands/train";
 import { createContext } from "./context";
 import type { Context, GlobalOptions } from "./context";
 import { Output } from "./output";
@@ -26,10 +26,13 @@ program.command("build").description("build a recipe's dataset").argument("<reci
   .option("--raw", "take the sources as they are: no step runs")
   .action(async (recipe: string, options: { raw?: boolean }) => run(recipe, (context) => build(context, recipe, options)));
 
-program.command("train").description("start a run and follow it; Ctrl-C stops it at a checkpoint").argument("<run>", "a *.run.yaml; with --resume a run's folder")
-  .option("--resume", "go on with a stopped or interrupted run")
+program.command("train").description("start a run and follow it; Ctrl-C pauses it at a checkpoint").argument("<run>", "a *.run.yaml; with --resume a run's folder")
+  .option("--resume", "go on with a paused or interrupted run")
   .option("--raw", "train on the sources as they are: no step of the recipe runs")
   .action(async (file: string, options: { resume?: boolean; raw?: boolean }) => run(file, (context) => (options.resume ? resume(context, file) : train(context, file, options))));
+
+program.command("pause").description("let a run write a checkpoint and end; `tillage train --resume` goes on").argument("<run>", "a run's folder")
+  .action(async (dir: string) => run(dir, (context) => pause(context, dir)));
 
 program.command("eval").description("ask models the prompts of an eval file and grade the answers").argument("<eval>", "a *.eval.yaml")
   .requiredOption("--model <ref...>", "a folder, run:NAME or run:NAME@STEP")

@@ -27,7 +27,7 @@ describe("completion in a run file", () => {
   });
   it("offers values", () => {
     expect(at("objective: |", runDocs)).toEqual(["pretrain", "sft", "distill", "grpo", "rloo", "dpo", "ipo", "hinge", "apo_zero", "simpo", "cpo", "orpo", "kto", "reward"]);
-    expect(at("train:\n  schedule: co|", runDocs)).toEqual(["constant", "linear", "cosine"]);
+    expect(at("train:\n  schedule: co|", runDocs)).toEqual(["constant", "linear", "cosine", "wsd"]);
   });
   it("replaces what was typed", () => {
     const text = "train:\n  sch";

@@ -88,7 +88,11 @@ export type Template =
  * Which tokens of a row carry a label.
  */
 export type LossOn = "all" | "completion" | "assistant";
-export type Schedule = "constant" | "linear" | "cosine";
+export type Schedule = ("constant" | "linear" | "cosine") | "wsd";
+/**
+ * Which optimiser takes the steps.
+ */
+export type OptimizerKind = "adamw" | "adamw_8bit" | "muon";
 /**
  * One line of `events.jsonl`.
  */
@@ -117,6 +121,10 @@ export type Event =
        * Planned peak of the process, bytes.
        */
       planned_bytes: number;
+      /**
+       * The run's steps begin behind a checkpoint of this run.
+       */
+      forked_from?: ForkedFrom | null;
     }
   | {
       type: "step";
@@ -211,6 +219,14 @@ export type Event =
        * `model` or `adapter`, relative to the run's folder; absent when stopped.
        */
       output?: string | null;
+      /**
+       * The step whose weights `output` holds, where the run keeps its best checkpoint; otherwise those of the last step.
+       */
+      best?: Best | null;
+      /**
+       * Early stopping ended the run before its last planned step.
+       */
+      early?: boolean;
     }
   | {
       type: "failed";
@@ -295,6 +311,11 @@ export interface RunSpec {
    * LoRA when present, full training when absent.
    */
   adapter?: LoraConfig | null;
+  /**
+   * Where the run begins when it is not at step 0 with the weights of `model`. Model, adapter, objective and optimiser are those
+   * of the other run.
+   */
+  fork?: Fork | null;
   data: RunData;
   template: Template;
   loss_on: LossOn;
@@ -419,6 +440,15 @@ export interface LoraConfig {
   dora?: boolean;
 }
 /**
+ * A run that goes on from a checkpoint of another run, with optimiser states and place in the data.
+ */
+export interface Fork {
+  /**
+   * A folder `checkpoints/step-N` inside a run's folder, absolute or relative to the new run's folder.
+   */
+  checkpoint: string;
+}
+/**
  * The rows of a run.
  */
 export interface RunData {
@@ -451,6 +481,19 @@ export interface TrainConfig {
   lr: number;
   schedule: Schedule;
   warmup_steps?: number;
+  /**
+   * Where `linear`, `cosine` and `wsd` end, as a share of `lr`, 0 to 1.
+   */
+  min_lr?: number;
+  /**
+   * Share of all steps in which a `wsd` schedule falls, 0 to 1.
+   */
+  decay_share?: number;
+  /**
+   * How it falls then.
+   */
+  decay_shape?: "sqrt" | "linear";
+  optimizer?: OptimizerKind;
   weight_decay?: number;
   beta1?: number;
   beta2?: number;
@@ -472,6 +515,27 @@ export interface TrainConfig {
    * Steps between the watch prompts' answers; 0 never asks them.
    */
   watch_every?: number;
+  /**
+   * Ends the run when validation has stopped improving; its result is then the checkpoint with the lowest validation loss.
+   */
+  early_stopping?: EarlyStopping | null;
+  /**
+   * The result is the checkpoint with the lowest validation loss instead of the last one.
+   */
+  keep_best?: boolean;
+}
+/**
+ * Ends a run whose validation loss has stopped falling.
+ */
+export interface EarlyStopping {
+  /**
+   * Validations in a row without an improvement that end the run.
+   */
+  patience: number;
+  /**
+   * A validation is an improvement when its loss is lower by more than this, nats.
+   */
+  min_delta?: number;
 }
 /**
  * A prompt whose answer is written into the events while the model trains.
@@ -479,6 +543,26 @@ export interface TrainConfig {
 export interface WatchPrompt {
   id: string;
   prompt: string;
+}
+/**
+ * Where a forked run began.
+ */
+export interface ForkedFrom {
+  /**
+   * Id of the run that the checkpoint belongs to.
+   */
+  run: string;
+  step: number;
+}
+/**
+ * The validation with the lowest loss.
+ */
+export interface Best {
+  step: number;
+  /**
+   * Mean negative log-likelihood of the validation rows' labelled tokens, nats.
+   */
+  loss: number;
 }
 /**
  * What happened, whose fault it is, and what to do about it.
@@ -778,6 +862,17 @@ export const nativeSchema: object = {
             }
           ],
           "default": null
+        },
+        "fork": {
+          "description": "Where the run begins when it is not at step 0 with the weights of `model`. Model, adapter, objective and optimiser are those\nof the other run.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/Fork"
+            },
+            {
+              "type": "null"
+            }
+          ]
         },
         "data": {
           "$ref": "#/$defs/RunData"
@@ -1334,6 +1429,20 @@ export const nativeSchema: object = {
         "targets"
       ]
     },
+    "Fork": {
+      "description": "A run that goes on from a checkpoint of another run, with optimiser states and place in the data.",
+      "type": "object",
+      "properties": {
+        "checkpoint": {
+          "description": "A folder `checkpoints/step-N` inside a run's folder, absolute or relative to the new run's folder.",
+          "type": "string"
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "checkpoint"
+      ]
+    },
     "RunData": {
       "description": "The rows of a run.",
       "type": "object",
@@ -1467,6 +1576,23 @@ export const nativeSchema: object = {
           "minimum": 0,
           "default": 0
         },
+        "min_lr": {
+          "description": "Where `linear`, `cosine` and `wsd` end, as a share of `lr`, 0 to 1.",
+          "type": "number",
+          "format": "double"
+        },
+        "decay_share": {
+          "description": "Share of all steps in which a `wsd` schedule falls, 0 to 1.",
+          "type": "number",
+          "format": "double"
+        },
+        "decay_shape": {
+          "description": "How it falls then.",
+          "$ref": "#/$defs/DecayShape"
+        },
+        "optimizer": {
+          "$ref": "#/$defs/OptimizerKind"
+        },
         "weight_decay": {
           "type": "number",
           "format": "double",
@@ -1518,6 +1644,21 @@ export const nativeSchema: object = {
           "format": "uint64",
           "minimum": 0,
           "default": 0
+        },
+        "early_stopping": {
+          "description": "Ends the run when validation has stopped improving; its result is then the checkpoint with the lowest validation loss.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/EarlyStopping"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "keep_best": {
+          "description": "The result is the checkpoint with the lowest validation loss instead of the last one.",
+          "type": "boolean"
         }
       },
       "additionalProperties": false,
@@ -1531,11 +1672,77 @@ export const nativeSchema: object = {
       ]
     },
     "Schedule": {
-      "type": "string",
-      "enum": [
-        "constant",
-        "linear",
-        "cosine"
+      "oneOf": [
+        {
+          "type": "string",
+          "enum": [
+            "constant",
+            "linear",
+            "cosine"
+          ]
+        },
+        {
+          "description": "Warm-up, stable, decay (MiniCPM: Hu et al. 2024): constant until the last `decay_share` of the steps.",
+          "type": "string",
+          "const": "wsd"
+        }
+      ]
+    },
+    "DecayShape": {
+      "description": "How the learning rate falls in the last phase of a `wsd` schedule.",
+      "oneOf": [
+        {
+          "description": "1 - √(share of the phase that is over) (Hägele et al. 2024).",
+          "type": "string",
+          "const": "sqrt"
+        },
+        {
+          "description": "Straight down.",
+          "type": "string",
+          "const": "linear"
+        }
+      ]
+    },
+    "OptimizerKind": {
+      "description": "Which optimiser takes the steps.",
+      "oneOf": [
+        {
+          "description": "AdamW (Loshchilov & Hutter 2019), both moments in f32: 8 bytes a trained number.",
+          "type": "string",
+          "const": "adamw"
+        },
+        {
+          "description": "AdamW with both moments in 8 bits, in blocks of 256 numbers by the dynamic code of Dettmers et al. 2022: 2 bytes a number.\nTensors of fewer than 4,096 numbers keep theirs in f32.",
+          "type": "string",
+          "const": "adamw_8bit"
+        },
+        {
+          "description": "Muon (Jordan et al. 2024; scaled as in Liu et al. 2025) for the matrices of the layers, AdamW for embeddings, head, norms,\nbiases and routers. Full training only.",
+          "type": "string",
+          "const": "muon"
+        }
+      ]
+    },
+    "EarlyStopping": {
+      "description": "Ends a run whose validation loss has stopped falling.",
+      "type": "object",
+      "properties": {
+        "patience": {
+          "description": "Validations in a row without an improvement that end the run.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "min_delta": {
+          "description": "A validation is an improvement when its loss is lower by more than this, nats.",
+          "type": "number",
+          "format": "double",
+          "default": 0
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "patience"
       ]
     },
     "WatchPrompt": {
@@ -1627,6 +1834,17 @@ export const nativeSchema: object = {
               "type": "integer",
               "format": "uint64",
               "minimum": 0
+            },
+            "forked_from": {
+              "description": "The run's steps begin behind a checkpoint of this run.",
+              "anyOf": [
+                {
+                  "$ref": "#/$defs/ForkedFrom"
+                },
+                {
+                  "type": "null"
+                }
+              ]
             }
           },
           "required": [
@@ -1911,6 +2129,21 @@ export const nativeSchema: object = {
                 "string",
                 "null"
               ]
+            },
+            "best": {
+              "description": "The step whose weights `output` holds, where the run keeps its best checkpoint; otherwise those of the last step.",
+              "anyOf": [
+                {
+                  "$ref": "#/$defs/Best"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "early": {
+              "description": "Early stopping ended the run before its last planned step.",
+              "type": "boolean"
             }
           },
           "required": [
@@ -1957,10 +2190,30 @@ export const nativeSchema: object = {
         }
       ]
     },
+    "ForkedFrom": {
+      "description": "Where a forked run began.",
+      "type": "object",
+      "properties": {
+        "run": {
+          "description": "Id of the run that the checkpoint belongs to.",
+          "type": "string"
+        },
+        "step": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "run",
+        "step"
+      ]
+    },
     "Outcome": {
       "oneOf": [
         {
-          "description": "Every step was taken.",
+          "description": "Every step was taken, or early stopping ended the run.",
           "type": "string",
           "const": "completed"
         },
@@ -1969,6 +2222,27 @@ export const nativeSchema: object = {
           "type": "string",
           "const": "stopped"
         }
+      ]
+    },
+    "Best": {
+      "description": "The validation with the lowest loss.",
+      "type": "object",
+      "properties": {
+        "step": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "loss": {
+          "description": "Mean negative log-likelihood of the validation rows' labelled tokens, nats.",
+          "type": "number",
+          "format": "double"
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "step",
+        "loss"
       ]
     },
     "EngineError": {

@@ -53,6 +53,10 @@ export interface RunNumbers {
   trainTokens: number;
   /** `model` or `adapter`, once completed. */
   output?: string;
+  /** The validation whose checkpoint the output is, where that need not be the last one. */
+  best?: { step: number; loss: number };
+  /** Whether early stopping ended the run. */
+  early?: boolean;
   /** Whether `row_loss.parquet` is there. */
   rowLosses: boolean;
   /** What went wrong, when the run failed or was interrupted. */

@@ -57,7 +57,7 @@ describe("a run", () => {
 
   it("stops at a checkpoint, and goes on from it", async () => {
     await run.frame.getByTestId("run-stop").click();
-    await run.untilPhase("stopped");
+    await run.untilPhase("paused");
     const stopped = await run.step();
     // The panel says it: no notification says it again.
     expect(await code.notifications()).toEqual([]);
@@ -66,6 +66,6 @@ describe("a run", () => {
     await run.untilPhase("running");
     await run.untilStep(stopped + 1);
     await run.frame.getByTestId("run-stop").click();
-    await run.untilPhase("stopped");
+    await run.untilPhase("paused");
   });
 });

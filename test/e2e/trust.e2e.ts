@@ -46,7 +46,7 @@ describe("a workspace that is not trusted", () => {
 
   it.each([
     ["builds nothing", "corpus.recipe.yaml", "Tillage: Build dataset", "nothing is built in it"],
-    ["starts no run", "pretrain.run.yaml", "Tillage: Start run", "no run is started, stopped or resumed in it"],
+    ["starts no run", "pretrain.run.yaml", "Tillage: Start run", "no run is started, paused or resumed in it"],
     ["asks no model", "five-questions.eval.yaml", "Tillage: Run evaluation", "no model is asked in it"],
   ])("%s", async (_what, file, command, why) => {
     await code.openFile(file);

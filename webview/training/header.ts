@@ -9,9 +9,9 @@ import { problemBox } from "./problem";
 const PHASES = {
   waiting: { icon: "loading", text: "starting" },
   running: { icon: "sync", text: "running" },
-  stopping: { icon: "loading", text: "stopping after this step" },
+  stopping: { icon: "loading", text: "pausing after this step" },
   completed: { icon: "pass-filled", text: "completed" },
-  stopped: { icon: "debug-pause", text: "stopped" },
+  stopped: { icon: "debug-pause", text: "paused" },
   failed: { icon: "error", text: "failed" },
   interrupted: { icon: "warning", text: "interrupted" },
 } as const;
@@ -51,10 +51,10 @@ export function header(run: RunView, ask: Ask): TemplateResult {
 
 function actions(run: RunView, ask: Ask): TemplateResult {
   const { phase } = run.numbers;
-  const button = (icon: string, label: string, id: string, act: () => unknown, primary = false): TemplateResult => html`
-    <button class="action ${primary ? "primary" : ""}" data-testid=${id} @click=${act}><vscode-icon name=${icon}></vscode-icon>${label}</button>`;
+  const button = (icon: string, label: string, id: string, act: () => unknown, primary = false, title?: string): TemplateResult => html`
+    <button class="action ${primary ? "primary" : ""}" data-testid=${id} title=${title ?? nothing} @click=${act}><vscode-icon name=${icon}></vscode-icon>${label}</button>`;
   return html`
-    ${phase === "running" || phase === "waiting" ? button("debug-stop", "Stop", "run-stop", () => ask.stop(null), true) : nothing}
+    ${phase === "running" || phase === "waiting" ? button("debug-pause", "Pause", "run-stop", () => ask.stop(null), true, "Finishes the step, writes a checkpoint and ends; Resume goes on from there") : nothing}
     ${isResumable(phase) ? button("debug-continue", "Resume", "run-resume", () => ask.resume(null), true) : nothing}
     ${phase === "completed" ? button("diff", "Before / after", "run-compare", () => ask.compare(null), true) : nothing}
     ${run.head.file ? button("go-to-file", "Run file", "run-file", () => ask.openRunFile({})) : nothing}

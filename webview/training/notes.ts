@@ -22,6 +22,7 @@ export function notes(run: RunView, ask: Ask, showRows: (step: number) => void):
           : html`<span class="muted">Losses of single rows are written with the first checkpoint.</span>`}</p>
         <p data-testid="checkpoints">${checkpoints.length === 0 ? html`<span class="muted">No checkpoint yet.</span>` : html`${plural(checkpoints.length, "checkpoint")}: <span class="muted">step ${checkpoints.slice(-8).map((checkpoint) => formatCount(checkpoint.step)).join(", ")}</span>`}
           ${run.numbers.output ? html` · result in <span class="mono">${run.numbers.output}/</span>` : nothing}</p>
+        ${run.numbers.best ? html`<p data-testid="best">The result is the checkpoint at step ${formatCount(run.numbers.best.step)}, whose validation loss is the lowest: ${run.numbers.best.loss.toFixed(3)}.${run.numbers.early ? " Early stopping ended the run." : ""}</p>` : nothing}
         <p class="muted">Click a point of a curve to see the rows of its batch. Drag to zoom, double-click to go back.</p>
       </section>
     </div>

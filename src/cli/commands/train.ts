@@ -4,7 +4,7 @@ import pc from "picocolors";
 import { resolveRun } from "../../app/resolve-run";
 import { resumeRun, startRun, stopRun } from "../../app/start-run";
 import { formatDuration, formatPercent, formatScaled } from "../../core/format";
-import { emptyRun, foldEvents, isLive } from "../../core/run/state";
+import { emptyRun, foldEvents, isLive, phaseWord } from "../../core/run/state";
 import type { RunState } from "../../core/run/state";
 import { TillageError } from "../../protocol/errors";
 import { followRun } from "../../runtime/follow";
@@ -32,6 +32,20 @@ export async function resume(context: Context, runDir: string): Promise<TrainRes
   const { state } = await readRun(dir);
   const { pid } = await resumeRun(dir, context);
   return follow(context, dir, path.basename(dir), pid, state);
+}
+
+/** `tillage pause RUN_DIR`: the run finishes its step, writes a checkpoint and ends. Returns when it has. */
+export async function pause(context: Context, runDir: string): Promise<TrainResult> {
+  const dir = path.resolve(runDir);
+  let { state } = await readRun(dir);
+  if (!isLive(state.phase)) throw TillageError.user("run_not_running", `The run in ${dir} is not running: it is ${phaseWord(state.phase)}.`, "Name a run that is at work.", { file: dir });
+  stopRun(dir);
+  while (isLive(state.phase) && !context.signal.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    ({ state } = await readRun(dir));
+  }
+  report(context, dir, state);
+  return { runDir: dir, state };
 }
 
 /**
@@ -98,8 +112,10 @@ function report(context: Context, runDir: string, state: RunState): void {
   const losses = state.series.loss;
   const seconds = state.series.seconds.at(-1) ?? 0;
   context.out.say(
-    `  ${state.phase}: ${state.step} steps in ${formatDuration(seconds)}, ${formatScaled(state.parameters)} parameters${state.trainable < state.parameters ? ` (${formatScaled(state.trainable)} trained)` : ""}, ` +
+    `  ${phaseWord(state.phase)}: ${state.step} steps in ${formatDuration(seconds)}, ${formatScaled(state.parameters)} parameters${state.trainable < state.parameters ? ` (${formatScaled(state.trainable)} trained)` : ""}, ` +
       `loss ${pc.bold((losses[0] ?? NaN).toFixed(3))} → ${pc.bold((losses.at(-1) ?? NaN).toFixed(3))}`,
   );
+  if (state.best) context.out.say(`  ${state.early ? "stopped early; " : ""}the result is step ${state.best.step}, with the lowest validation loss: ${pc.bold(state.best.loss.toFixed(3))}`);
+  if (state.phase === "stopped") context.out.say(`  go on with: tillage train --resume ${runDir}`);
   for (const warning of state.warnings) context.out.say(`  ${pc.yellow("warning")} ${warning.message}`);
 }

@@ -72,6 +72,7 @@ export const runDocs: KeyDocs = {
       dora: { doc: "Learn the magnitudes of the outputs apart from their directions (DoRA, Liu et al. 2024). Default false.", values: ["true", "false"] },
     },
   },
+  fork: { doc: "`NAME@STEP`: goes on behind a checkpoint of another run with its weights, optimiser states and place in the data, under this file's settings. Model, adapter, objective and optimiser must be that run's; steps and epochs count from its beginning. Other rows begin again at their first epoch. For the weights alone, use `model: run:NAME@STEP`." },
   data: {
     doc: "A recipe, which is built when it is stale; or Parquet files of a dataset that was built elsewhere.",
     keys: { train: { doc: "Parquet files of the training rows." }, valid: { doc: "Parquet files of the validation rows." } },
@@ -79,7 +80,7 @@ export const runDocs: KeyDocs = {
   template,
   loss_on: { doc: "Which tokens of a row count: `all`, those of the `completion`, or those of the `assistant`'s turns. Default: all for pretrain, completion for sft.", values: ["all", "completion", "assistant"] },
   train: {
-    doc: "The optimiser (AdamW), its schedule, and the rhythm of the run.",
+    doc: "The optimiser, its schedule, and the rhythm of the run.",
     keys: {
       epochs: { doc: "How often each row is seen. Default 1." },
       max_steps: { doc: "Ends the run before `epochs` are over." },
@@ -87,8 +88,12 @@ export const runDocs: KeyDocs = {
       context: { doc: "Longest row, tokens; longer ones are cut, and the preflight counts them." },
       grad_accumulation: { doc: "Batches of one step. Default 1." },
       lr: { doc: "Peak learning rate." },
-      schedule: { doc: "How the learning rate falls after the warm-up. Default cosine.", values: ["constant", "linear", "cosine"] },
+      schedule: { doc: "How the learning rate falls after the warm-up. `wsd` (warm-up, stable, decay: Hu et al. 2024) stays at the peak until the last `decay_share` of the steps. Default cosine.", values: ["constant", "linear", "cosine", "wsd"] },
       warmup_steps: { doc: "Steps in which the learning rate rises to its peak. Default 0." },
+      min_lr: { doc: "Where linear, cosine and wsd end, as a share of `lr`. Default 0.", values: ["0.1"] },
+      decay_share: { doc: "Share of all steps in which a `wsd` schedule falls. Default 0.1.", values: ["0.1", "0.2"] },
+      decay_shape: { doc: "How a `wsd` schedule falls: `sqrt` is 1 − √share (Hägele et al. 2024), `linear` straight down. Default sqrt.", values: ["sqrt", "linear"] },
+      optimizer: { doc: "`adamw`; `adamw_8bit`, whose states take 2 bytes a number instead of 8 (Dettmers et al. 2022); `muon` (Jordan et al. 2024) for the matrices of full training, with AdamW for the rest. Default adamw.", values: ["adamw", "adamw_8bit", "muon"] },
       weight_decay: { doc: "Decoupled weight decay. Default 0." },
       beta1: { doc: "Decay of the first moment. Default 0.9." },
       beta2: { doc: "Decay of the second moment. Default 0.999." },
@@ -96,6 +101,14 @@ export const runDocs: KeyDocs = {
       clip_norm: { doc: "Gradients are clipped to this L2 norm; 0 turns it off. Default 1." },
       checkpoint_every: { doc: "Steps between checkpoints; 0 keeps only the last. Default 0." },
       validate_every: { doc: "Steps between validations; 0 validates only at the end. Default 0." },
+      early_stopping: {
+        doc: "Ends the run when validation has stopped improving; its result is then the checkpoint with the lowest validation loss. Needs validation rows and `validate_every`.",
+        keys: {
+          patience: { doc: "Validations in a row without an improvement that end the run.", values: ["3", "5"] },
+          min_delta: { doc: "A validation is an improvement when its loss is lower by more than this, nats. Default 0." },
+        },
+      },
+      keep_best: { doc: "The result is the checkpoint with the lowest validation loss instead of the last one. Needs validation rows and `validate_every`. Default false.", values: ["true", "false"] },
     },
   },
   watch: {

@@ -19,11 +19,26 @@ describe("parseRunFile", () => {
     expect(run?.template).toBe("plain");
   });
 
+  it("reads how a run falls, ends and forks", () => {
+    const run = parseRunFile(`${valid.replace("adapter: { r: 8, alpha: 16 }\n", "")}  optimizer: muon\n  schedule: wsd\n  decay_share: 0.2\n  decay_shape: linear\n  min_lr: 0.05\n  validate_every: 10\n  early_stopping: { patience: 3 }\nfork: pretrain@40\n`, "tune.run.yaml");
+    expect(run.problems).toEqual([]);
+    expect(run.value?.train).toMatchObject({ optimizer: "muon", schedule: "wsd", decay_share: 0.2, decay_shape: "linear", min_lr: 0.05, early_stopping: { patience: 3, min_delta: 0 }, keep_best: false });
+    expect(run.value?.fork).toBe("pretrain@40");
+  });
+
   it.each([
     ["an unknown key", valid.replace("  lr:", "  learning_rate: 2\n  lr:"), "unknown_key", 8],
     ["a wrong type", valid.replace("context: 128", "context: many"), "invalid_value", 7],
     ["an unknown objective", valid.replace("objective: sft", "objective: magic"), "invalid_value", 2],
     ["a template without {prompt}", `${valid}template: { prompt: "Q:" }\n`, "invalid_value", 9],
+    ["early stopping without validations", valid.replace("  lr:", "  early_stopping: { patience: 3 }\n  lr:"), "invalid_value", 8],
+    ["early stopping without patience", valid.replace("  lr:", "  validate_every: 5\n  early_stopping: { min_delta: 0.1 }\n  lr:"), "invalid_value", 9],
+    ["a best checkpoint without validations", valid.replace("  lr:", "  keep_best: true\n  lr:"), "invalid_value", 8],
+    ["a decay phase of a schedule that has none", valid.replace("  lr:", "  decay_share: 0.2\n  lr:"), "invalid_value", 8],
+    ["a decay's shape without a decay", valid.replace("  lr:", "  decay_shape: linear\n  lr:"), "invalid_value", 8],
+    ["a least rate of a constant one", valid.replace("  lr:", "  schedule: constant\n  min_lr: 0.1\n  lr:"), "invalid_value", 9],
+    ["muon for an adapter", valid.replace("  lr:", "  optimizer: muon\n  lr:"), "invalid_value", 8],
+    ["a fork without a step", `${valid}fork: pretrain\n`, "invalid_value", 9],
     ["an unknown key of init", valid.replace("model: run:pretrain", "model:\n  init: { hidden: 3 }"), "unknown_key", 5],
   ])("names the line of %s", (_what, text, code, line) => {
     const { problems, value } = parseRunFile(text, "tune.run.yaml");

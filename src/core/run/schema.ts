@@ -35,15 +35,21 @@ const adapterSchema = z.strictObject({
   dora: z.boolean().default(false),
 });
 
-const trainSchema = z.strictObject({
+const share = z.number().min(0).max(1);
+
+const trainFields = z.strictObject({
   epochs: positive.default(1),
   max_steps: count.optional(),
   batch_tokens: count.default(4096),
   context: count,
   grad_accumulation: count.default(1),
   lr: positive,
-  schedule: z.enum(["constant", "linear", "cosine"]).default("cosine"),
+  schedule: z.enum(["constant", "linear", "cosine", "wsd"]).default("cosine"),
   warmup_steps: steps.default(0),
+  min_lr: share.default(0),
+  decay_share: share.optional(),
+  decay_shape: z.enum(["sqrt", "linear"]).optional(),
+  optimizer: z.enum(["adamw", "adamw_8bit", "muon"]).default("adamw"),
   weight_decay: z.number().nonnegative().default(0),
   beta1: z.number().min(0).max(1).default(0.9),
   beta2: z.number().min(0).max(1).default(0.999),
@@ -51,6 +57,8 @@ const trainSchema = z.strictObject({
   clip_norm: z.number().nonnegative().default(1),
   checkpoint_every: steps.default(0),
   validate_every: steps.default(0),
+  early_stopping: z.strictObject({ patience: count, min_delta: z.number().nonnegative().default(0) }).optional(),
+  keep_best: z.boolean().default(false),
 });
 
 /** Objectives that learn from chosen and rejected answers, or from answers judged good or bad. */
@@ -83,7 +91,25 @@ const policySchema = z.strictObject({
   average: z.enum(["tokens", "completions", "longest"]).default("tokens"),
 });
 
-export const runFileSchema = z.strictObject({
+type TrainFields = z.infer<typeof trainFields>;
+
+/** What one setting says of another; each is reported at the setting that has to change. */
+const TRAIN_RULES: { at: keyof TrainFields; broken: (train: TrainFields) => boolean; message: string }[] = [
+  { at: "early_stopping", broken: (train) => train.early_stopping !== undefined && train.validate_every === 0, message: "it needs validations on the way: set `validate_every`" },
+  { at: "keep_best", broken: (train) => train.keep_best && train.validate_every === 0, message: "it needs validations on the way: set `validate_every`" },
+  { at: "min_lr", broken: (train) => train.min_lr > 0 && train.schedule === "constant", message: "a constant learning rate does not fall" },
+  { at: "decay_share", broken: (train) => train.decay_share !== undefined && train.schedule !== "wsd", message: "only `schedule: wsd` has a decay phase" },
+  { at: "decay_shape", broken: (train) => train.decay_shape !== undefined && train.schedule !== "wsd", message: "only `schedule: wsd` has a decay phase" },
+];
+
+const trainSchema = trainFields.superRefine((train, context) => {
+  for (const rule of TRAIN_RULES) if (rule.broken(train)) context.addIssue({ code: "custom", path: [rule.at], message: rule.message });
+});
+
+/** `NAME@STEP`: a checkpoint of the newest run of a run file that has it, or of the run with that id. */
+export const FORK = /^([^@]+)@(\d+)$/u;
+
+const runFields = z.strictObject({
   tillage: z.literal(1),
   objective: z.enum(["pretrain", "sft", "distill", "grpo", "rloo", ...PREFERENCES]),
   /** Settings of an objective on preferences. */
@@ -95,6 +121,8 @@ export const runFileSchema = z.strictObject({
   /** A model folder, `run:NAME` (the result of another run file), `run:NAME@STEP` (one of its checkpoints), or `{ init: … }` for random weights. */
   model: z.union([z.string().min(1), z.strictObject({ init: initSchema })]),
   adapter: adapterSchema.optional(),
+  /** `NAME@STEP`: goes on behind a checkpoint of another run, with its optimiser states and its place in the data. */
+  fork: z.string().regex(FORK, "it must be NAME@STEP, such as pretrain@200").optional(),
   /** A recipe, or Parquet files of a dataset that was built elsewhere. */
   data: z.union([z.string().min(1), z.strictObject({ train: z.array(z.string()).min(1), valid: z.array(z.string()).default([]) })]),
   template: templateSchema.default("plain"),
@@ -106,6 +134,10 @@ export const runFileSchema = z.strictObject({
   guards: z.strictObject({ override: z.record(z.string(), z.string().min(1)) }).optional(),
   threads: steps.default(0),
   seed: z.number().int().nonnegative().default(17),
+});
+
+export const runFileSchema = runFields.superRefine((run, context) => {
+  if (run.adapter && run.train.optimizer === "muon") context.addIssue({ code: "custom", path: ["train", "optimizer"], message: "muon is for full training; an adapter is trained by adamw" });
 });
 export type RunFile = z.infer<typeof runFileSchema>;
 

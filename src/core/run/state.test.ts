@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Event } from "../../protocol/native.gen";
-import { emptyRun, foldEvents, isLive, isResumable, withLiveness } from "./state";
+import { emptyRun, foldEvents, isLive, isResumable, phaseWord, withLiveness } from "./state";
 import type { RunPhase } from "./state";
 
 function started(step: number, total = 100): Event {
@@ -71,6 +71,18 @@ describe("the fold of a run's events", () => {
     for (const end of [started(0), { type: "finished", time: "t", step: 0, outcome: "stopped", seconds: 1 }, { type: "failed", time: "t", step: 0, error }] as Event[]) {
       expect(foldEvents(busy, [end]).doing).toBeUndefined();
     }
+  });
+
+  it("knows which checkpoint the result is, and the run that it forked from", () => {
+    const fork: Event = { ...started(16), type: "started", forked_from: { run: "before", step: 16 } } as Event;
+    const events: Event[] = [fork, stepEvent(17, 1), { type: "finished", time: "t", step: 17, outcome: "completed", seconds: 1, output: "model", best: { step: 16, loss: 2.5 }, early: true }];
+    expect(foldEvents(emptyRun(), events)).toMatchObject({ phase: "completed", step: 17, best: { step: 16, loss: 2.5 }, early: true, forkedFrom: { run: "before", step: 16 } });
+    const plain = foldEvents(emptyRun(), [started(0), { type: "finished", time: "t", step: 1, outcome: "completed", seconds: 1, output: "model" }]);
+    expect([plain.best, plain.early, plain.forkedFrom]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("calls a stop that can be gone on from a pause", () => {
+    expect((["running", "stopping", "stopped", "failed"] as const).map(phaseWord)).toEqual(["running", "pausing", "paused", "failed"]);
   });
 
   it("ends as its last word says, and a resume takes the error back", () => {

@@ -71,6 +71,12 @@ export interface RunState {
   output?: string;
   /** Work that must be done before the next step, while it goes on. */
   doing?: { what: string; done: number; of: number };
+  /** The validation whose checkpoint the output is, where that need not be the last one. */
+  best?: { step: number; loss: number };
+  /** Early stopping ended the run before its last planned step. */
+  early?: boolean;
+  /** The run whose checkpoint this one began behind. */
+  forkedFrom?: { run: string; step: number };
   /** Of the newest attempt, while it is the last word. */
   error?: EngineError;
   endedAt?: string;
@@ -113,6 +119,11 @@ export function withLiveness(state: RunState, live: { alive: boolean; stopReques
   return phase === state.phase ? state : { ...state, phase, secondsLeft: phase === "interrupted" ? undefined : state.secondsLeft };
 }
 
+/** A phase as people read it: a stop that leaves a checkpoint to go on from is a pause. */
+export function phaseWord(phase: RunPhase): string {
+  return phase === "stopping" ? "pausing" : phase === "stopped" ? "paused" : phase;
+}
+
 /** Whether the run's process is at work. */
 export function isLive(phase: RunPhase): boolean {
   return phase === "waiting" || phase === "running" || phase === "stopping";
@@ -138,7 +149,7 @@ function apply(state: RunState, event: Event): void {
       Object.assign(state, {
         phase: "running", attempts: state.attempts + 1, step: event.step, total: event.total_steps, parameters: event.parameters, trainable: event.trainable,
         trainRows: event.train_rows, trainTokens: event.train_tokens, validRows: event.valid_rows, plannedBytes: event.planned_bytes,
-        output: undefined, error: undefined, endedAt: undefined, doing: undefined,
+        output: undefined, best: undefined, early: undefined, error: undefined, endedAt: undefined, doing: undefined, forkedFrom: event.forked_from ?? undefined,
         attempt: { time: event.time, pid: event.pid, engine: event.engine, device: event.device, threads: event.threads, fromStep: event.step },
       } satisfies Partial<RunState>);
       return;
@@ -181,6 +192,8 @@ function apply(state: RunState, event: Event): void {
       state.doing = undefined;
       state.step = event.step;
       state.output = event.output ?? undefined;
+      state.best = event.best ?? undefined;
+      state.early = event.early ?? undefined;
       state.endedAt = event.time;
       return;
     case "failed":

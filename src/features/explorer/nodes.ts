@@ -1,6 +1,6 @@
 import path from "node:path";
 import { formatBytes, formatCount, formatScaled, plural } from "../../core/format";
-import { isLive, isResumable } from "../../core/run/state";
+import { isLive, isResumable, phaseWord } from "../../core/run/state";
 import type { RunPhase } from "../../core/run/state";
 import type { RunSummary } from "../../runtime/run-folder";
 
@@ -199,7 +199,7 @@ const phaseIcons: Record<RunPhase, { icon: string; color?: string }> = {
 function progressOf(run: RunSummary): string {
   const loss = run.loss === undefined ? "" : `loss ${run.loss.toFixed(3)}`;
   const steps = run.total > 0 ? (run.phase === "completed" ? plural(run.step, "step") : `step ${formatCount(run.step)}/${formatCount(run.total)}`) : "";
-  const phase = run.phase === "running" || run.phase === "completed" ? "" : run.phase;
+  const phase = run.phase === "running" || run.phase === "completed" ? "" : phaseWord(run.phase);
   return [phase, loss, steps].filter(Boolean).join(" · ");
 }
 
@@ -211,7 +211,7 @@ export function runNode(run: RunSummary, name = ""): TreeNode {
     id: `run:${run.dir}`, label: [name, started].filter(Boolean).join(" · ") || run.id, icon, ...(color ? { iconColor: color } : {}),
     context: `run-${isLive(run.phase) ? "live" : isResumable(run.phase) ? "resumable" : "done"}`, fsPath: run.dir, children: [], expanded: false,
     description: progressOf(run),
-    tooltip: `${run.name}: ${run.objective}${run.adapter ? ", LoRA" : ""}, ${run.phase}${started ? `\nstarted ${started}` : ""}\n${run.dir}`,
+    tooltip: `${run.name}: ${run.objective}${run.adapter ? ", LoRA" : ""}, ${phaseWord(run.phase)}${started ? `\nstarted ${started}` : ""}\n${run.dir}`,
     command: { id: "tillage.run.open", title: "Open the run" },
   };
 }

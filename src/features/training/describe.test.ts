@@ -50,6 +50,17 @@ describe("what a run is", () => {
     expect(numbersOf(dir, foldEvents(doing, [preferring(1)]))).not.toHaveProperty("doing");
   });
 
+  it("names the checkpoint that a fork began behind", () => {
+    const fork = { checkpoint: "../pretrain-20250101-000000-00ff/checkpoints/step-001200" };
+    expect(headOf(dir, { ...spec, fork }).from).toBe("pretrain at step 1,200");
+  });
+
+  it("says which checkpoint the result is, where it was chosen", () => {
+    const end = { type: "finished", time: "t", step: 9, outcome: "completed", seconds: 1, output: "adapter" } as const;
+    expect(numbersOf(dir, foldEvents(running(), [end]))).not.toHaveProperty("best");
+    expect(numbersOf(dir, foldEvents(running(), [{ ...end, best: { step: 5, loss: 2 } }]))).toMatchObject({ best: { step: 5, loss: 2 }, early: false });
+  });
+
   it("has no numbers before its first step, rather than zeros", () => {
     expect(numbersOf(dir, emptyRun())).not.toHaveProperty("loss");
     expect(numbersOf(dir, running())).toMatchObject({ loss: 3, smoothed: 3, tokensPerSecond: 100 });
@@ -76,6 +87,12 @@ describe("what went wrong", () => {
     expect(problem?.message).toContain("Killed by the kernel");
     expect(problem?.remedy).toContain("checkpoint at step 1");
     expect(problemOf(dir, { ...running(), phase: "interrupted" })?.remedy).toContain("no checkpoint");
+  });
+
+  it("is the memory where the engine could get none", () => {
+    writeFileSync(path.join(dir, "engine.log"), "memory allocation of 163840 bytes failed\n");
+    const state = { ...foldEvents(running(), [{ type: "checkpoint", step: 1, path: "checkpoints/step-000001" }]), phase: "interrupted" as const };
+    expect(problemOf(dir, state)).toMatchObject({ code: "out_of_memory", blame: "environment", message: expect.stringContaining("163840") as unknown, remedy: expect.stringContaining("checkpoint at step 1;") as unknown });
   });
 
   it("says that nothing began when it ended before its first event", () => {

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import path from "node:path";
+import { formatCount } from "../../core/format";
 import { smooth } from "../../core/run/series";
 import type { RunState } from "../../core/run/state";
 import type { Problem } from "../../protocol/errors";
@@ -18,7 +19,7 @@ export function headOf(dir: string, spec: RunSpec): RunHead {
     ...(spec.file ? { file: path.resolve(dir, spec.file) } : {}),
     objective: spec.objective,
     method: spec.adapter ? `${kindOf(spec.adapter)} r${spec.adapter.r} α${spec.adapter.alpha}` : "full",
-    from: spec.model.kind === "init" ? "random weights" : startName(path.resolve(dir, spec.model.adapter ?? spec.model.path)),
+    from: fromOf(dir, spec),
     ...(dataset ? { dataset: path.basename(dataset) } : {}),
     epochs: spec.train.epochs,
     context: spec.train.context,
@@ -33,10 +34,20 @@ function kindOf(adapter: NonNullable<RunSpec["adapter"]>): string {
   return adapter.rslora ? "rsLoRA" : "LoRA";
 }
 
-/** `.tillage/runs/<name>-<time>/model` (or `adapter`) is called by its run's name. */
-function startName(folder: string): string {
-  const parent = path.basename(path.dirname(folder));
-  return ["model", "adapter"].includes(path.basename(folder)) ? parent.replace(/-\d{8}-\d{6}-[0-9a-f]{4}$/u, "") : path.basename(folder);
+/** What the run starts from. */
+function fromOf(dir: string, spec: RunSpec): string {
+  if (spec.fork) {
+    const checkpoint = path.resolve(dir, spec.fork.checkpoint);
+    return `${runName(path.dirname(path.dirname(checkpoint)))} at step ${formatCount(Number(path.basename(checkpoint).replace("step-", "")))}`;
+  }
+  if (spec.model.kind === "init") return "random weights";
+  const folder = path.resolve(dir, spec.model.adapter ?? spec.model.path);
+  return ["model", "adapter"].includes(path.basename(folder)) ? runName(path.dirname(folder)) : path.basename(folder);
+}
+
+/** `.tillage/runs/<name>-<time>` is called by its run's name. */
+function runName(folder: string): string {
+  return path.basename(folder).replace(/-\d{8}-\d{6}-[0-9a-f]{4}$/u, "");
 }
 
 /** The newest numbers, from the folded state and the folder. */
@@ -63,6 +74,7 @@ export function numbersOf(dir: string, state: RunState): RunNumbers {
     trainRows: state.trainRows,
     trainTokens: state.trainTokens,
     ...(state.output === undefined ? {} : { output: state.output }),
+    ...(state.best ? { best: state.best, early: state.early ?? false } : {}),
     rowLosses: existsSync(path.join(dir, "row_loss.parquet")),
     ...(problem ? { problem } : {}),
   };
@@ -85,12 +97,21 @@ export function problemOf(dir: string, state: RunState): Problem | undefined {
   if (state.phase !== "interrupted") return undefined;
   const file = path.join(dir, "engine.log");
   const said = lastWords(file);
+  const resume = checkpoint ? `it goes on from the checkpoint at step ${checkpoint.step}; nothing before it is lost` : "it begins again, since there is no checkpoint yet";
+  if (NO_MEMORY.test(said)) {
+    return {
+      blame: "environment", code: "out_of_memory", message: `The machine had no memory left for the engine at step ${state.step}. Its log ends: ${said}`,
+      remedy: `Close other programs and resume: ${resume}. If it happens again, lower \`batch_tokens\` or \`context\` in a new run.`,
+    };
+  }
   const message = state.attempt
     ? `The engine ended at step ${state.step} without a last word: it was killed, or the machine went down.`
     : "The engine ended before its first step.";
-  const remedy = checkpoint ? `Resume: it goes on from the checkpoint at step ${checkpoint.step}; nothing before it is lost.` : "Resume: it begins again, since there is no checkpoint yet.";
-  return { blame: "environment", code: "interrupted", message: said === "" ? message : `${message} Its log ends: ${said}`, remedy };
+  return { blame: "environment", code: "interrupted", message: said === "" ? message : `${message} Its log ends: ${said}`, remedy: `Resume: ${resume}.` };
 }
+
+/** What Rust says when the system gives no memory; the process then ends without an event. */
+const NO_MEMORY = /memory allocation of \d+ bytes failed/u;
 
 /** The last lines of the engine's log. */
 function lastWords(file: string, most = 600): string {

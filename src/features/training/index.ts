@@ -7,6 +7,7 @@ import { lastRunOf } from "../../runtime/run-folder";
 import type { Feature, Services } from "../../vscode/services";
 import { showProblem } from "../../vscode/show-problem";
 import { trusted } from "../../vscode/trust";
+import { forkRun } from "./fork";
 import { depsFor } from "./panel-actions";
 import type { TrainingHost } from "./panel-actions";
 import { pickRun, pickRunFile } from "./pick";
@@ -16,7 +17,7 @@ import { RunWatch } from "./run-watch";
 import { TrainingPanel } from "./training-panel";
 import type { Target } from "./training-panel";
 
-const REFUSED = "no run is started, stopped or resumed in it";
+const REFUSED = "no run is started, paused or resumed in it";
 
 /** What a panel remembers across a reload of the window. */
 const remembered = z.union([z.object({ dir: z.string() }), z.object({ file: z.string() })]);
@@ -51,7 +52,7 @@ class Training implements vscode.Disposable {
       }),
       this.command("tillage.run.stop", async (argument) => {
         if (!trusted(REFUSED)) return;
-        const dir = await pickRun(argument, "Stop which run? It writes a checkpoint and can be resumed.", isLive);
+        const dir = await pickRun(argument, "Pause which run? It finishes its step, writes a checkpoint and ends; Resume goes on from there.", isLive);
         if (dir !== undefined) stopRun(dir);
       }),
       this.command("tillage.run.resume", async (argument) => {
@@ -61,6 +62,11 @@ class Training implements vscode.Disposable {
         await resumeRun(dir, depsFor(services, dir));
         this.watch.add(dir);
         this.show({ dir });
+      }),
+      this.command("tillage.run.fork", async (argument) => {
+        if (!trusted(REFUSED)) return;
+        const dir = await pickRun(argument, "Fork which run? A new run goes on from one of its checkpoints, under other settings.");
+        if (dir !== undefined) await forkRun(dir);
       }),
       vscode.window.registerWebviewPanelSerializer("tillage.training", {
         deserializeWebviewPanel: (panel, state) => {

@@ -1,6 +1,7 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import type { Deps } from "../../app/deps";
+import { phaseWord } from "../../core/run/state";
 import { rootOf } from "../../vscode/root";
 import { listRuns } from "../../runtime/run-folder";
 import type { Services } from "../../vscode/services";
@@ -42,7 +43,7 @@ export async function chooseOverlays(dir: string, chosen: readonly string[]): Pr
     return undefined;
   }
   const items = runs.map((run) => ({
-    label: run.name, description: `${run.phase} · step ${run.step}`, detail: path.basename(run.dir), dir: run.dir, picked: chosen.includes(run.dir),
+    label: run.name, description: `${phaseWord(run.phase)} · step ${run.step}`, detail: path.basename(run.dir), dir: run.dir, picked: chosen.includes(run.dir),
   }));
   const picked = await vscode.window.showQuickPick(items, { canPickMany: true, title: "Lay other runs over this one", matchOnDetail: true });
   return picked?.map((item) => item.dir);

@@ -1,6 +1,7 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import { formatCount } from "../../core/format";
+import { phaseWord } from "../../core/run/state";
 import type { RunPhase } from "../../core/run/state";
 import { rootOf } from "../../vscode/root";
 import { listRuns } from "../../runtime/run-folder";
@@ -54,5 +55,5 @@ export async function pickRun(argument: unknown, purpose: string, fits: (phase: 
 
 function describe(run: RunSummary): string {
   const loss = run.loss === undefined ? "" : ` · loss ${run.loss.toFixed(3)}`;
-  return `${run.phase} · step ${formatCount(run.step)} of ${formatCount(run.total)}${loss}`;
+  return `${phaseWord(run.phase)} · step ${formatCount(run.step)} of ${formatCount(run.total)}${loss}`;
 }

@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import { runDocs } from "../../core/run/docs";
 import { parseRunFile } from "../../core/run/schema";
+import { phaseWord } from "../../core/run/state";
 import { rootOf } from "../../vscode/root";
 import { lastRunOf } from "../../runtime/run-folder";
 import { YamlHelp } from "../../vscode/yaml-help";
@@ -33,7 +34,7 @@ class RunLenses implements vscode.CodeLensProvider, vscode.Disposable {
     return [
       new vscode.CodeLens(top, { title: "$(play) Start", command: "tillage.run.startNow", arguments: [uri], tooltip: "Preflight, then start if nothing stands in the way" }),
       new vscode.CodeLens(top, { title: "$(checklist) Preflight", command: "tillage.run.start", arguments: [uri], tooltip: "Guards, tokens, memory and time before anything starts" }),
-      ...(last ? [new vscode.CodeLens(top, { title: `$(graph-line) Open last run (${last.phase})`, command: "tillage.run.open", arguments: [vscode.Uri.file(last.dir)] })] : []),
+      ...(last ? [new vscode.CodeLens(top, { title: `$(graph-line) Open last run (${phaseWord(last.phase)})`, command: "tillage.run.open", arguments: [vscode.Uri.file(last.dir)] })] : []),
     ];
   }
 

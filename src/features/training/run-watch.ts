@@ -65,7 +65,7 @@ export class RunWatch extends Owner {
     const loss = last === undefined ? "" : `, loss ${last.toFixed(3)}`;
     let choice: string | undefined;
     if (state.phase === "completed") choice = await vscode.window.showInformationMessage(`${name} is trained: ${formatCount(state.step)} steps${loss}.`, open);
-    else if (state.phase === "stopped") choice = await vscode.window.showInformationMessage(`${name} stopped at step ${formatCount(state.step)}; it can be resumed.`, open);
+    else if (state.phase === "stopped") choice = await vscode.window.showInformationMessage(`${name} is paused at step ${formatCount(state.step)}; Resume goes on from there.`, open);
     else if (state.phase === "failed") choice = await vscode.window.showErrorMessage(`${name} failed at step ${formatCount(state.step)}: ${state.error?.message ?? ""} ${state.error?.remedy ?? ""}`.trim(), open);
     else choice = await vscode.window.showWarningMessage(`${name} ended without a last word at step ${formatCount(state.step)}. It can be resumed from its last checkpoint.`, open);
     if (choice === open) await vscode.commands.executeCommand("tillage.run.open", vscode.Uri.file(feed.dir));
@@ -90,7 +90,7 @@ function line(feed: RunFeed): string {
   const { state, spec } = feed;
   const loss = state.series.loss.at(-1);
   const at = state.total > 0 ? `${formatCount(state.step)}/${formatCount(state.total)}` : "starting";
-  return `${spec.name} ${at}${loss === undefined ? "" : ` · loss ${loss.toFixed(3)}`}${state.phase === "stopping" ? " · stopping" : ""}`;
+  return `${spec.name} ${at}${loss === undefined ? "" : ` · loss ${loss.toFixed(3)}`}${state.phase === "stopping" ? " · pausing" : ""}`;
 }
 
 function left(state: RunState): string {

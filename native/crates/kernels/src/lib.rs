@@ -111,6 +111,17 @@ pub struct AdamWStep {
     pub grad_scale: f32,
 }
 
+/// One step's numbers of Muon (Jordan et al. 2024), scaled as in Liu et al. 2025.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MuonStep {
+    pub lr: f64,
+    pub momentum: f64,
+    /// Decoupled, as AdamW's.
+    pub weight_decay: f64,
+    /// Factor on every gradient, as clipping gives it; 1 for none.
+    pub grad_scale: f32,
+}
+
 /// The factor that `torch.nn.utils.clip_grad_norm_` multiplies gradients with.
 ///
 /// `norm` is the L2 norm of all gradients together; a `max_norm` of 0 turns clipping off.

@@ -1,5 +1,6 @@
 //! `events.jsonl`: one JSON object a line, appended while a run goes on. The file is the truth; every panel reads it.
 
+use crate::course::{Best, ForkedFrom};
 use crate::error::EngineError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ pub mod metric {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Every step was taken.
+    /// Every step was taken, or early stopping ended the run.
     Completed,
     /// Stopped on request; a checkpoint was written and the run can be resumed.
     Stopped,
@@ -59,6 +60,9 @@ pub enum Event {
         valid_rows: u64,
         /// Planned peak of the process, bytes.
         planned_bytes: u64,
+        /// The run's steps begin behind a checkpoint of this run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forked_from: Option<ForkedFrom>,
     },
     /// One optimiser step.
     Step {
@@ -125,6 +129,12 @@ pub enum Event {
         /// `model` or `adapter`, relative to the run's folder; absent when stopped.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<String>,
+        /// The step whose weights `output` holds, where the run keeps its best checkpoint; otherwise those of the last step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        best: Option<Best>,
+        /// Early stopping ended the run before its last planned step.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        early: bool,
     },
     /// The engine ended with an error.
     Failed {

@@ -1,5 +1,6 @@
 //! `run.json`: one run, resolved. Written by the extension or the CLI from a `*.run.yaml`, read by the engine.
 
+use crate::course::{DecayShape, EarlyStopping, Fork, OptimizerKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -208,6 +209,8 @@ pub enum Schedule {
     Constant,
     Linear,
     Cosine,
+    /// Warm-up, stable, decay (MiniCPM: Hu et al. 2024): constant until the last `decay_share` of the steps.
+    Wsd,
 }
 
 /// The optimiser, its schedule, and the rhythm of the run.
@@ -228,6 +231,17 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     #[serde(default)]
     pub warmup_steps: u64,
+    /// Where `linear`, `cosine` and `wsd` end, as a share of `lr`, 0 to 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_lr: f64,
+    /// Share of all steps in which a `wsd` schedule falls, 0 to 1.
+    #[serde(default = "default_decay_share", skip_serializing_if = "is_default_decay_share")]
+    pub decay_share: f64,
+    /// How it falls then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decay_shape: DecayShape,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub optimizer: OptimizerKind,
     #[serde(default)]
     pub weight_decay: f64,
     #[serde(default = "default_beta1")]
@@ -249,6 +263,33 @@ pub struct TrainConfig {
     /// Steps between the watch prompts' answers; 0 never asks them.
     #[serde(default)]
     pub watch_every: u64,
+    /// Ends the run when validation has stopped improving; its result is then the checkpoint with the lowest validation loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// The result is the checkpoint with the lowest validation loss instead of the last one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep_best: bool,
+}
+
+impl TrainConfig {
+    /// Whether the checkpoint with the lowest validation loss is kept, and becomes the result.
+    pub fn tracks_best(&self) -> bool {
+        self.keep_best || self.early_stopping.is_some()
+    }
+}
+
+// What is as it was before a setting existed is not written, so that the hash of an older run's settings stays what it was.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+fn default_decay_share() -> f64 {
+    0.1
+}
+fn is_default_decay_share(value: &f64) -> bool {
+    *value == default_decay_share()
 }
 
 fn default_one() -> usize {
@@ -386,6 +427,10 @@ pub struct RunSpec {
     /// LoRA when present, full training when absent.
     #[serde(default)]
     pub adapter: Option<LoraConfig>,
+    /// Where the run begins when it is not at step 0 with the weights of `model`. Model, adapter, objective and optimiser are those
+    /// of the other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
     pub data: RunData,
     pub template: Template,
     pub loss_on: LossOn,

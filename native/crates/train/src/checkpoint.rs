@@ -1,12 +1,14 @@
 //! Checkpoints: a model or adapter folder that other tools can load, with the trainer's own state in `trainer/`.
 //!
-//! What is kept: step 0 of a full run (the model before training), and the newest [`KEEP`] others.
+//! What is kept: step 0 of a full run (the model before training), the newest [`KEEP`] others, and the best where a run looks for it.
 
+use crate::best::Validations;
 use crate::files;
 use crate::optimizer::Optimizer;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tillage_model::Model;
+use tillage_protocol::course::ForkedFrom;
 use tillage_protocol::EngineError;
 use tillage_text::Tokenizer;
 
@@ -41,6 +43,17 @@ pub struct State {
     pub base_hash: Option<String>,
     /// What chat templates saw as the time.
     pub clock: chrono::NaiveDateTime,
+    /// The step with which epoch 0 begins; above 0 in a fork that sees other rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first_step: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkedFrom>,
+    #[serde(default, skip_serializing_if = "Validations::is_empty")]
+    pub validations: Validations,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// The generator's state: it is seekable, so seed and stream are all of it.
@@ -103,6 +116,33 @@ pub fn save_result(
     tokenizer.save(dir)
 }
 
+/// Puts the weights of a checkpoint into a result's folder.
+///
+/// # Errors
+/// `best_missing` when somebody deleted the checkpoint; the machine's.
+pub fn copy_result(run_dir: &Path, step: u64, dir: &Path) -> Result<(), EngineError> {
+    let from = run_dir.join(relative(step));
+    let listing = std::fs::read_dir(&from).map_err(|_| {
+        EngineError::user(
+            "best_missing",
+            format!(
+                "The checkpoint with the lowest validation loss, {}, is not there any more.",
+                relative(step)
+            ),
+            "Put its folder back and resume, or start the run again.",
+        )
+        .with_file(&from)
+    })?;
+    for entry in listing {
+        let path = entry.map_err(|e| EngineError::io(&e, &from))?.path();
+        // All but the trainer's own folder.
+        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+            std::fs::copy(&path, dir.join(name)).map_err(|e| EngineError::io(&e, &path))?;
+        }
+    }
+    Ok(())
+}
+
 /// Steps of the checkpoints that are there, oldest first.
 fn steps(run_dir: &Path) -> Vec<(u64, PathBuf)> {
     let Ok(listing) = std::fs::read_dir(run_dir.join("checkpoints")) else { return Vec::new() };
@@ -119,7 +159,14 @@ fn steps(run_dir: &Path) -> Vec<(u64, PathBuf)> {
 /// # Errors
 /// `bad_checkpoint` when its state cannot be read.
 pub fn newest(run_dir: &Path) -> Result<Option<Checkpoint>, EngineError> {
-    let Some((_, path)) = steps(run_dir).pop() else { return Ok(None) };
+    steps(run_dir).pop().map(|(_, path)| read(path)).transpose()
+}
+
+/// Reads a checkpoint's state.
+///
+/// # Errors
+/// `bad_checkpoint` when it cannot be read.
+pub fn read(path: PathBuf) -> Result<Checkpoint, EngineError> {
     let file = path.join("trainer/state.json");
     let text = std::fs::read(&file).map_err(|e| EngineError::io(&e, &file))?;
     let state: State = serde_json::from_slice(&text).map_err(|e| {
@@ -130,19 +177,26 @@ pub fn newest(run_dir: &Path) -> Result<Option<Checkpoint>, EngineError> {
         )
         .with_file(&file)
     })?;
-    Ok(Some(Checkpoint { path, state }))
+    Ok(Checkpoint { path, state })
 }
 
-/// Path of the newest checkpoint relative to the run's folder, for messages.
-pub fn newest_relative(run_dir: &Path) -> Option<String> {
-    steps(run_dir).pop().map(|(step, _)| relative(step))
+/// Step of the newest checkpoint.
+pub fn newest_step(run_dir: &Path) -> Option<u64> {
+    steps(run_dir).pop().map(|(step, _)| step)
 }
 
-/// Removes checkpoints that are no longer kept.
-pub fn prune(run_dir: &Path) -> Result<(), EngineError> {
+/// The newest checkpoint before a step, relative to the run's folder, for messages; any without a step.
+pub fn newest_relative(run_dir: &Path, before: Option<u64>) -> Option<String> {
+    let mut all = steps(run_dir).into_iter().map(|(step, _)| step);
+    all.rfind(|step| before.is_none_or(|b| *step < b)).map(relative)
+}
+
+/// Removes checkpoints that are no longer kept; `best` is.
+pub fn prune(run_dir: &Path, best: Option<u64>) -> Result<(), EngineError> {
     let all = steps(run_dir);
     let old = all.len().saturating_sub(KEEP);
-    all.iter().take(old).filter(|(step, _)| *step > 0).try_for_each(|(_, path)| {
+    let kept = |step: u64| step == 0 || Some(step) == best;
+    all.iter().take(old).filter(|(step, _)| !kept(*step)).try_for_each(|(_, path)| {
         // Renamed first, so that a kill half-way leaves no folder that looks whole.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let doomed = path.with_file_name(format!("{}{name}", files::TEMPORARY));

@@ -3,12 +3,16 @@
 //! The folder is the only shared state: `run.json` comes in, `events.jsonl`, `row_loss.parquet`, `checkpoints/` and the result
 //! come out. A run that was stopped, killed or ran out of disk goes on from its last checkpoint, bit for bit.
 
+mod attempt;
+mod best;
 pub mod checkpoint;
 pub mod control;
+mod course;
 pub mod data;
 mod dataset;
 pub mod events;
 pub mod files;
+mod fork;
 pub mod guard;
 pub mod lock;
 mod machine;

@@ -17,6 +17,7 @@ pub struct Plan {
     /// First step of each epoch.
     first_step: Vec<u64>,
     total: u64,
+    first: u64,
     current: Option<(u64, Vec<Vec<usize>>)>,
 }
 
@@ -32,7 +33,8 @@ pub struct PlannedStep {
 }
 
 impl Plan {
-    pub fn new(lengths: Vec<usize>, config: &TrainConfig) -> Self {
+    /// The steps behind `first`, where epoch 0 begins: 0, but for a run that was forked and saw other rows before.
+    pub fn new(lengths: Vec<usize>, config: &TrainConfig, first: u64) -> Self {
         let epochs = config.epochs.ceil() as u64;
         let mut this = Self {
             lengths,
@@ -41,7 +43,8 @@ impl Plan {
             accumulation: config.grad_accumulation,
             batches: Vec::new(),
             first_step: Vec::new(),
-            total: 0,
+            total: first,
+            first,
             current: None,
         };
         let limit = config.max_steps.unwrap_or(u64::MAX);
@@ -65,13 +68,18 @@ impl Plan {
         self.total
     }
 
+    /// The step with which epoch 0 begins.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
     fn pack(&self, epoch: u64) -> Vec<Vec<usize>> {
         plan_epoch(&self.lengths, self.capacity, self.seed, epoch)
     }
 
-    /// The step with this number, from 0; `None` at the end of the run.
+    /// The step with this number, from 0; `None` at the end of the run, and before the plan's first step.
     pub fn step(&mut self, step: u64) -> Option<PlannedStep> {
-        if step >= self.total {
+        if step >= self.total || step < self.first {
             return None;
         }
         let epoch = self.first_step.partition_point(|first| *first <= step) as u64 - 1;
@@ -105,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_epoch_sees_every_row_once() {
-        let mut plan = Plan::new((1..=40).collect(), &config(r#"{"epochs":3,"grad_accumulation":2}"#));
+        let mut plan = Plan::new((1..=40).collect(), &config(r#"{"epochs":3,"grad_accumulation":2}"#), 0);
         let mut seen = vec![0; 40];
         for step in 0..plan.total() {
             let planned = plan.step(step).unwrap();
@@ -120,10 +128,10 @@ mod tests {
     #[test]
     fn any_step_can_be_found_without_the_ones_before() {
         let config = config(r#"{"epochs":2.5}"#);
-        let mut straight = Plan::new((1..=40).collect(), &config);
+        let mut straight = Plan::new((1..=40).collect(), &config, 0);
         let steps: Vec<_> = (0..straight.total()).map(|s| straight.step(s).unwrap()).collect();
         for (s, step) in steps.iter().enumerate().rev() {
-            assert_eq!(Plan::new((1..=40).collect(), &config).step(s as u64).as_ref(), Some(step));
+            assert_eq!(Plan::new((1..=40).collect(), &config, 0).step(s as u64).as_ref(), Some(step));
         }
         assert!((steps.last().unwrap().epoch - 2.5).abs() < 0.2);
     }
@@ -132,7 +140,7 @@ mod tests {
     fn the_order_is_another_in_each_epoch_and_for_each_seed() {
         let order = |seed: u64, epoch: u64| {
             let mut plan =
-                Plan::new((1..=40).collect(), &config(&format!(r#"{{"epochs":2,"seed":{seed}}}"#)));
+                Plan::new((1..=40).collect(), &config(&format!(r#"{{"epochs":2,"seed":{seed}}}"#)), 0);
             let steps: Vec<_> = (0..plan.total()).map(|s| plan.step(s).unwrap()).collect();
             let of_epoch = steps.into_iter().filter(|s| s.position.0 == epoch);
             of_epoch.flat_map(|s| s.batches.concat()).collect::<Vec<_>>()
@@ -144,6 +152,19 @@ mod tests {
 
     #[test]
     fn max_steps_ends_the_run() {
-        assert_eq!(Plan::new(vec![60; 10], &config(r#"{"epochs":9,"max_steps":7}"#)).total(), 7);
+        assert_eq!(Plan::new(vec![60; 10], &config(r#"{"epochs":9,"max_steps":7}"#), 0).total(), 7);
+    }
+
+    #[test]
+    fn a_plan_behind_a_step_is_the_same_plan_moved() {
+        let config = config(r#"{"epochs":2,"grad_accumulation":3}"#);
+        let mut plan = Plan::new((1..=40).collect(), &config, 0);
+        let mut moved = Plan::new((1..=40).collect(), &config, 100);
+        assert_eq!((moved.total(), moved.step(99)), (plan.total() + 100, None));
+        for step in (0..=plan.total()).rev() {
+            assert_eq!(moved.step(step + 100), plan.step(step));
+        }
+        let limited = self::config(r#"{"epochs":9,"max_steps":103}"#);
+        assert_eq!(Plan::new(vec![60; 10], &limited, 100).total(), 103);
     }
 }

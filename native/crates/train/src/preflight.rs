@@ -1,5 +1,6 @@
 //! What a run would need, found before step 1. Nothing is written.
 
+use crate::fork::Origin;
 use crate::machine::Machine;
 use crate::setup::Prepared;
 use crate::{setup, spec};
@@ -18,13 +19,22 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
     let mut spec = spec.clone();
     spec::resolve(&mut spec, run_dir);
     spec::check(&spec)?;
-    let mut prepared = setup::prepare(&spec, None)?;
-    let planned_bytes = setup::planned_bytes(&prepared);
+    let origin = Origin::load(&spec)?;
+    let mut prepared = setup::prepare(&spec, origin.as_ref().map(|o| &o.checkpoint))?;
+    if let Some(origin) = &origin {
+        origin.place(&spec, &mut prepared)?;
+    }
+    let first = origin.map_or(0, |o| o.checkpoint.state.step);
+    let planned_bytes = setup::planned_bytes(&mut prepared, spec.train.optimizer);
     let free_bytes = Machine::new().available();
     let total_steps = prepared.plan.total();
     let mut longest: (usize, Vec<usize>) = (0, Vec::new());
     let mut batches = 0;
-    let first_epoch = (0..total_steps).map_while(|s| prepared.plan.step(s).filter(|p| p.position.0 == 0));
+    let mut epoch = None;
+    let first_epoch = (first..total_steps).map_while(|s| {
+        let step = prepared.plan.step(s)?;
+        (*epoch.get_or_insert(step.position.0) == step.position.0).then_some(step)
+    });
     let mut steps_seen = 0;
     for planned in first_epoch.collect::<Vec<_>>() {
         steps_seen += 1;
@@ -68,6 +78,6 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
         planned_bytes,
         free_bytes,
         seconds_per_step: seconds,
-        seconds_total: before + seconds * total_steps as f64,
+        seconds_total: before + seconds * (total_steps - first) as f64,
     })
 }

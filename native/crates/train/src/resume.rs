@@ -4,22 +4,31 @@ use crate::checkpoint::{Checkpoint, STATE_VERSION};
 use crate::setup::Prepared;
 use tillage_protocol::EngineError;
 
+/// Whether this engine can read the checkpoint.
+///
+/// # Errors
+/// `checkpoint_version` when another engine wrote it in another form.
+pub fn check_version(checkpoint: &Checkpoint) -> Result<(), EngineError> {
+    if checkpoint.state.version == STATE_VERSION {
+        return Ok(());
+    }
+    Err(EngineError::user(
+        "checkpoint_version",
+        format!(
+            "The checkpoint has version {}, and this engine reads {STATE_VERSION}.",
+            checkpoint.state.version
+        ),
+        "Go on with the version of Tillage that began the run.",
+    )
+    .with_file(&checkpoint.path))
+}
+
 /// Checks before the rows are read.
 ///
 /// # Errors
-/// `checkpoint_version` when another engine wrote it in another form; `run_changed` when the settings are not those of the checkpoint.
+/// As [`check_version`]; `run_changed` when the settings are not those of the checkpoint.
 pub fn check_spec(checkpoint: &Checkpoint, spec_hash: &str) -> Result<(), EngineError> {
-    if checkpoint.state.version != STATE_VERSION {
-        return Err(EngineError::user(
-            "checkpoint_version",
-            format!(
-                "The checkpoint has version {}, and this engine reads {STATE_VERSION}.",
-                checkpoint.state.version
-            ),
-            "Go on with the version of Tillage that began the run.",
-        )
-        .with_file(&checkpoint.path));
-    }
+    check_version(checkpoint)?;
     if checkpoint.state.spec_hash == spec_hash {
         return Ok(());
     }
@@ -48,6 +57,6 @@ fn changed(code: &str, what: &str) -> EngineError {
     EngineError::user(
         code,
         format!("{what}, so it cannot go on exactly."),
-        "Start a new run, or put the old files back.",
+        "Start a new run, which may fork from the checkpoint, or put the old files back.",
     )
 }

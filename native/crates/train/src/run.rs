@@ -1,8 +1,10 @@
 //! A whole run, from its folder to its folder.
 
-use crate::checkpoint::{self, Checkpoint};
+use crate::attempt::{finished, rewind, warn, with_checkpoint};
+use crate::checkpoint;
 use crate::control::{stop_file, Control};
 use crate::events::{now, EventLog};
+use crate::fork::Origin;
 use crate::machine::Machine;
 use crate::optimizer::Optimizer;
 use crate::row_loss::RowLoss;
@@ -42,17 +44,13 @@ pub fn train(run_dir: &Path, options: &Options) -> Result<Ended, EngineError> {
     let mut log = EventLog::open(run_dir, options.mirror)?;
     let mut done = 0;
     let result = guard::guarded(|| run(run_dir, options, &mut log, &mut done));
-    if let Err(error) = &result {
-        let failed = Event::Failed {
-            time: now(),
-            step: done,
-            error: error.clone(),
-            checkpoint: checkpoint::newest_relative(run_dir),
-        };
+    result.map_err(|error| {
+        let (error, checkpoint) = with_checkpoint(error, run_dir, done);
+        let failed = Event::Failed { time: now(), step: done, error: error.clone(), checkpoint };
         // On a full disk even this line may find no room; the error is returned in any case.
         let _ = log.append(&failed).and_then(|()| log.sync());
-    }
-    result
+        error
+    })
 }
 
 fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) -> Result<Ended, EngineError> {
@@ -66,22 +64,34 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
     if let Some(c) = &checkpoint {
         resume::check_spec(c, &spec_hash)?;
         *done = c.state.step;
-        if c.state.position.is_none() && run_dir.join(output(&spec)).is_dir() && finished(run_dir) {
+        let at_end = c.state.position.is_none() || c.state.validations.exhausted(&spec.train);
+        if at_end && run_dir.join(output(&spec)).is_dir() && finished(run_dir) {
             return Ok(Ended::AlreadyComplete);
         }
     }
-    let mut prepared = setup::prepare(&spec, checkpoint.as_ref())?;
-    let mut optimizer = Optimizer::new(&mut prepared.model);
+    // Once a fork has a checkpoint of its own, it does not need the other run any more.
+    let origin = if checkpoint.is_some() { None } else { Origin::load(&spec)? };
+    let begin = checkpoint.as_ref().or(origin.as_ref().map(|o| &o.checkpoint));
+    let mut prepared = setup::prepare(&spec, begin)?;
+    let mut optimizer = Optimizer::new(&mut prepared.model, spec.train.optimizer);
+    let (mut moved, mut forked_from) = (None, checkpoint.as_ref().and_then(|c| c.state.forked_from.clone()));
+    if let Some(origin) = &origin {
+        moved = origin.place(&spec, &mut prepared)?;
+        forked_from = Some(origin.told());
+        *done = origin.checkpoint.state.step;
+    }
+    if let Some(c) = &checkpoint {
+        resume::check_inputs(c, &mut prepared)?;
+    }
+    if let Some(c) = begin {
+        optimizer.load(&c.path.join("trainer/optimizer.safetensors"), c.state.step)?;
+    }
     let row_loss = match &checkpoint {
-        Some(c) => {
-            resume::check_inputs(c, &mut prepared)?;
-            optimizer.load(&c.path.join("trainer/optimizer.safetensors"), c.state.step)?;
-            RowLoss::reopen(run_dir, c.state.step, &prepared.train.ids)?
-        }
+        Some(c) => RowLoss::reopen(run_dir, c.state.step, &prepared.train.ids)?,
         None => RowLoss::new(run_dir),
     };
     rewind(run_dir, log, checkpoint.as_ref())?;
-    let planned_bytes = setup::planned_bytes(&prepared);
+    let planned_bytes = setup::planned_bytes(&mut prepared, spec.train.optimizer);
     let machine = Machine::new();
     machine.check(planned_bytes)?;
     log.append(&Event::Started {
@@ -98,7 +108,11 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
         train_tokens: prepared.counts.tokens,
         valid_rows: prepared.valid.ids.len() as u64,
         planned_bytes,
+        forked_from: forked_from.clone(),
     })?;
+    if let Some(message) = moved {
+        log.append(&Event::Warning { step: *done, code: "position_restarted".into(), message })?;
+    }
     warn(log, *done, &prepared.counts, checkpoint.as_ref(), options.threads)?;
     let mut trainer = Trainer {
         run_dir: run_dir.to_owned(),
@@ -113,22 +127,30 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
         threads: options.threads,
         done,
         saved: checkpoint.as_ref().map(|c| c.state.step),
+        validations: checkpoint.map(|c| c.state.validations).unwrap_or_default(),
+        forked_from,
     };
     let completed = trainer.run(&options.control)?;
     if completed {
-        files::write_folder(&run_dir.join(output(&spec)), |dir| {
-            let p = &trainer.prepared;
-            checkpoint::save_result(dir, &p.model, &p.base_name, p.encoder.tokenizer())
+        files::write_folder(&run_dir.join(output(&spec)), |dir| match trainer.best() {
+            Some(best) => checkpoint::copy_result(run_dir, best.step, dir),
+            None => {
+                let p = &trainer.prepared;
+                checkpoint::save_result(dir, &p.model, &p.base_name, p.encoder.tokenizer())
+            }
         })?;
     }
     files::remove(&stop_file(run_dir))?;
-    let step = *trainer.done;
+    let (step, best) = (*trainer.done, trainer.best().filter(|_| completed));
+    let early = completed && step < trainer.prepared.plan.total();
     log.append(&Event::Finished {
         time: now(),
         step,
         outcome: if completed { Outcome::Completed } else { Outcome::Stopped },
         seconds: begun.elapsed().as_secs_f64(),
         output: completed.then(|| output(&spec).to_owned()),
+        best,
+        early,
     })?;
     log.sync()?;
     Ok(if completed { Ended::Completed } else { Ended::Stopped })
@@ -141,67 +163,4 @@ fn output(spec: &RunSpec) -> &'static str {
     } else {
         "model"
     }
-}
-
-/// Whether the log says that the run was completed.
-fn finished(run_dir: &Path) -> bool {
-    let text = std::fs::read_to_string(run_dir.join("events.jsonl")).unwrap_or_default();
-    text.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .any(|event| matches!(event, Event::Finished { outcome: Outcome::Completed, .. }))
-}
-
-/// Cuts the log back to the checkpoint (or to the beginning), and announces the checkpoint if the kill came before that.
-fn rewind(run_dir: &Path, log: &mut EventLog, checkpoint: Option<&Checkpoint>) -> Result<(), EngineError> {
-    let Some(c) = checkpoint else {
-        files::remove(&run_dir.join("row_loss.parquet"))?;
-        return log.rewind(0);
-    };
-    let event = Event::Checkpoint { step: c.state.step, path: checkpoint::relative(c.state.step) };
-    log.rewind_to(c.state.events_bytes, &event)
-}
-
-fn warn(
-    log: &mut EventLog,
-    step: u64,
-    counts: &crate::dataset::Counts,
-    checkpoint: Option<&Checkpoint>,
-    threads: usize,
-) -> Result<(), EngineError> {
-    let mut warn =
-        |code: &str, message: String| log.append(&Event::Warning { step, code: code.into(), message });
-    if let Some(before) = checkpoint.map(|c| &c.state.engine).filter(|v| *v != env!("CARGO_PKG_VERSION")) {
-        warn(
-            "engine_changed",
-            format!("The run was begun with engine {before}: its losses may differ in the last digits from an unbroken run's."),
-        )?;
-    }
-    if let Some(before) = checkpoint.map(|c| c.state.threads).filter(|before| *before != threads) {
-        warn(
-            "threads_changed",
-            format!("The run was begun with {before} threads and goes on with {threads}: the last digits of its losses may differ from an unbroken run's."),
-        )?;
-    }
-    if checkpoint.is_some() {
-        return Ok(());
-    }
-    if counts.long_rows > 0 {
-        warn(
-            "rows_cut",
-            format!(
-                "{} of {} rows are longer than the context; {} tokens are cut.",
-                counts.long_rows, counts.rows, counts.cut_tokens
-            ),
-        )?;
-    }
-    if counts.masked_rows > 0 {
-        warn(
-            "rows_masked",
-            format!(
-                "{} of {} rows have no token that the loss counts, and are left out.",
-                counts.masked_rows, counts.rows
-            ),
-        )?;
-    }
-    Ok(())
 }

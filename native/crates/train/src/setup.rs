@@ -8,11 +8,12 @@ use crate::method::{Around, Method};
 use crate::plan::Plan;
 use crate::policy::Round;
 use crate::reward::Rewards;
-use crate::spec;
+use crate::{best, optimizer, spec};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use tillage_model::spec::DecoderSpec;
 use tillage_model::{Model, ModelConfig, Trainable};
+use tillage_protocol::course::OptimizerKind;
 use tillage_protocol::run::{LoraConfig, ModelSource, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::{bpe, Clock, RowEncoder, RowText, Tokenizer};
@@ -98,12 +99,13 @@ pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepar
     let lengths = train.lengths();
     let longest = lengths.iter().copied().max().unwrap_or(0);
     let batch_tokens = spec.train.batch_tokens.min(lengths.iter().sum()).max(longest);
-    let plan = Plan::new(lengths, &spec.train);
+    best::check_rows(spec, &valid)?;
+    let plan = Plan::new(lengths, &spec.train, checkpoint.map_or(0, |c| c.state.first_step));
     let (mut model, base_name, mut base_hash) = load_model(spec, encoder.tokenizer(), checkpoint)?;
     check_fit(spec, &model, encoder.tokenizer())?;
     let teacher = match &spec.distill {
         Some(d) => {
-            check_weights(&ModelConfig::from_dir(&d.teacher)?, false)?;
+            check_weights(&ModelConfig::from_dir(&d.teacher)?, None)?;
             let teacher = tillage_generate::load(&d.teacher, d.adapter.as_deref())?;
             model.check_teacher(&teacher)?;
             // Another teacher would make another run, as another base would.
@@ -169,7 +171,7 @@ fn load_model(
     let name = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
     let mut loaded = match (&spec.model, &spec.adapter, checkpoint) {
         (ModelSource::Folder { path, adapter }, Some(lora), _) => {
-            check_weights(&ModelConfig::from_dir(path)?, false)?;
+            check_weights(&ModelConfig::from_dir(path)?, None)?;
             let mut model = Model::load(path)?;
             match (checkpoint, adapter) {
                 (Some(c), _) => model.load_adapter(&c.path)?,
@@ -182,7 +184,7 @@ fn load_model(
             (model, name(path), Some(tillage_generate::model_hash(path)?))
         }
         (ModelSource::Folder { path, .. }, None, None) => {
-            check_weights(&ModelConfig::from_dir(path)?, true)?;
+            check_weights(&ModelConfig::from_dir(path)?, Some(spec.train.optimizer))?;
             (Model::load(path)?, name(path), None)
         }
         (_, None, Some(c)) => (Model::load(&c.path)?, name(&c.path), None),
@@ -191,7 +193,7 @@ fn load_model(
             let eos = tokenizer.eos().map(|(_, id)| id);
             let config =
                 ModelConfig::from_init(shape, tokenizer.vocab_size(), id("bos_token"), eos, id("pad_token"))?;
-            check_weights(&config, true)?;
+            check_weights(&config, Some(spec.train.optimizer))?;
             (Model::init(config, seed), String::new(), None)
         }
     };
@@ -214,11 +216,13 @@ fn check_same(model: &Model, wanted: &LoraConfig, dir: &Path) -> Result<(), Engi
     .with_file(dir.join("adapter_config.json")))
 }
 
-/// Weights alone (f32), and under full training their gradients and two moments, must fit before anything is allocated.
-fn check_weights(config: &ModelConfig, full: bool) -> Result<(), EngineError> {
+/// Weights alone (f32), and under full training their gradients and the optimiser's states, must fit before anything is allocated.
+fn check_weights(config: &ModelConfig, full: Option<OptimizerKind>) -> Result<(), EngineError> {
     let tensors = DecoderSpec::of(config).tensors();
     let numbers: u64 = tensors.iter().map(|t| t.shape.iter().map(|n| *n as u64).product::<u64>()).sum();
-    Machine::new().check(numbers * 4 * if full { 4 } else { 1 })
+    let named = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
+    let trained = full.map_or(0, |kind| 4 * numbers + optimizer::planned_bytes(kind, config, named));
+    Machine::new().check(4 * numbers + trained)
 }
 
 fn check_fit(spec: &RunSpec, model: &Model, tokenizer: &Tokenizer) -> Result<(), EngineError> {
@@ -258,7 +262,10 @@ pub fn spec_hash(spec: &RunSpec) -> String {
     same.threads = 0;
     same.overrides.clear();
     same.train.checkpoint_every = 0;
-    same.train.validate_every = 0;
+    // What is validated decides nothing, unless the run ends or is chosen by it.
+    if !same.train.tracks_best() {
+        same.train.validate_every = 0;
+    }
     same.train.watch_every = 0;
     // The files may move with the run's folder; their content is hashed apart.
     same.data.train.clear();
@@ -271,6 +278,9 @@ pub fn spec_hash(spec: &RunSpec) -> String {
         distill.teacher = PathBuf::new();
         distill.adapter.iter_mut().for_each(|dir| *dir = PathBuf::new());
     }
+    if let Some(fork) = &mut same.fork {
+        fork.checkpoint = PathBuf::new();
+    }
     if let ModelSource::Init { tokenizer: TokenizerSource::Folder { path }, .. } = &mut same.model {
         *path = PathBuf::new();
     }
@@ -281,9 +291,11 @@ pub fn spec_hash(spec: &RunSpec) -> String {
 const PROCESS_BYTES: usize = 20 << 20;
 
 /// Bytes that the whole process is planned to take at its peak.
-pub fn planned_bytes(prepared: &Prepared) -> u64 {
+pub fn planned_bytes(prepared: &mut Prepared, kind: OptimizerKind) -> u64 {
+    let config = prepared.model.config().clone();
+    let trained = prepared.model.parameters_mut();
+    let states = optimizer::planned_bytes(kind, &config, trained.iter().map(|p| (p.name, p.shape)));
     let model = &prepared.model;
-    let moments = 8 * model.trainable_count();
     let rows: usize = [&prepared.train, &prepared.valid]
         .iter()
         .map(|d| d.examples.iter().map(|e| 5 * e.tokens.len() + 96).sum::<usize>())
@@ -296,7 +308,7 @@ pub fn planned_bytes(prepared: &Prepared) -> u64 {
         _ => 0,
     };
     let teacher = prepared.teacher.as_ref().map_or(0, |t| t.plan_scoring_bytes(prepared.batch_tokens));
-    (model.plan_bytes(prepared.batch_tokens) + moments + teacher + caches + rows + PROCESS_BYTES) as u64
+    (model.plan_bytes(prepared.batch_tokens) + teacher + caches + rows + PROCESS_BYTES) as u64 + states
 }
 
 /// The run's folder must be there.

@@ -1,5 +1,6 @@
 //! Reading `run.json`.
 
+use crate::course;
 use crate::method::Method;
 use std::path::{Component, Path, PathBuf};
 use tillage_protocol::run::{LossOn, ModelSource, Objective, TokenizerSource};
@@ -53,6 +54,7 @@ pub fn resolve(spec: &mut RunSpec, run_dir: &Path) {
         fix(&mut distill.teacher);
         distill.adapter.iter_mut().for_each(fix);
     }
+    spec.fork.iter_mut().for_each(|f| fix(&mut f.checkpoint));
 }
 
 /// The path without `.` and `x/..`, as whoever wrote it relative to the folder counted: by names, not by links.
@@ -162,7 +164,7 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
             );
         }
     }
-    Ok(())
+    course::check(spec)
 }
 
 /// A policy objective has rewards, and nothing else has.

@@ -41,7 +41,7 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
         let rows = planned.batches.concat();
         return Err(not_a_number("gradient", rows.iter().map(|r| ids[*r].as_str()), number + 1));
     }
-    let lr = learning_rate(config.schedule, config.lr, number, config.warmup_steps, prepared.plan.total());
+    let lr = learning_rate(config, number, prepared.plan.total());
     trainer.optimizer.apply(&mut prepared.model, config, lr, norm);
     *trainer.done += 1;
 
@@ -104,10 +104,19 @@ fn not_a_number<'a>(what: &str, rows: impl Iterator<Item = &'a str>, step: u64) 
     let shown = rows.iter().take(20).copied().collect::<Vec<_>>().join(", ");
     let more = rows.len().saturating_sub(20);
     let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    broken_by(&format!("The {what} of step {step}"), &format!(" Rows of the batch: {shown}{tail}."))
+}
+
+/// The error of numbers that have become none, where no single batch is to blame.
+pub fn broken(what: &str) -> EngineError {
+    broken_by(what, "")
+}
+
+fn broken_by(what: &str, rows: &str) -> EngineError {
     EngineError::user(
         "nan_loss",
-        format!("The {what} of step {step} is not a number. Rows of the batch: {shown}{tail}."),
-        "Lower the learning rate or add warm-up steps, and look at these rows; the last checkpoint is from before.",
+        format!("{what} is not a number.{rows}"),
+        "Lower the learning rate or add warm-up steps, and look at the rows of the last steps.",
     )
 }
 

@@ -1,5 +1,6 @@
 //! The run while it goes on: steps, validation, watch prompts, checkpoints.
 
+use crate::best::Validations;
 use crate::checkpoint::{self, RngState, State};
 use crate::control::Control;
 use crate::events::EventLog;
@@ -12,6 +13,7 @@ use crate::{reference, step};
 use std::path::PathBuf;
 use std::time::Instant;
 use tillage_generate::{Flow, Sampling};
+use tillage_protocol::course::{Best, ForkedFrom};
 use tillage_protocol::{EngineError, Event, RunSpec};
 use tillage_text::pack::plan_epoch;
 
@@ -31,14 +33,20 @@ pub struct Trainer<'a> {
     pub done: &'a mut u64,
     /// Step of the newest checkpoint.
     pub saved: Option<u64>,
+    pub validations: Validations,
+    pub forked_from: Option<ForkedFrom>,
 }
 
 impl Trainer<'_> {
-    /// Takes the steps that are left. True when all are done, false when the run was asked to stop.
+    /// Takes the steps that are left. True when the run has come to its end, false when it was asked to stop.
     pub fn run(&mut self, control: &Control) -> Result<bool, EngineError> {
         let total = self.prepared.plan.total();
         if self.prepared.method.needs_reference() && !reference::ensure(self, control)? {
             return Ok(false);
+        }
+        if self.forked_from.is_some() && self.saved.is_none() {
+            // From here on the other run may remove its checkpoint.
+            self.checkpoint()?;
         }
         if *self.done == 0 {
             if self.spec.adapter.is_none() && self.saved.is_none() {
@@ -48,7 +56,7 @@ impl Trainer<'_> {
                 self.watch()?;
             }
         }
-        while *self.done < total {
+        while *self.done < total && !self.exhausted() {
             if control.stopping(&self.run_dir) {
                 if self.saved != Some(*self.done) {
                     self.checkpoint()?;
@@ -58,20 +66,31 @@ impl Trainer<'_> {
             step::take(self)?;
             let done = *self.done;
             let due = |every: u64| every > 0 && done.is_multiple_of(every);
-            if due(self.spec.train.validate_every) || done == total {
-                self.validate()?;
-            }
-            if due(self.spec.train.watch_every) || (done == total && self.spec.train.watch_every > 0) {
+            let better =
+                if due(self.spec.train.validate_every) || done == total { self.validate()? } else { false };
+            let end = done == total || self.exhausted();
+            if due(self.spec.train.watch_every) || (end && self.spec.train.watch_every > 0) {
                 self.watch()?;
             }
-            if due(self.spec.train.checkpoint_every) || done == total {
+            if due(self.spec.train.checkpoint_every) || better || end {
                 self.checkpoint()?;
             }
         }
         Ok(true)
     }
 
-    fn validate(&mut self) -> Result<(), EngineError> {
+    /// Whether early stopping ends the run here.
+    pub fn exhausted(&self) -> bool {
+        self.validations.exhausted(&self.spec.train)
+    }
+
+    /// The validation whose checkpoint is the run's result; `None` where that is the last one.
+    pub fn best(&self) -> Option<Best> {
+        self.validations.best().filter(|_| self.spec.train.tracks_best())
+    }
+
+    /// True when the run looks for its best checkpoint, and this would be it.
+    fn validate(&mut self) -> Result<bool, EngineError> {
         let Prepared { method, model, valid, .. } = &self.prepared;
         let around = self.prepared.around(self.spec.train.seed, *self.done);
         let (mut sum, mut weight, mut tokens) = (0.0, 0, 0);
@@ -83,11 +102,16 @@ impl Trainer<'_> {
             tokens += loss.rows.iter().map(|(_, tokens)| *tokens as u64).sum::<u64>();
             metrics.merge(&loss.metrics);
         }
-        if tokens > 0 {
-            let (loss, metrics) = (sum / weight as f64, metrics.means());
-            self.log.append(&Event::Validation { step: *self.done, loss, tokens, metrics })?;
+        if weight == 0 {
+            return Ok(false);
         }
-        Ok(())
+        let (step, loss) = (*self.done, sum / weight as f64);
+        if !loss.is_finite() {
+            return Err(step::broken(&format!("The validation loss after step {step}")));
+        }
+        self.log.append(&Event::Validation { step, loss, tokens, metrics: metrics.means() })?;
+        let config = &self.spec.train;
+        Ok(config.tracks_best() && self.validations.take(step, loss, config))
     }
 
     fn watch(&mut self) -> Result<(), EngineError> {
@@ -110,6 +134,9 @@ impl Trainer<'_> {
     /// Writes the rows' losses, then the checkpoint, then the event that announces it.
     fn checkpoint(&mut self) -> Result<(), EngineError> {
         let step = *self.done;
+        if self.prepared.model.parameters_mut().iter().any(|p| p.value.iter().any(|x| !x.is_finite())) {
+            return Err(step::broken(&format!("A weight after step {step}")));
+        }
         self.log.sync()?;
         self.row_loss.write(&self.prepared.train.ids)?;
         let state = State {
@@ -124,12 +151,15 @@ impl Trainer<'_> {
             data_hash: self.prepared.data_hash.clone(),
             base_hash: self.prepared.base_hash.clone(),
             clock: self.prepared.clock,
+            first_step: self.prepared.plan.first(),
+            forked_from: self.forked_from.clone(),
+            validations: self.validations.clone(),
         };
         let Prepared { model, base_name, encoder, .. } = &self.prepared;
         checkpoint::write(&self.run_dir, model, base_name, encoder.tokenizer(), &self.optimizer, &state)?;
         self.saved = Some(step);
         self.log.append(&Event::Checkpoint { step, path: checkpoint::relative(step) })?;
         self.log.sync()?;
-        checkpoint::prune(&self.run_dir)
+        checkpoint::prune(&self.run_dir, self.best().map(|b| b.step))
     }
 }

@@ -74,6 +74,47 @@ fn a_tuned_model_answers_what_a_random_one_cannot() {
     assert_eq!(tuned["adapter_hash"].as_str().unwrap().len(), 16);
 }
 
+/// Mean loss of a run's last ten steps.
+fn ending(run: &std::path::Path) -> f64 {
+    let log = events(run);
+    let steps = of_type(&log, "step");
+    steps[steps.len() - 10..].iter().map(|e| e["loss"].as_f64().unwrap()).sum::<f64>() / 10.0
+}
+
+#[test]
+fn every_optimiser_learns_as_much_as_adamw() {
+    let w = Workspace::new();
+    let loss = |optimizer: &str, lr: f64| {
+        let patch = json!({"train": {"epochs": 25, "lr": lr, "optimizer": optimizer, "schedule": "wsd",
+            "decay_share": 0.3, "checkpoint_every": 0}});
+        let run = w.pretrain(&format!("{optimizer}-{lr}"), &patch);
+        train(&run);
+        ending(&run)
+    };
+    let adamw = loss("adamw", 0.01);
+    assert!(adamw < 2.0, "{adamw}");
+    let eight = loss("adamw_8bit", 0.01);
+    assert!((eight - adamw).abs() < 0.1 * adamw, "{eight} against {adamw}");
+    let muon = loss("muon", 0.01);
+    assert!(muon < 1.1 * adamw, "{muon} against {adamw}");
+}
+
+#[test]
+fn the_plan_of_8_bit_states_is_smaller_by_what_they_save() {
+    let w = Workspace::new();
+    let plan = |optimizer: &str| -> u64 {
+        let run = w.pretrain(optimizer, &json!({"train": {"optimizer": optimizer}}));
+        let out = engine(&["preflight", run.to_str().unwrap(), "--json"]).stdout;
+        let plan: Value = serde_json::from_slice(&out).unwrap();
+        plan["planned_bytes"].as_u64().unwrap()
+    };
+    // Only the embedding, 320 x 32, has the 4,096 numbers that it takes: 8 bytes each become 2, and 8 for each block of 256.
+    assert_eq!(plan("adamw") - plan("adamw_8bit"), 320 * 32 * 6 - 320 * 32 / 256 * 8);
+    // The layers' matrices have one state instead of two; the largest, 64 x 32, needs room to be turned.
+    let matrices = 2 * (32 * 32 * 2 + 32 * 16 * 2 + 3 * 32 * 64);
+    assert_eq!(plan("adamw") - plan("muon"), 4 * matrices - 4 * (2 * 64 * 32 + 2 * 32 * 32));
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_another() {
     let w = Workspace::new();
@@ -104,10 +145,15 @@ fn splitting_a_batch_by_accumulation_changes_nothing_but_rounding() {
             .map(|e| (e["loss"].as_f64().unwrap(), e["grad_norm"].as_f64().unwrap()))
             .collect::<Vec<_>>()
     };
-    let (whole, split) = (run("whole", 100_000, 1), run("split", 200, 100));
-    assert_eq!((whole.len(), split.len()), (1, 1));
-    assert!((whole[0].0 - split[0].0).abs() < 1e-5, "{whole:?} {split:?}");
-    assert!((whole[0].1 / split[0].1 - 1.0).abs() < 1e-4, "{whole:?} {split:?}");
+    let whole = run("whole", 100_000, 1);
+    assert_eq!(whole.len(), 1);
+    // From some rows a batch to one.
+    for (i, batch_tokens) in [400, 200, 90, 40].into_iter().enumerate() {
+        let split = run(&format!("split-{i}"), batch_tokens, 100);
+        assert_eq!(split.len(), 1);
+        assert!((whole[0].0 - split[0].0).abs() < 1e-5, "{whole:?} {split:?}");
+        assert!((whole[0].1 / split[0].1 - 1.0).abs() < 1e-4, "{whole:?} {split:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 mod bad_input;
 mod common;
 mod disk;
+mod ends;
+mod forks;
 mod learns;
+mod memory;
 mod prefer;
 mod resume;
 mod serve;

@@ -6,54 +6,50 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// What must be the same: of each step everything but times and memory.
+/// What must be the same: of each step everything but times and memory, and how it ended.
 fn evidence(run: &Path) -> Vec<Value> {
     let mut log = events(run);
-    log.retain(|e| ["step", "validation", "sample", "checkpoint"].contains(&e["type"].as_str().unwrap()));
+    let kinds = ["step", "validation", "sample", "checkpoint", "warning", "finished"];
+    log.retain(|e| kinds.contains(&e["type"].as_str().unwrap()));
     for e in &mut log {
-        for key in ["tokens_per_second", "memory_bytes", "seconds"] {
+        for key in ["tokens_per_second", "memory_bytes", "seconds", "time"] {
             e.as_object_mut().unwrap().remove(key);
         }
     }
     log
 }
 
-/// Starts a run and kills it again and again, at varying moments of its start and of its steps, until it is through.
-/// Returns how often it was killed.
-fn train_with_kills(run: &Path) -> usize {
-    let mut state = 0x2545_F491_4F6C_DD1Du64;
-    let mut draw = move |n: u64| {
+/// Starts a run of some `lines` of events and kills it as often as asked, all along its way, at moments of its start, its steps
+/// and its checkpoints that follow from the seed (and from the machine's speed); then lets it come to its end.
+fn train_with_kills(run: &Path, lines: usize, kills: usize, seed: u64) {
+    let mut state = seed ^ 0x2545_F491_4F6C_DD1D;
+    let mut draw = move |n: usize| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) % n
+        (state >> 33) as usize % n
     };
-    for kills in 0..200 {
+    let written =
+        || std::fs::read(run.join("events.jsonl")).map_or(0, |t| t.iter().filter(|b| **b == b'\n').count());
+    for kill in 0..kills {
         let mut child = binary().args(["train", run.to_str().unwrap()]).spawn().unwrap();
-        let lines = || {
-            std::fs::read(run.join("events.jsonl")).map_or(0, |t| t.iter().filter(|b| **b == b'\n').count())
-        };
         if draw(4) > 0 {
-            // After some new lines; the log may first become shorter than it was.
-            let mut least = usize::MAX;
-            let more = draw(9) as usize;
-            while child.try_wait().unwrap().is_none() {
-                least = least.min(lines());
-                if lines() > least + more {
-                    break;
-                }
-            }
+            // So far into the run, and a moment more.
+            let goal = lines * kill / (kills + 1) + draw(lines / (kills + 1));
+            while written() < goal && child.try_wait().unwrap().is_none() {}
+            std::thread::sleep(Duration::from_micros(draw(4_000) as u64));
+        } else {
+            // Anywhere in its start.
+            std::thread::sleep(Duration::from_micros(draw(60_000) as u64));
         }
-        std::thread::sleep(Duration::from_micros(draw(30_000)));
         if let Some(status) = child.try_wait().unwrap() {
             let mut text = String::new();
             std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut text).unwrap();
-            assert!(status.success(), "after {kills} kills: {text}");
-            return kills;
+            panic!("the run ended before kill {} of {kills}: {status} {text}", kill + 1);
         }
         // SIGKILL: nothing can be caught.
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    panic!("the run never came to its end");
+    train(run);
 }
 
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -63,41 +59,74 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-fn check(straight: &Path, killed: &Path, result: &str) {
+/// A run that is killed gives what the same run gives that is not. Returns how both ended.
+fn check(straight: &Path, killed: &Path, kills: usize) -> Value {
     train(straight);
-    let kills = train_with_kills(killed);
-    assert!(kills >= 5, "only {kills} kills: the test proves too little");
+    train_with_kills(killed, events(straight).len(), kills, 7 * kills as u64 + 1);
     let (a, b) = (evidence(straight), evidence(killed));
     assert_eq!(a.len(), b.len());
     for (a, b) in a.iter().zip(&b) {
         assert_eq!(a, b, "after {kills} kills");
     }
-    assert_eq!(
-        files(&straight.join(result)),
-        files(&killed.join(result)),
-        "the results differ after {kills} kills"
-    );
+    let result = a.last().unwrap()["output"].as_str().unwrap();
+    let files = |run: &Path| files(&run.join(result));
+    assert!(files(straight).len() > 1);
+    assert_eq!(files(straight), files(killed), "the results differ after {kills} kills");
     let table = |run: &Path| std::fs::read(run.join("row_loss.parquet")).unwrap();
     assert_eq!(table(straight), table(killed));
     assert_clean(killed);
+    a.last().unwrap().clone()
+}
+
+/// How often each run is killed; `TILLAGE_KILLS=200` makes a long test of it.
+fn kills() -> usize {
+    std::env::var("TILLAGE_KILLS").map_or(8, |n| n.parse().expect("TILLAGE_KILLS is a number"))
+}
+
+/// A pretraining that is long enough for that many kills, with these settings on top.
+fn killed_pretraining(train: Value) -> Value {
+    let (w, kills) = (Workspace::new(), kills());
+    let mut patch = json!({
+        "train": {"epochs": 2 * kills, "validate_every": 5, "watch_every": 7, "grad_accumulation": 2, "checkpoint_every": 2},
+        "data": {"valid": ["../docs.parquet"]},
+        "watch": [{"id": "w", "prompt": "The alder"}], "watch_max_new": 8});
+    merge(&mut patch, &json!({ "train": train }));
+    check(&w.pretrain("straight", &patch), &w.pretrain("killed", &patch), kills)
 }
 
 #[test]
 fn a_killed_pretraining_goes_on_bit_for_bit() {
-    let w = Workspace::new();
-    let patch = json!({
-        "train": {"epochs": 12, "validate_every": 5, "watch_every": 7, "grad_accumulation": 2, "checkpoint_every": 2},
-        "data": {"valid": ["../docs.parquet"]},
-        "watch": [{"id": "w", "prompt": "The alder"}], "watch_max_new": 8});
-    check(&w.pretrain("straight", &patch), &w.pretrain("killed", &patch), "model");
+    killed_pretraining(json!({}));
+}
+
+#[test]
+fn a_killed_run_with_8_bit_states_keeps_its_best_checkpoint() {
+    // A rate that swings, so that the last is not the best.
+    let end = killed_pretraining(json!({"epochs": 6 * kills(), "optimizer": "adamw_8bit", "keep_best": true,
+        "schedule": "constant", "lr": 0.1, "checkpoint_every": 3}));
+    assert!(end["best"]["step"].as_u64().unwrap() < end["step"].as_u64().unwrap(), "{end}");
+}
+
+#[test]
+fn a_killed_run_with_muon_stops_early_where_the_other_does() {
+    // Patience is long enough for the kills.
+    let early = json!({"patience": kills(), "min_delta": 0.05});
+    let end = killed_pretraining(
+        json!({"epochs": 10 * kills(), "optimizer": "muon", "lr": 0.1, "schedule": "constant",
+        "early_stopping": early}),
+    );
+    assert!(
+        end["early"] == true && end["best"]["step"].as_u64().unwrap() < end["step"].as_u64().unwrap(),
+        "{end}"
+    );
 }
 
 #[test]
 fn a_killed_tuning_with_dropout_goes_on_bit_for_bit() {
-    let w = Workspace::new();
+    let (w, kills) = (Workspace::new(), kills());
     train(&w.pretrain("pre", &json!({})));
-    let patch = json!({"adapter": {"dropout": 0.1}, "train": {"epochs": 60, "checkpoint_every": 3}});
-    check(&w.tune("straight", "pre", &patch), &w.tune("killed", "pre", &patch), "adapter");
+    let patch = json!({"adapter": {"dropout": 0.1}, "train": {"epochs": 12 * kills, "checkpoint_every": 3}});
+    check(&w.tune("straight", "pre", &patch), &w.tune("killed", "pre", &patch), kills);
 }
 
 #[test]

@@ -7,10 +7,12 @@
 mod activation;
 mod attention;
 mod distill;
+mod dynamic8;
 mod elementwise;
 mod embedding;
 mod loss;
 mod matmul;
+mod muon;
 mod norm;
 mod optimizer;
 mod par;
@@ -20,12 +22,14 @@ mod simd;
 pub use activation::{activate, activate_backward, gated, gated_backward};
 pub use attention::{attention, attention_backward, attention_cached, attention_scratch_bytes, Saved};
 pub use distill::{distill, Distillation};
+pub use dynamic8::{adamw_8bit, AdamW8bitTensor, Blocks, DynamicCode, BLOCK as BLOCK_8BIT};
 pub use elementwise::{
     add, add_bias, bias_backward, dropout, scale, scale_rows, soft_cap, soft_cap_backward,
 };
 pub use embedding::{embedding, embedding_backward, gather_rows, scatter_add_rows};
 pub use loss::{cross_entropy, log_softmax_at, softmax, Target};
 pub use matmul::{linear, linear_backward_input, linear_backward_weight, matmul, View, ViewMut};
+pub use muon::{muon, muon_scratch_bytes, MuonScratch};
 pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use optimizer::{adamw, grad_norm, AdamWTensor};
 pub use rope::{rope, RopeTable, RopeVariant};

@@ -7,7 +7,7 @@ mod attention;
 mod optimizer;
 
 pub use attention::{attention, attention_backward};
-pub use optimizer::{adamw, grad_norm};
+pub use optimizer::{adamw, grad_norm, muon, newton_schulz};
 
 /// `y[rows, out] = x[rows, in] wᵀ`, with `w[out, in]`.
 pub fn linear(x: &[f64], w: &[f64], rows: usize) -> Vec<f64> {

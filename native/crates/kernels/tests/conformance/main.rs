@@ -4,5 +4,6 @@
 mod attention;
 mod layers;
 mod loss_and_optimizer;
+mod optimizers;
 mod products;
 mod support;
