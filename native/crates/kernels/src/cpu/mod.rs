@@ -8,6 +8,7 @@ mod activation;
 mod attention;
 mod elementwise;
 mod embedding;
+mod frozen;
 mod loss;
 mod matmul;
 mod norm;
@@ -22,6 +23,10 @@ pub use elementwise::{
     add, add_bias, bias_backward, dropout, scale, scale_rows, soft_cap, soft_cap_backward,
 };
 pub use embedding::{embedding, embedding_backward, gather_rows, scatter_add_rows};
+pub use frozen::{
+    frozen_backward_input, frozen_backward_input_on, frozen_embedding, frozen_linear, frozen_linear_on,
+    frozen_scratch_bytes, Isa,
+};
 pub use loss::{cross_entropy, log_softmax_at, softmax, Target};
 pub use matmul::{linear, linear_backward_input, linear_backward_weight, matmul, View, ViewMut};
 pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
