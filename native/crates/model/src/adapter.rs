@@ -147,11 +147,16 @@ impl Adapter {
         self.slots[layer][slot].push(LoraPart { outputs, r, scale, a, b, magnitude, inverse_norm });
     }
 
-    /// Adds s B A to the weights (with DoRA's magnitudes), after which the adapter is no longer needed.
+    /// Adds s B A to the weights (with DoRA's magnitudes), after which the adapter is no longer needed. Weights of low
+    /// precision become f32 first: the sum is that of what they stood for.
     pub fn merge_into(&self, weights: &mut Weights) {
         for (ids, slots) in weights.layers.iter().zip(&self.slots) {
             for (ids, parts) in ids.linears.iter().zip(slots) {
+                if parts.is_empty() {
+                    continue;
+                }
                 let target = &mut weights.tensors[ids.weight];
+                target.thaw();
                 let width = target.value.len() / target.rows();
                 for part in parts {
                     let rows = part.outputs.len();

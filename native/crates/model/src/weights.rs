@@ -6,10 +6,34 @@ use crate::spec::{DecoderSpec, LinearSpec, NormSpec, Role, TensorSpec};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use tillage_kernels::cpu;
+use tillage_kernels::matrix::{Arithmetic, Matrix};
+use tillage_protocol::run::Dtype;
 
-/// Numbers of stored tensors by name.
-pub(crate) type Values = BTreeMap<String, Vec<f32>>;
+/// A stored tensor's numbers.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// As the file has them.
+    F32(Vec<f32>),
+    /// `[out, in]`, whatever the file has.
+    Frozen(Matrix),
+}
+
+/// Stored tensors by name.
+pub(crate) type Values = BTreeMap<String, Value>;
+
+/// A matrix of some precision, and `None` for f32, which is held as it is.
+pub(crate) fn frozen(value: &[f32], inputs: usize, dtype: Dtype) -> Option<Matrix> {
+    match dtype {
+        Dtype::F32 => None,
+        Dtype::Bf16 => Some(Matrix::bf16(value, inputs)),
+        Dtype::Int8 => Some(Matrix::int8(value, inputs)),
+        Dtype::Nf4 => Some(Matrix::nf4(value, inputs)),
+    }
+}
 
 /// A stored tensor inside a [`Tensor`].
 #[derive(Debug, Clone)]
@@ -51,7 +75,7 @@ pub(crate) fn as_stored(value: &[f32], shape: &[usize], transposed: bool) -> Vec
 }
 
 /// The transpose of a row-major matrix with `cols` columns.
-fn transpose(value: &[f32], cols: usize) -> Vec<f32> {
+pub(crate) fn transpose(value: &[f32], cols: usize) -> Vec<f32> {
     let rows = value.len() / cols;
     let mut turned = vec![0.0; value.len()];
     for (r, row) in value.chunks_exact(cols).enumerate() {
@@ -66,14 +90,84 @@ fn transpose(value: &[f32], cols: usize) -> Vec<f32> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tensor {
     pub parts: Vec<Stored>,
+    /// Empty where the numbers are in `frozen`.
     pub value: Vec<f32>,
+    /// The numbers of a matrix in low precision.
+    pub frozen: Option<Matrix>,
     pub grad: Vec<f32>,
 }
+
+/// Makes a tensor's numbers.
+pub(crate) type Numbers<'a> = Box<dyn Fn() -> Cow<'a, [f32]> + 'a>;
 
 impl Tensor {
     /// A tensor that is stored by itself.
     pub fn single(name: String, shape: Vec<usize>, value: Vec<f32>) -> Tensor {
-        Tensor { parts: vec![Stored { name, shape, transposed: false }], value, grad: Vec::new() }
+        let parts = vec![Stored { name, shape, transposed: false }];
+        Tensor { parts, value, frozen: None, grad: Vec::new() }
+    }
+
+    /// Numbers of all parts.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(Stored::len).sum()
+    }
+
+    /// Bytes of the numbers.
+    pub fn bytes(&self) -> usize {
+        self.frozen.as_ref().map_or(4 * self.value.len(), Matrix::bytes)
+    }
+
+    /// `y[rows, out] = scale * x[rows, in] wᵀ`, added to `y` when `accumulate`.
+    pub fn linear(&self, y: &mut [f32], x: &[f32], rows: usize, scale: f32, accumulate: bool) {
+        match &self.frozen {
+            Some(w) => cpu::frozen_linear(y, x, w, rows, scale, accumulate),
+            None => cpu::linear(y, x, &self.value, rows, scale, accumulate),
+        }
+    }
+
+    /// `dx[rows, in] = scale * dy[rows, out] w`, added to `dx` when `accumulate`.
+    pub fn backward_input(&self, dx: &mut [f32], dy: &[f32], rows: usize, scale: f32, accumulate: bool) {
+        match &self.frozen {
+            Some(w) => cpu::frozen_backward_input(dx, dy, w, rows, scale, accumulate),
+            None => cpu::linear_backward_input(dx, dy, &self.value, rows, scale, accumulate),
+        }
+    }
+
+    /// Some rows of a matrix in f32.
+    pub fn read(&self, rows: Range<usize>) -> Cow<'_, [f32]> {
+        match &self.frozen {
+            Some(w) => w.to_f32(rows).into(),
+            None => {
+                let width = self.value.len() / self.rows();
+                self.value[rows.start * width..rows.end * width].into()
+            }
+        }
+    }
+
+    /// Holds a matrix in low precision, unless it is already. Its parts are quantised one by one, as they are when they
+    /// are read from a file.
+    pub fn freeze(&mut self, dtype: Dtype) {
+        if self.frozen.is_some() {
+            return;
+        }
+        let mut whole: Option<Matrix> = None;
+        for (part, value) in self.stored() {
+            match (&mut whole, frozen(value, part.shape[1], dtype)) {
+                (Some(whole), Some(part)) => whole.append(part),
+                (_, part) => whole = part,
+            }
+        }
+        if whole.is_some() {
+            self.frozen = whole;
+            self.value = Vec::new();
+        }
+    }
+
+    /// Holds a matrix in f32.
+    pub fn thaw(&mut self) {
+        if let Some(matrix) = self.frozen.take() {
+            self.value = matrix.to_f32(0..matrix.rows());
+        }
     }
 
     /// Rows of all parts of a matrix.
@@ -98,7 +192,25 @@ impl Tensor {
         self.trained().then_some(&mut self.grad)
     }
 
-    /// The stored tensors with their numbers.
+    /// The stored tensors with their numbers as files have them, which are made when they are asked for.
+    pub fn files(&self) -> impl Iterator<Item = (&Stored, Numbers<'_>)> {
+        let mut first = 0;
+        self.parts.iter().map(move |part| {
+            let rows = first..first + part.shape[0];
+            first = rows.end;
+            let numbers: Numbers<'_> = Box::new(move || {
+                let value = self.read(rows.clone());
+                if part.transposed {
+                    part.as_stored(&value).into()
+                } else {
+                    value
+                }
+            });
+            (part, numbers)
+        })
+    }
+
+    /// The stored tensors with their numbers, where they are in f32.
     pub fn stored(&self) -> impl Iterator<Item = (&Stored, &[f32])> {
         let mut rest = &self.value[..];
         self.parts.iter().map(move |part| {
@@ -178,19 +290,24 @@ struct Builder {
 
 impl Builder {
     fn push(&mut self, parts: Vec<Stored>) -> usize {
-        let take = |values: &mut Values, part: &Stored| {
-            let value = values.remove(&part.name).expect("the values are those of the spec");
-            if part.transposed {
-                transpose(&value, part.shape[0])
-            } else {
-                value
+        let (mut value, mut frozen) = (Vec::new(), None::<Matrix>);
+        for part in &parts {
+            match self.values.remove(&part.name).expect("the values are those of the spec") {
+                Value::F32(own) => {
+                    let own = if part.transposed { transpose(&own, part.shape[0]) } else { own };
+                    if value.is_empty() {
+                        value = own;
+                    } else {
+                        value.extend(own);
+                    }
+                }
+                Value::Frozen(own) => match &mut frozen {
+                    Some(whole) => whole.append(own),
+                    None => frozen = Some(own),
+                },
             }
-        };
-        let mut value = take(&mut self.values, &parts[0]);
-        for part in &parts[1..] {
-            value.extend(take(&mut self.values, part));
         }
-        self.tensors.push(Tensor { parts, value, grad: Vec::new() });
+        self.tensors.push(Tensor { parts, value, frozen, grad: Vec::new() });
         self.tensors.len() - 1
     }
 
@@ -273,13 +390,37 @@ impl Weights {
                 let value = match t.role {
                     Role::Norm => vec![one; n],
                     Role::Bias => vec![0.0; n],
-                    Role::Embedding | Role::Matrix => normal(n, std, seed, stream as u64),
+                    Role::Embedding | Role::Positions | Role::Head | Role::Router | Role::Matrix => {
+                        normal(n, std, seed, stream as u64)
+                    }
                     Role::Residual => normal(n, residual, seed, stream as u64),
                 };
-                (t.name, value)
+                (t.name, Value::F32(value))
             })
             .collect();
         Weights::new(spec, values)
+    }
+}
+
+impl Weights {
+    /// Holds the matrices in low precision, as [`TensorSpec::held`] says.
+    pub fn freeze(&mut self, dtype: Dtype) {
+        self.freeze_projections(dtype);
+        if dtype != Dtype::F32 {
+            [self.embedding, self.head].into_iter().for_each(|id| self.tensors[id].freeze(Dtype::Bf16));
+        }
+    }
+
+    /// Holds the layers' projections in low precision.
+    pub fn freeze_projections(&mut self, dtype: Dtype) {
+        for linear in self.layers.iter().flat_map(|l| &l.linears) {
+            self.tensors[linear.weight].freeze(dtype);
+        }
+    }
+
+    /// What products with the frozen matrices multiply.
+    pub fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        self.tensors.iter_mut().filter_map(|t| t.frozen.as_mut()).for_each(|m| m.set_arithmetic(arithmetic));
     }
 }
 

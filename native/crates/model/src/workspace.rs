@@ -5,7 +5,7 @@ use crate::config::{ModelConfig, NormPlace, QkNorm};
 use crate::experts::Routing;
 use crate::linear;
 use crate::norms::stats_width;
-use tillage_kernels::cpu::{attention_scratch_bytes, RopeTable};
+use tillage_kernels::cpu::{attention_scratch_bytes, frozen_scratch_bytes, RopeTable};
 
 /// Bytes that one chunk of logits may take.
 const LOGITS_BYTES: usize = 16 << 20;
@@ -237,8 +237,8 @@ pub(crate) fn head_chunk(config: &ModelConfig) -> usize {
 }
 
 /// Bytes of a training pass over `tokens` tokens, all of them one example in the worst case; `ranks` is the adapter's
-/// ranks of all projections together, and whether it is DoRA or has dropout.
-pub(crate) fn plan(config: &ModelConfig, tokens: usize, ranks: usize, extra: bool) -> usize {
+/// ranks of all projections together, and whether it is DoRA or has dropout; `frozen`: the weights are in low precision.
+pub(crate) fn plan(config: &ModelConfig, tokens: usize, ranks: usize, extra: bool, frozen: bool) -> usize {
     let w = Widths::of(config);
     let layer: usize = w.layer(&mut LayerActs::default()).iter().map(|(_, width)| width).sum();
     let layer = layer + w.routing;
@@ -251,4 +251,9 @@ pub(crate) fn plan(config: &ModelConfig, tokens: usize, ranks: usize, extra: boo
     let rope: usize = config.ropes.iter().map(|r| r.dims * tokens).sum();
     4 * (tokens * (config.num_hidden_layers * layer + shared + adapter) + head + rope)
         + attention_scratch_bytes(tokens)
+        + if frozen {
+            frozen_scratch_bytes(tokens, widest).max(frozen_scratch_bytes(chunk, config.vocab_size))
+        } else {
+            0
+        }
 }

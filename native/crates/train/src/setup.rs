@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use tillage_model::spec::DecoderSpec;
 use tillage_model::{Model, ModelConfig, Trainable};
-use tillage_protocol::run::{ModelSource, TokenizerSource};
+use tillage_protocol::run::{Dtype, ModelSource, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::{bpe, Clock, RowEncoder, RowText, Tokenizer};
 
@@ -134,8 +134,8 @@ fn load_model(
     let name = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
     let mut loaded = match (&spec.model, &spec.adapter, checkpoint) {
         (ModelSource::Folder { path }, Some(lora), _) => {
-            check_weights(&ModelConfig::from_dir(path)?, false)?;
-            let mut model = Model::load(path)?;
+            check_weights(&ModelConfig::from_dir(path)?, false, spec.dtype)?;
+            let mut model = Model::load_as(path, spec.dtype)?;
             match checkpoint {
                 Some(c) => model.load_adapter(&c.path)?,
                 None => model.attach_lora(lora, seed)?,
@@ -143,7 +143,7 @@ fn load_model(
             (model, name(path), Some(tillage_generate::model_hash(path)?))
         }
         (ModelSource::Folder { path }, None, None) => {
-            check_weights(&ModelConfig::from_dir(path)?, true)?;
+            check_weights(&ModelConfig::from_dir(path)?, true, Dtype::F32)?;
             (Model::load(path)?, name(path), None)
         }
         (_, None, Some(c)) => (Model::load(&c.path)?, name(&c.path), None),
@@ -152,7 +152,7 @@ fn load_model(
             let eos = tokenizer.eos().map(|(_, id)| id);
             let config =
                 ModelConfig::from_init(shape, tokenizer.vocab_size(), id("bos_token"), eos, id("pad_token"))?;
-            check_weights(&config, true)?;
+            check_weights(&config, true, Dtype::F32)?;
             (Model::init(config, seed), String::new(), None)
         }
     };
@@ -160,11 +160,10 @@ fn load_model(
     Ok(loaded)
 }
 
-/// Weights alone (f32), and under full training their gradients and two moments, must fit before anything is allocated.
-fn check_weights(config: &ModelConfig, full: bool) -> Result<(), EngineError> {
-    let tensors = DecoderSpec::of(config).tensors();
-    let numbers: u64 = tensors.iter().map(|t| t.shape.iter().map(|n| *n as u64).product::<u64>()).sum();
-    Machine::new().check(numbers * 4 * if full { 4 } else { 1 })
+/// Weights alone, and under full training their gradients and two moments, must fit before anything is allocated.
+fn check_weights(config: &ModelConfig, full: bool, dtype: Dtype) -> Result<(), EngineError> {
+    let bytes: u64 = DecoderSpec::of(config).tensors().iter().map(|t| t.bytes(dtype)).sum();
+    Machine::new().check(bytes * if full { 4 } else { 1 })
 }
 
 fn check_fit(spec: &RunSpec, model: &Model, tokenizer: &Tokenizer) -> Result<(), EngineError> {

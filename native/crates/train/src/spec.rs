@@ -1,7 +1,7 @@
 //! Reading `run.json`.
 
 use std::path::{Component, Path, PathBuf};
-use tillage_protocol::run::{LossOn, ModelSource, Objective, TokenizerSource};
+use tillage_protocol::run::{Dtype, LossOn, ModelSource, Objective, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
 
 /// Reads and checks the folder's `run.json`; relative paths become paths under the folder.
@@ -121,6 +121,13 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
                 format!("is {}, above max_position_embeddings {}", t.context, shape.max_position_embeddings),
             );
         }
+    }
+    if spec.adapter.is_none() && spec.dtype != Dtype::F32 {
+        let why = format!(
+            "is {}, and full training needs f32: only an adapter's run has frozen weights",
+            spec.dtype.name()
+        );
+        return bad("dtype", why);
     }
     if let Some(lora) = &spec.adapter {
         if lora.r == 0 {

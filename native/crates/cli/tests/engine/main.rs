@@ -4,6 +4,7 @@ mod bad_input;
 mod common;
 mod disk;
 mod learns;
+mod precision;
 mod resume;
 mod serve;
 mod stopping;
