@@ -46,6 +46,7 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
     file,
     objective: run.objective,
     model: modelSource(run, deps.root, file),
+    dtype: run.dtype,
     adapter: run.adapter ?? null,
     data: dataFiles(run, file, dataset),
     template: toTemplate(run.template),

@@ -57,6 +57,8 @@ export const runFileSchema = z.strictObject({
   objective: z.enum(["pretrain", "sft"]),
   /** A model folder, `run:NAME` (the result of another run file), `run:NAME@STEP` (one of its checkpoints), or `{ init: … }` for random weights. */
   model: z.union([z.string().min(1), z.strictObject({ init: initSchema })]),
+  /** How the frozen weights of an adapter's run are held; full training needs f32. */
+  dtype: z.enum(["f32", "bf16", "int8", "nf4"]).default("f32"),
   adapter: adapterSchema.optional(),
   /** A recipe, or Parquet files of a dataset that was built elsewhere. */
   data: z.union([z.string().min(1), z.strictObject({ train: z.array(z.string()).min(1), valid: z.array(z.string()).default([]) })]),
