@@ -7,6 +7,8 @@
 //! ([`Isa`]); pairs of bf16 have kernels of their own.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod decode;
 mod few;
 mod isa;
@@ -42,7 +44,7 @@ thread_local! {
 
 /// Bytes that products of up to so many rows, with sums over up to `deep` numbers, take beyond their operands.
 pub fn frozen_scratch_bytes(rows: usize, deep: usize) -> usize {
-    let each = if Isa::best() == Isa::Avx512Bf16 { 2 } else { 4 };
+    let each = if Isa::best().pairs() { 2 } else { 4 };
     rows * deep.min(SPAN) * each + rayon::current_num_threads() * std::mem::size_of::<Buffers>()
 }
 
@@ -105,7 +107,7 @@ pub fn frozen_linear_on(
     // Some 64k weights for each thread at least.
     let grain = (65_536 / inputs.max(1)).max(1);
     let halves = w.arithmetic() == Arithmetic::Bf16 && matches!(w.locate(0).0, Store::Bf16(_));
-    if halves && isa == Isa::Avx512Bf16 {
+    if halves && isa.pairs() {
         let mut own = HALVES.take();
         own.resize(x.len(), 0);
         narrow(isa, x, &mut own);
@@ -182,9 +184,10 @@ fn product(
                 BUFFERS.with(|b| f(lanes(range), &mut b.borrow_mut()));
             });
         };
-        if w.arithmetic() == Arithmetic::Bf16 && isa == Isa::Avx512Bf16 {
-            let stride = numbers.next_multiple_of(2);
-            halves.resize(rows * stride, 0);
+        if w.arithmetic() == Arithmetic::Bf16 && isa.pairs() {
+            // Tiles are whole: the rows and numbers that they lack are 0, or of rows that are not looked at.
+            let stride = numbers.next_multiple_of(32);
+            halves.resize(rows.next_multiple_of(pack::TALLEST) * stride, 0);
             let copies = Disjoint::new(&mut halves[..rows * stride]);
             par::ranges(rows, par::row_grain(numbers), |range| {
                 for row in range {
@@ -197,7 +200,7 @@ fn product(
             let x = Operand::pairs(&halves, rows, stride / 2);
             let job = Job { y, width, x, rows, w, over, span, scale, accumulate };
             // SAFETY: the instructions are there, the copy is alive, and ranges of lanes do not overlap.
-            each(&|lanes, b| unsafe { product_pairs(&job, lanes, b) });
+            each(&|lanes, b| unsafe { product_pairs(isa, &job, lanes, b) });
             continue;
         }
         let x = if w.arithmetic() == Arithmetic::Bf16 {
@@ -253,7 +256,7 @@ macro_rules! for_each_isa {
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx2 => avx2($($arg),*),
                     #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 | Isa::Avx512Bf16 => avx512($($arg),*),
+                    Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx => avx512($($arg),*),
                     _ => baseline($($arg),*),
                 }
             }
@@ -273,9 +276,17 @@ for_each_isa!(few_single, single_few, (job: &Few<f32>, range: Range<usize>));
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-unsafe fn product_pairs(job: &Job<u32>, range: Range<usize>, b: &mut Buffers) {
+unsafe fn product_pairs(isa: Isa, job: &Job<u32>, range: Range<usize>, b: &mut Buffers) {
     // SAFETY: the caller's promise.
-    unsafe { product::product::<pack::Pairs>(job, range, b) }
+    unsafe {
+        if isa == Isa::Amx {
+            amx::configure();
+            product::product::<amx::Tiles>(job, range, b);
+            amx::release();
+        } else {
+            product::product::<pack::Pairs>(job, range, b);
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -286,7 +297,7 @@ unsafe fn few_pairs(job: &Few<u16>, range: Range<usize>) {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-unsafe fn product_pairs(_: &Job<u32>, _: Range<usize>, _: &mut Buffers) {
+unsafe fn product_pairs(_: Isa, _: &Job<u32>, _: Range<usize>, _: &mut Buffers) {
     unreachable!("only x86-64 has AVX-512")
 }
 
@@ -298,7 +309,7 @@ unsafe fn few_pairs(_: &Few<u16>, _: Range<usize>) {
 /// Rounds numbers to bf16, into as many.
 fn narrow(isa: Isa, from: &[f32], to: &mut [u16]) {
     #[cfg(target_arch = "x86_64")]
-    if isa == Isa::Avx512Bf16 {
+    if isa.pairs() {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
         unsafe fn all(from: &[f32], to: &mut [u16]) {
             // SAFETY: the slices are equally long.

@@ -19,19 +19,23 @@ pub(super) enum Over {
     Outputs,
 }
 
-/// Numbers of the contraction that a panel holds.
-pub(super) const DEEP: usize = 256;
+/// Units of the contraction that a panel holds.
+const DEEP: usize = 256;
+/// Numbers of a row that are packed at once, at most: pairs of them.
+const LONG: usize = 2 * DEEP;
 /// Lanes of the widest panel.
-pub(super) const WIDEST: usize = 64;
+const WIDEST: usize = 64;
+/// Rows of the tallest tile.
+pub(super) const TALLEST: usize = 32;
 
 /// What a thread needs for itself.
 #[repr(align(64))]
 pub(super) struct Buffers {
     pub panel: [u32; DEEP * WIDEST],
-    pub tile: [f32; tile::TALL * WIDEST],
+    pub tile: [f32; TALLEST * WIDEST],
     /// A vector's lanes of weights as they come, at most sixteen rows or two.
-    rows: [f32; 16 * DEEP],
-    halves: [u16; 16 * DEEP],
+    rows: [f32; 16 * LONG],
+    halves: [u16; 16 * LONG],
     zeros: [u32; DEEP],
 }
 
@@ -39,9 +43,9 @@ impl Buffers {
     pub fn boxed() -> Box<Buffers> {
         Box::new(Buffers {
             panel: [0; DEEP * WIDEST],
-            tile: [0.0; tile::TALL * WIDEST],
-            rows: [0.0; 16 * DEEP],
-            halves: [0; 16 * DEEP],
+            tile: [0.0; TALLEST * WIDEST],
+            rows: [0.0; 16 * LONG],
+            halves: [0; 16 * LONG],
             zeros: [0; DEEP],
         })
     }
@@ -57,9 +61,15 @@ pub(super) trait Kernel {
     type Unit: Copy;
     /// Numbers of the contraction in a unit.
     const STEP: usize;
+    /// Numbers of the contraction that a panel holds.
+    const DEEP: usize = DEEP * Self::STEP;
+    /// Rows of a tile.
+    const TALL: usize = tile::TALL;
+    /// Units are multiplied in multiples of this; operand and panel are 0 up to there.
+    const GRAIN: usize = 1;
 
     /// Fills a panel of `width` lanes with the weights of `lanes` (no more than `width`) and `deep` (no more than
-    /// [`DEEP`]); what is beyond them is 0.
+    /// [`Kernel::DEEP`]); what is beyond them is 0.
     unsafe fn pack(
         b: &mut Buffers,
         w: &Matrix,
@@ -117,8 +127,8 @@ impl<S: Lanes> Kernel for Single<S> {
                     let mut rows = [b.zeros.as_ptr(); 16];
                     for (lane, o) in (lanes.start + first..lanes.end).take(S::N).enumerate() {
                         let (store, row) = w.locate(o);
-                        let to = b.rows[lane * DEEP..(lane + 1) * DEEP].as_mut_ptr();
-                        // SAFETY: a row of the buffer holds `DEEP` numbers.
+                        let to = b.rows[lane * LONG..(lane + 1) * LONG].as_mut_ptr();
+                        // SAFETY: a row of the buffer holds `LONG` numbers.
                         unsafe { operand::<S>(w, store, row, deep.clone(), to) };
                         rows[lane] = to.cast::<u32>();
                     }
@@ -225,9 +235,9 @@ mod pairs {
                     for first in (0..width).step_by(16) {
                         let mut rows = [b.zeros.as_ptr(); 16];
                         for (lane, o) in (lanes.start + first..lanes.end).take(16).enumerate() {
-                            // SAFETY: the buffers have sixteen rows of `DEEP` numbers.
+                            // SAFETY: the buffers have sixteen rows of `LONG` numbers.
                             rows[lane] = unsafe {
-                                row(w, o, deep.clone(), from.add(lane * DEEP), halves.add(lane * DEEP)).cast()
+                                row(w, o, deep.clone(), from.add(lane * LONG), halves.add(lane * LONG)).cast()
                             };
                         }
                         // SAFETY: each row has that many pairs, and the panel that many rows of `width`; where a last
@@ -245,11 +255,11 @@ mod pairs {
                 }
                 Over::Outputs => {
                     for (p, o) in deep.clone().step_by(2).enumerate() {
-                        // SAFETY: the buffers have sixteen rows of `DEEP` numbers, and there are at most `DEEP` lanes.
+                        // SAFETY: the buffers have sixteen rows of `LONG` numbers, and there are at most `LONG` lanes.
                         unsafe {
                             let even = row(w, o, lanes.clone(), from, halves);
                             let odd = if o + 1 < deep.end {
-                                row(w, o + 1, lanes.clone(), from.add(DEEP), halves.add(DEEP))
+                                row(w, o + 1, lanes.clone(), from.add(LONG), halves.add(LONG))
                             } else {
                                 b.zeros.as_ptr().cast()
                             };

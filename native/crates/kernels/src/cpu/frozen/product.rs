@@ -1,8 +1,7 @@
 //! Products of many rows: blocks of weights are packed, and multiplied tile by tile.
 
 use super::lanes::Lanes;
-use super::pack::{Buffers, Kernel, Over, DEEP};
-use super::tile::TALL;
+use super::pack::{Buffers, Kernel, Over};
 use crate::cpu::par::Disjoint;
 use crate::matrix::Matrix;
 use std::ops::Range;
@@ -59,7 +58,7 @@ pub(super) unsafe fn product<K: Kernel>(job: &Job<K::Unit>, lanes: Range<usize>,
     let n = K::S::N;
     let widest = n * K::S::WIDE;
     // Blocks of the contraction of about the same depth: even, so that pairs stay together.
-    let blocks = job.span.len().div_ceil(DEEP);
+    let blocks = job.span.len().div_ceil(K::DEEP);
     let deep = job.span.len().div_ceil(blocks).next_multiple_of(32);
     for first in lanes.clone().step_by(widest) {
         let own = first..lanes.end.min(first + widest);
@@ -67,19 +66,21 @@ pub(super) unsafe fn product<K: Kernel>(job: &Job<K::Unit>, lanes: Range<usize>,
         for start in job.span.clone().step_by(deep) {
             let block = start..job.span.end.min(start + deep);
             let units = block.len().div_ceil(K::STEP);
+            let padded = units.next_multiple_of(K::GRAIN);
             // SAFETY: the caller's promise; the block is no deeper than a panel, and the lanes no more than its widest.
             unsafe {
                 K::pack(b, job.w, job.over, own.clone(), vectors * n, block);
+                b.panel[units * vectors * n..padded * vectors * n].fill(0);
                 let x = job.x.at.add((start - job.span.start) / K::STEP);
-                for row in (0..job.rows).step_by(TALL) {
-                    let count = TALL.min(job.rows - row);
+                for row in (0..job.rows).step_by(K::TALL) {
+                    let count = K::TALL.min(job.rows - row);
                     let a = (x.add(row * job.x.stride), job.x.stride, count);
                     let (tile, panel) = (b.tile.as_mut_ptr(), b.panel.as_ptr());
                     match vectors {
-                        1 => K::tile::<1>(tile, a, panel, units),
-                        2 => K::tile::<2>(tile, a, panel, units),
-                        3 => K::tile::<3>(tile, a, panel, units),
-                        _ => K::tile::<4>(tile, a, panel, units),
+                        1 => K::tile::<1>(tile, a, panel, padded),
+                        2 => K::tile::<2>(tile, a, panel, padded),
+                        3 => K::tile::<3>(tile, a, panel, padded),
+                        _ => K::tile::<4>(tile, a, panel, padded),
                     }
                     let add = job.accumulate || start > job.span.start;
                     for (r, sums) in b.tile.chunks_exact(vectors * n).take(count).enumerate() {
