@@ -49,7 +49,8 @@ fn main() {
         cases.push(("crate gemm f32, dx".into(), {
             Box::new(move || cpu::linear_backward_input(&mut dx, dys, values, rows, 1.0, false))
         }));
-        let isas: Vec<Isa> = Isa::available().into_iter().filter(|i| !matches!(i, Isa::Plain | Isa::Avx2)).collect();
+        let isas: Vec<Isa> =
+            Isa::available().into_iter().filter(|i| !matches!(i, Isa::Plain | Isa::Avx2)).collect();
         for (name, w) in &forms {
             for &isa in &isas {
                 let mut y = vec![0.0; rows * outs];

@@ -4,11 +4,63 @@
 
 use super::lanes::Lanes;
 use crate::cpu::par::Disjoint;
-use crate::matrix::{from_bf16, Matrix, Nf4, Store, NF4_BLOCK};
+use crate::matrix::{from_bf16, Int8, Matrix, Nf4, Store, NF4_BLOCK};
 use std::ops::Range;
 
 /// Rows that are multiplied at once.
 pub(super) const AT_ONCE: usize = 4;
+
+/// What the rows are multiplied with.
+#[derive(Clone, Copy)]
+pub(super) enum Weights<'a> {
+    Held(&'a Matrix),
+    /// Rows of so many numbers in f32.
+    F32(&'a [f32], usize),
+}
+
+impl<'a> Weights<'a> {
+    fn inputs(&self) -> usize {
+        match self {
+            Weights::Held(w) => w.inputs(),
+            Weights::F32(_, inputs) => *inputs,
+        }
+    }
+
+    pub fn outputs(&self) -> usize {
+        match self {
+            Weights::Held(w) => w.rows(),
+            Weights::F32(w, inputs) => w.len() / inputs,
+        }
+    }
+
+    /// Where some rows are: the rows, the number of the first of them there, and there.
+    fn places(&self, rows: Range<usize>) -> Vec<(Range<usize>, usize, Numbers<'a>)> {
+        match *self {
+            Weights::F32(w, _) => vec![(rows.clone(), rows.start, Numbers::F32(w))],
+            Weights::Held(w) => {
+                let places = w.stores(rows).map(|(own, store)| {
+                    let numbers = match store {
+                        Store::F32(v) => Numbers::F32(v),
+                        Store::Bf16(v) => Numbers::Bf16(v.as_slice()),
+                        Store::Int8(v) => Numbers::Int8(v),
+                        Store::Nf4(v) => Numbers::Nf4(v),
+                    };
+                    (own.clone(), w.locate(own.start).1, numbers)
+                });
+                places.collect()
+            }
+        }
+    }
+}
+
+/// A stored tensor's numbers.
+#[derive(Clone, Copy)]
+enum Numbers<'a> {
+    F32(&'a [f32]),
+    Bf16(&'a [u16]),
+    Int8(&'a Int8),
+    Nf4(&'a Nf4),
+}
 
 /// `y[rows, outputs] = scale * x wᵀ` for some of the outputs.
 pub(super) struct Few<'a, T> {
@@ -17,7 +69,7 @@ pub(super) struct Few<'a, T> {
     /// Numbers from one row of `x` to the next.
     pub stride: usize,
     pub rows: usize,
-    pub w: &'a Matrix,
+    pub w: Weights<'a>,
     pub scale: f32,
     pub accumulate: bool,
 }
@@ -27,7 +79,7 @@ impl<T> Few<'_, T> {
     /// No other thread writes this output's numbers.
     #[inline(always)]
     unsafe fn put(&self, output: usize, row: usize, sum: f32) {
-        let at = row * self.w.rows() + output;
+        let at = row * self.w.outputs() + output;
         // SAFETY: the caller's promise.
         let y = &mut unsafe { self.y.part(at..at + 1) }[0];
         *y = if self.accumulate { *y + self.scale * sum } else { self.scale * sum };
@@ -43,8 +95,7 @@ pub(super) unsafe fn single<S: Lanes>(job: &Few<f32>, outputs: Range<usize>) {
     let inputs = job.w.inputs();
     // A row whose blocks do not begin where it does is decoded first.
     let mut whole = Vec::new();
-    for (own, store) in job.w.stores(outputs) {
-        let first = job.w.locate(own.start).1;
+    for (own, first, numbers) in job.w.places(outputs) {
         for (n, o) in own.enumerate() {
             for r in (0..job.rows).step_by(AT_ONCE) {
                 let x = &job.x[r * job.stride..];
@@ -54,7 +105,7 @@ pub(super) unsafe fn single<S: Lanes>(job: &Few<f32>, outputs: Range<usize>) {
                         ($($count:literal),*) => {
                             match (job.rows - r).min(AT_ONCE) {
                                 $($count => {
-                                    let sums = dots::<S, $count>(store, first + n, inputs, x, job.stride, &mut whole);
+                                    let sums = dots::<S, $count>(numbers, first + n, inputs, x, job.stride, &mut whole);
                                     sums.into_iter().enumerate().for_each(|(i, sum)| job.put(o, r + i, sum));
                                 })*
                                 _ => unreachable!("between one and AT_ONCE rows"),
@@ -74,7 +125,7 @@ pub(super) unsafe fn single<S: Lanes>(job: &Few<f32>, outputs: Range<usize>) {
 /// The instruction set is there.
 #[inline(always)]
 unsafe fn dots<S: Lanes, const R: usize>(
-    store: &Store,
+    numbers: Numbers,
     row: usize,
     inputs: usize,
     x: &[f32],
@@ -110,22 +161,22 @@ unsafe fn dots<S: Lanes, const R: usize>(
     }
     // SAFETY: vectors lie inside the rows.
     unsafe {
-        match store {
-            Store::F32(v) => {
+        match numbers {
+            Numbers::F32(v) => {
                 let w = v[span].as_ptr();
                 sum!(|i| S::load(w.add(i)), *w.add(i))
             }
-            Store::Bf16(v) => {
-                let w = v.as_slice()[span].as_ptr();
+            Numbers::Bf16(v) => {
+                let w = v[span].as_ptr();
                 sum!(|i| S::from_bf16(w.add(i)), from_bf16(*w.add(i)))
             }
-            Store::Int8(v) => {
+            Numbers::Int8(v) => {
                 let w = v.codes[span].as_ptr();
                 let sums = sum!(|i| S::from_i8(w.add(i)), f32::from(*w.add(i)));
                 sums.map(|sum| sum * v.scales[row])
             }
-            Store::Nf4(v) if inputs.is_multiple_of(NF4_BLOCK) => nf4::<S, R>(v, span, x, stride),
-            Store::Nf4(v) => {
+            Numbers::Nf4(v) if inputs.is_multiple_of(NF4_BLOCK) => nf4::<S, R>(v, span, x, stride),
+            Numbers::Nf4(v) => {
                 decoded.resize(inputs, 0.0);
                 super::decode::nf4::<S>(v, span.start, inputs, decoded.as_mut_ptr());
                 let w = decoded.as_ptr();
@@ -173,10 +224,8 @@ unsafe fn nf4<S: Lanes, const R: usize>(
 #[inline(always)]
 pub(super) unsafe fn pairs(job: &Few<u16>, outputs: Range<usize>) {
     let inputs = job.w.inputs();
-    for (own, store) in job.w.stores(outputs) {
-        let first = job.w.locate(own.start).1;
-        let Store::Bf16(v) = store else { unreachable!("all parts of a matrix are of one kind") };
-        let weights = v.as_slice();
+    for (own, first, numbers) in job.w.places(outputs) {
+        let Numbers::Bf16(weights) = numbers else { unreachable!("all parts of a matrix are of one kind") };
         for (n, o) in own.enumerate() {
             let w = &weights[(first + n) * inputs..(first + n + 1) * inputs];
             for r in (0..job.rows).step_by(AT_ONCE) {

@@ -26,7 +26,7 @@ pub use isa::Isa;
 
 use super::par::{self, Disjoint};
 use crate::matrix::{self, Arithmetic, Matrix, Store, FEW_ROWS};
-use few::{single as single_few, Few};
+use few::{single as single_few, Few, Weights};
 use pack::{Buffers, Over};
 use product::{Job, Operand};
 use std::cell::{Cell, RefCell};
@@ -111,7 +111,15 @@ pub fn frozen_linear_on(
         let mut own = HALVES.take();
         own.resize(x.len(), 0);
         narrow(isa, x, &mut own);
-        let job = Few { y: Disjoint::new(y), x: &own[..], stride: inputs, rows, w, scale, accumulate };
+        let job = Few {
+            y: Disjoint::new(y),
+            x: &own[..],
+            stride: inputs,
+            rows,
+            w: Weights::Held(w),
+            scale,
+            accumulate,
+        };
         // SAFETY: the instructions are there, and ranges of outputs do not overlap.
         par::ranges(w.rows(), grain, |range| unsafe { few_pairs(&job, range) });
         HALVES.set(own);
@@ -125,10 +133,20 @@ pub fn frozen_linear_on(
     } else {
         x
     };
-    let job = Few { y: Disjoint::new(y), x, stride: inputs, rows, w, scale, accumulate };
+    let job = Few { y: Disjoint::new(y), x, stride: inputs, rows, w: Weights::Held(w), scale, accumulate };
     // SAFETY: as above.
     par::ranges(w.rows(), grain, |range| unsafe { few_single(isa, &job, range) });
     ROUNDED.set(own);
+}
+
+/// [`frozen_linear`] over at most [`FEW_ROWS`] rows and weights in f32, `w[outs, ins]`.
+pub(super) fn few_linear(y: &mut [f32], x: &[f32], w: &[f32], rows: usize, scale: f32, accumulate: bool) {
+    let inputs = x.len() / rows;
+    let w = Weights::F32(w, inputs);
+    let job = Few { y: Disjoint::new(y), x, stride: inputs, rows, w, scale, accumulate };
+    let grain = (65_536 / inputs.max(1)).max(1);
+    // SAFETY: the machine has its own instructions, and ranges of outputs do not overlap.
+    par::ranges(w.outputs(), grain, |range| unsafe { few_single(Isa::best(), &job, range) });
 }
 
 /// [`frozen_backward_input`] with chosen instructions.
