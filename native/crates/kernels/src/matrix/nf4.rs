@@ -39,7 +39,7 @@ pub struct Nf4 {
     /// Mean of all blocks' largest magnitudes.
     pub offset: f32,
     pub(crate) len: usize,
-    map: [f32; 256],
+    map: Box<[f32; 256]>,
 }
 
 /// The 8-bit map of positive and negative numbers whose precision grows towards zero (Dettmers 2015), in the form of
@@ -106,7 +106,7 @@ impl Nf4 {
             },
         );
         let mean = largest.iter().map(|&x| f64::from(x)).sum::<f64>() / largest.len() as f64;
-        let (offset, map) = (mean as f32, dynamic_map());
+        let (offset, map) = (mean as f32, Box::new(dynamic_map()));
         let mut scales = Vec::with_capacity(largest.len());
         let mut scale_scales = Vec::with_capacity(largest.len().div_ceil(SCALES_BLOCK));
         for block in largest.chunks(SCALES_BLOCK) {

@@ -22,29 +22,31 @@ pub(super) fn available() -> bool {
     *AVAILABLE
 }
 
-/// Asks Linux for the tiles' registers, which it gives a process on demand; other systems are not asked.
+/// Asks Linux for the tiles' registers, which it gives a process on demand.
+#[cfg(target_os = "linux")]
 fn permitted() -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        const ARCH_PRCTL: i64 = 158;
-        const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
-        const XFEATURE_XTILEDATA: i64 = 18;
-        let result: i64;
-        // SAFETY: the call reads and writes no memory; a system that does not know it returns an error.
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") ARCH_PRCTL => result,
-                in("rdi") ARCH_REQ_XCOMP_PERM,
-                in("rsi") XFEATURE_XTILEDATA,
-                lateout("rcx") _,
-                lateout("r11") _,
-                options(nostack)
-            );
-        }
-        return result == 0;
+    const ARCH_PRCTL: i64 = 158;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    const XFEATURE_XTILEDATA: i64 = 18;
+    let result: i64;
+    // SAFETY: the call reads and writes no memory; a system that does not know it returns an error.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") ARCH_PRCTL => result,
+            in("rdi") ARCH_REQ_XCOMP_PERM,
+            in("rsi") XFEATURE_XTILEDATA,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack)
+        );
     }
-    #[cfg(not(target_os = "linux"))]
+    result == 0
+}
+
+/// Other systems are not asked.
+#[cfg(not(target_os = "linux"))]
+fn permitted() -> bool {
     false
 }
 

@@ -35,6 +35,7 @@ pub(super) struct Buffers {
     pub tile: [f32; TALLEST * WIDEST],
     /// A vector's lanes of weights as they come, at most sixteen rows or two.
     rows: [f32; 16 * LONG],
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     halves: [u16; 16 * LONG],
     zeros: [u32; DEEP],
 }
