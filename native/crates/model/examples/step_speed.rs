@@ -1,11 +1,12 @@
 //! Speed of a training step and of generation on random weights:
 //! `cargo run --release -p tillage-model --example step_speed -- [SHAPE] [examples] [tokens] [steps] [full|lora] [DTYPE]`,
-//! SHAPE: tiny5m, demo, smollm2-135m, qwen2.5-0.5b; DTYPE: f32, bf16, int8, nf4.
+//! SHAPE: tiny5m, demo, smollm2-135m, qwen2.5-0.5b with random weights, or a model folder; DTYPE: f32, bf16, int8, nf4.
 //!
 //! With `paced` in the place of `steps`, each line on standard input asks for one measurement (`step`, or
 //! `decode PROMPT NEW`), and its seconds come back as one line of JSON: so another program can take turns with this one.
 
 use std::io::{BufRead, Write};
+use std::path::Path;
 use std::time::Instant;
 use tillage_kernels::cpu::{adamw, grad_norm, AdamWTensor};
 use tillage_kernels::{clip_factor, AdamWStep};
@@ -46,10 +47,16 @@ struct Bench {
 
 impl Bench {
     fn new(name: &str, examples: usize, tokens: usize, lora: bool, dtype: Dtype) -> Bench {
-        let (vocab, shape) = shape(name).expect("a known shape");
-        let config = ModelConfig::from_init(&shape, vocab, None, None, None).expect("a valid shape");
-        let mut model = Model::init(config, 1);
-        model.freeze(dtype);
+        let mut model = match shape(name) {
+            Some((vocab, shape)) => {
+                let config = ModelConfig::from_init(&shape, vocab, None, None, None).expect("a valid shape");
+                let mut model = Model::init(config, 1);
+                model.freeze(dtype);
+                model
+            }
+            None => Model::load_as(Path::new(name), dtype).expect("a shape's name or a model folder"),
+        };
+        let vocab = model.config().vocab_size;
         if lora {
             let targets = vec!["all-linear".to_owned()];
             model

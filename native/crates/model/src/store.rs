@@ -331,14 +331,14 @@ fn atomically(
     fill(&mut temporary)?;
     // Opened for writing, since some systems flush such handles only.
     std::fs::OpenOptions::new().write(true).open(temporary.path()).and_then(|f| f.sync_all()).map_err(io)?;
-    let file = temporary.persist(path).map_err(|e| io(e.error))?;
-    // Temporary files are private; a model file is as readable as any other new file.
+    drop(temporary.persist(path).map_err(|e| io(e.error))?);
+    // Temporary files are private; a model file is as readable as any other new file. By its path: safetensors puts
+    // another file in the place of the one that was opened.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(io)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).map_err(io)?;
     }
-    drop(file);
     #[cfg(unix)]
     std::fs::File::open(dir).and_then(|d| d.sync_all()).map_err(io)?;
     Ok(())

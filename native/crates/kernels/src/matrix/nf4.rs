@@ -151,3 +151,35 @@ impl Nf4 {
         self.codes.len() + self.scales.len() + 4 * self.scale_scales.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_get_the_codes_that_bitsandbytes_gives_them() {
+        // Of bitsandbytes 0.50.2 on a CPU; the nearest values would have the codes 97, 152 and 140.
+        let map = dynamic_map();
+        assert_eq!(map[96..98], [-0.009_718_75, -0.009_156_249]);
+        assert_eq!((map[0], map[255], map[127]), (-0.992_968_74, 1.0, 0.0));
+        for (x, code) in [(-0.009_431_284, 96), (0.006_624_994_3, 153), (0.000_769_700_2, 141), (1.0, 255)] {
+            assert_eq!(place(&map, x), code, "{x}");
+        }
+    }
+
+    #[test]
+    fn numbers_get_the_nearest_level_of_their_block() {
+        // A block of zeros, then one whose largest magnitude is 2; the last block is not full.
+        let mut value = vec![0.0; 2 * NF4_BLOCK + 3];
+        value[64..70].copy_from_slice(&[2.0, -2.0, 0.1, 0.0, -0.37, 1.45]);
+        value[128] = -0.5;
+        let nf4 = Nf4::quantise(&value);
+        assert!((0..64).all(|i| nf4.code(i) == 7));
+        assert_eq!((64..70).map(|i| nf4.code(i)).collect::<Vec<_>>(), [15, 0, 8, 7, 5, 14]);
+        assert_eq!((nf4.code(128), nf4.code(130), nf4.codes.len(), nf4.scales.len()), (0, 7, 66, 3));
+        // Scales 0, 2 and 0.5 come back within the coarsest step of their 8 bits.
+        for (block, exact) in [0.0f32, 2.0, 0.5].into_iter().enumerate() {
+            assert!((nf4.scale(block) - exact).abs() < 0.02, "{}", nf4.scale(block));
+        }
+    }
+}
