@@ -23,6 +23,7 @@ mod peft;
 mod peft_experts;
 pub mod spec;
 pub mod store;
+mod tensor;
 mod weights;
 mod workspace;
 
