@@ -50,6 +50,7 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
     ...(run.policy ? { policy: run.policy } : {}),
     ...(run.distill ? { distill: teacherOf(run.distill, deps.root, file) } : {}),
     ...start,
+    dtype: run.dtype,
     ...forkOf(run, deps.root),
     data: dataFiles(run, file, dataset),
     template: toTemplate(run.template),

@@ -308,6 +308,10 @@ export interface RunSpec {
   policy?: PolicyConfig | null;
   model: ModelSource;
   /**
+   * How the frozen weights of an adapter's run are held.
+   */
+  dtype?: ("f32" | "bf16") | "int8" | "nf4";
+  /**
    * LoRA when present, full training when absent.
    */
   adapter?: LoraConfig | null;
@@ -615,6 +619,10 @@ export interface GenerateParams {
 export interface ModelRef {
   base: string;
   adapter?: string | null;
+  /**
+   * How the base's weights are held.
+   */
+  dtype?: ("f32" | "bf16") | "int8" | "nf4";
 }
 export interface GenerateResult {
   generations: Generation[];
@@ -850,6 +858,10 @@ export const nativeSchema: object = {
         },
         "model": {
           "$ref": "#/$defs/ModelSource"
+        },
+        "dtype": {
+          "description": "How the frozen weights of an adapter's run are held.",
+          "$ref": "#/$defs/Dtype"
         },
         "adapter": {
           "description": "LoRA when present, full training when absent.",
@@ -1385,6 +1397,28 @@ export const nativeSchema: object = {
             "kind",
             "path"
           ]
+        }
+      ]
+    },
+    "Dtype": {
+      "description": "How the weights are held while they are frozen; full training has them in f32.",
+      "oneOf": [
+        {
+          "type": "string",
+          "enum": [
+            "f32",
+            "bf16"
+          ]
+        },
+        {
+          "description": "The layers' projections with 8 bits and one scale a row, embedding and output projection in bf16.",
+          "type": "string",
+          "const": "int8"
+        },
+        {
+          "description": "The layers' projections as in QLoRA (Dettmers et al. 2023): 4 bits in blocks of 64, double quantisation;\nembedding and output projection in bf16.",
+          "type": "string",
+          "const": "nf4"
         }
       ]
     },
@@ -2418,6 +2452,11 @@ export const nativeSchema: object = {
             "null"
           ],
           "default": null
+        },
+        "dtype": {
+          "description": "How the base's weights are held.",
+          "$ref": "#/$defs/Dtype",
+          "default": "f32"
         }
       },
       "required": [

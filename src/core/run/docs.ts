@@ -61,6 +61,10 @@ export const runDocs: KeyDocs = {
       },
     },
   },
+  dtype: {
+    doc: "How an adapter's run holds the frozen weights. `bf16`: half the memory, and faster where the processor multiplies bf16. `int8`, `nf4`: the layers' projections in 8 bits, or in 4 as in QLoRA (Dettmers et al. 2023); embedding and output projection in bf16. The adapter, the activations and all sums stay f32. Full training needs `f32`, the default.",
+    values: ["f32", "bf16", "int8", "nf4"],
+  },
   adapter: {
     doc: "LoRA (Hu et al. 2021). Without it all weights are trained; where `model` is itself an adapter, the run goes on with that one and takes its settings over.",
     keys: {

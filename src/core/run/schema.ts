@@ -120,6 +120,8 @@ const runFields = z.strictObject({
   distill: z.strictObject({ teacher: z.string().min(1), temperature: positive.default(1), alpha: z.number().min(0).max(1).default(1) }).optional(),
   /** A model folder, `run:NAME` (the result of another run file), `run:NAME@STEP` (one of its checkpoints), or `{ init: … }` for random weights. */
   model: z.union([z.string().min(1), z.strictObject({ init: initSchema })]),
+  /** How the frozen weights of an adapter's run are held; full training needs f32. */
+  dtype: z.enum(["f32", "bf16", "int8", "nf4"]).default("f32"),
   adapter: adapterSchema.optional(),
   /** `NAME@STEP`: goes on behind a checkpoint of another run, with its optimiser states and its place in the data. */
   fork: z.string().regex(FORK, "it must be NAME@STEP, such as pretrain@200").optional(),

@@ -3,7 +3,7 @@
 use crate::parity::ParityArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tillage_protocol::run::{LossOn, Template};
+use tillage_protocol::run::{Dtype, LossOn, Template};
 
 /// Train, ask and inspect small language models on this machine.
 #[derive(Debug, Parser)]
@@ -65,6 +65,9 @@ pub struct GenerateArgs {
     /// PEFT adapter folder.
     #[arg(long)]
     pub adapter: Option<PathBuf>,
+    /// How the weights are held: f32, bf16, int8 or nf4.
+    #[arg(long, default_value = "f32", value_parser = dtype)]
+    pub dtype: Dtype,
     /// JSONL file of objects with `id` and `prompt`.
     #[arg(long)]
     pub prompts: PathBuf,
@@ -116,6 +119,12 @@ impl From<LossOnArg> for LossOn {
             LossOnArg::Assistant => LossOn::Assistant,
         }
     }
+}
+
+/// A precision by its name.
+pub fn dtype(text: &str) -> Result<Dtype, String> {
+    let known = Dtype::ALL.into_iter().find(|d| d.name() == text);
+    known.ok_or_else(|| format!("use {}", Dtype::ALL.map(Dtype::name).join(", ")))
 }
 
 fn template(text: &str) -> Result<Template, String> {

@@ -12,7 +12,7 @@ use tillage_text::{Clock, RowEncoder, RowText, Tokenizer};
 pub fn generate(args: &GenerateArgs, json: bool) -> Result<(), EngineError> {
     let prompts = read_prompts(&args.prompts)?;
     let tokenizer = Tokenizer::load(&args.model)?;
-    let model = tillage_generate::load(&args.model, args.adapter.as_deref())?;
+    let model = tillage_generate::load(&args.model, args.adapter.as_deref(), args.dtype)?;
     let context = model.config().max_position_embeddings;
     let encoder = RowEncoder::new(tokenizer, args.template.clone(), LossOn::All, context, Clock::System)?;
     let sampling = Sampling { max_new: args.max_new, temperature: args.temperature, seed: args.seed };

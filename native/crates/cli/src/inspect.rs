@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tillage_model::spec::DecoderSpec;
 use tillage_model::ModelConfig;
 use tillage_protocol::rpc::InspectResult;
+use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 use tillage_text::Tokenizer;
 
@@ -103,10 +104,17 @@ pub fn device_names() -> Vec<String> {
     vec!["cpu".into()]
 }
 
+/// Precisions in which weights can be held.
+pub fn dtype_names() -> Vec<String> {
+    Dtype::ALL.into_iter().map(|d| d.name().to_owned()).collect()
+}
+
 pub fn devices(json: bool) -> Result<(), EngineError> {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     if json {
-        return report::object(&serde_json::json!([{ "name": "cpu", "threads": cores, "dtypes": ["f32"] }]));
+        return report::object(
+            &serde_json::json!([{ "name": "cpu", "threads": cores, "dtypes": dtype_names() }]),
+        );
     }
-    report::line(&format!("cpu: {cores} threads, f32"))
+    report::line(&format!("cpu: {cores} threads, {}", dtype_names().join(" ")))
 }

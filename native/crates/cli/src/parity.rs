@@ -1,7 +1,9 @@
 //! `tillage-native parity`: what this engine computes against a reference made elsewhere.
 
+use crate::args::dtype;
 use std::path::PathBuf;
 use tillage_model::parity::{self, Options};
+use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 
 /// Compares logits, losses, gradients, greedy tokens and training runs with a golden file.
@@ -19,6 +21,9 @@ pub struct ParityArgs {
     /// Factor on every tolerance.
     #[arg(long, default_value_t = 1.0)]
     pub tolerance: f64,
+    /// f32, or bf16 for the logits of a model in bf16.
+    #[arg(long, default_value = "f32", value_parser = dtype)]
+    pub dtype: Dtype,
 }
 
 /// Prints the comparison as one JSON object; true when everything was within its tolerance.
@@ -26,8 +31,8 @@ pub struct ParityArgs {
 /// # Errors
 /// As [`parity::run`].
 pub fn run(args: ParityArgs) -> Result<bool, EngineError> {
-    let ParityArgs { model, golden, adapter, tolerance } = args;
-    let report = parity::run(&Options { model, golden, adapter, tolerance })?;
+    let ParityArgs { model, golden, adapter, tolerance, dtype } = args;
+    let report = parity::run(&Options { model, golden, adapter, tolerance, dtype })?;
     println!("{:#}", report.to_json());
     Ok(report.ok())
 }

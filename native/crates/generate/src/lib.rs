@@ -11,16 +11,16 @@ pub use sample::{Sampled, Sampling};
 use std::path::Path;
 use tillage_model::Model;
 use tillage_protocol::rpc::Generation;
-use tillage_protocol::run::WatchPrompt;
+use tillage_protocol::run::{Dtype, WatchPrompt};
 use tillage_protocol::EngineError;
 use tillage_text::RowEncoder;
 
-/// Loads a model folder, and an adapter on it.
+/// Loads a model folder with its weights in a precision, and an adapter on it.
 ///
 /// # Errors
 /// User errors of the folders.
-pub fn load(base: &Path, adapter: Option<&Path>) -> Result<Model, EngineError> {
-    let mut model = Model::load(base)?;
+pub fn load(base: &Path, adapter: Option<&Path>, dtype: Dtype) -> Result<Model, EngineError> {
+    let mut model = Model::load_as(base, dtype)?;
     if let Some(dir) = adapter {
         model.load_adapter(dir)?;
     }

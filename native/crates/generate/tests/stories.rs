@@ -18,7 +18,7 @@ fn the_greedy_story_is_that_of_transformers() {
     let golden: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("golden.json")).unwrap()).unwrap();
     let expected = golden["greedy_text"].as_str().unwrap();
-    let model = tillage_generate::load(&dir, None).unwrap();
+    let model = tillage_generate::load(&dir, None, tillage_protocol::run::Dtype::F32).unwrap();
     let tokenizer = Tokenizer::load(&dir).unwrap();
     let encoder = RowEncoder::new(tokenizer, Template::Plain, LossOn::All, 512, Clock::System).unwrap();
     let max_new = golden["greedy_ids"].as_array().unwrap().len();

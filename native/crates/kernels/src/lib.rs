@@ -5,6 +5,7 @@
 
 pub mod cpu;
 pub mod mapped;
+pub mod matrix;
 pub mod reference;
 
 /// Heads of an attention layer.

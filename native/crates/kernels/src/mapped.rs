@@ -27,6 +27,23 @@ impl MappedFile {
     }
 }
 
+impl MappedFile {
+    /// Gives the memory of bytes back that have been read; they are read from the file again if they are asked for.
+    /// Where the system knows no such thing, nothing happens.
+    pub fn release(&self, bytes: std::ops::Range<usize>) {
+        #[cfg(unix)]
+        if let Some(map) = self.0.as_ref().filter(|_| !bytes.is_empty()) {
+            // SAFETY: the pages are those of a file and never written, so dropping them loses nothing.
+            // It is advice: where it is not taken, the pages stay.
+            let _ = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, bytes.start, bytes.len())
+            };
+        }
+        #[cfg(not(unix))]
+        let _ = bytes;
+    }
+}
+
 impl Deref for MappedFile {
     type Target = [u8];
 

@@ -1,21 +1,24 @@
 //! Speed of a training step and of generation on random weights:
-//! `cargo run --release -p tillage-model --example step_speed -- [tiny5m|demo|smollm2-135m] [examples] [tokens] [steps] [full|lora]`.
+//! `cargo run --release -p tillage-model --example step_speed -- [SHAPE] [examples] [tokens] [steps] [full|lora] [DTYPE]`,
+//! SHAPE: tiny5m, demo, smollm2-135m, qwen2.5-0.5b with random weights, or a model folder; DTYPE: f32, bf16, int8, nf4.
 //!
 //! With `paced` in the place of `steps`, each line on standard input asks for one measurement (`step`, or
 //! `decode PROMPT NEW`), and its seconds come back as one line of JSON: so another program can take turns with this one.
 
 use std::io::{BufRead, Write};
+use std::path::Path;
 use std::time::Instant;
 use tillage_kernels::cpu::{adamw, grad_norm, AdamWTensor};
 use tillage_kernels::{clip_factor, AdamWStep};
 use tillage_model::{LoraConfig, Model, ModelConfig, Packed, Trainable};
-use tillage_protocol::run::InitShape;
+use tillage_protocol::run::{Dtype, InitShape};
 
 fn shape(name: &str) -> Option<(usize, InitShape)> {
     let (vocab, h, i, layers, heads, kv) = match name {
         "demo" => (600, 192, 512, 4, 6, 6),
         "tiny5m" => (4096, 256, 512, 6, 8, 8),
         "smollm2-135m" => (49152, 576, 1536, 30, 9, 3),
+        "qwen2.5-0.5b" => (151_936, 896, 4864, 24, 14, 2),
         _ => return None,
     };
     let shape = InitShape {
@@ -43,10 +46,17 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(name: &str, examples: usize, tokens: usize, lora: bool) -> Bench {
-        let (vocab, shape) = shape(name).expect("tiny5m, demo or smollm2-135m");
-        let config = ModelConfig::from_init(&shape, vocab, None, None, None).expect("a valid shape");
-        let mut model = Model::init(config, 1);
+    fn new(name: &str, examples: usize, tokens: usize, lora: bool, dtype: Dtype) -> Bench {
+        let mut model = match shape(name) {
+            Some((vocab, shape)) => {
+                let config = ModelConfig::from_init(&shape, vocab, None, None, None).expect("a valid shape");
+                let mut model = Model::init(config, 1);
+                model.freeze(dtype);
+                model
+            }
+            None => Model::load_as(Path::new(name), dtype).expect("a shape's name or a model folder"),
+        };
+        let vocab = model.config().vocab_size;
         if lora {
             let targets = vec!["all-linear".to_owned()];
             model
@@ -115,7 +125,9 @@ fn main() {
     let number = |i: usize, default: usize| args.get(i).map_or(default, |a| a.parse().expect("a number"));
     let name = args.first().map_or("tiny5m", String::as_str);
     let (examples, tokens) = (number(1, 16), number(2, 256));
-    let mut bench = Bench::new(name, examples, tokens, args.get(4).is_some_and(|a| a == "lora"));
+    let dtype = args.get(5).map_or("f32", String::as_str);
+    let dtype = Dtype::ALL.into_iter().find(|d| d.name() == dtype).expect("f32, bf16, int8 or nf4");
+    let mut bench = Bench::new(name, examples, tokens, args.get(4).is_some_and(|a| a == "lora"), dtype);
     if args.get(3).is_some_and(|a| a == "paced") {
         return paced(&mut bench);
     }

@@ -108,8 +108,8 @@ impl Adapter {
                     let b = vec![0.0; part.outputs * config.r];
                     let magnitude = config.dora.then(|| {
                         let weight = &weights.tensors[weights.layers[n].linears[slot].weight];
-                        let own = &weight.value[outputs.start * linear.inputs..outputs.end * linear.inputs];
-                        inverse_row_norms(own, part.outputs)
+                        let own = weight.read(outputs.clone());
+                        inverse_row_norms(&own, part.outputs)
                             .into_iter()
                             .map(|inverse| 1.0 / inverse)
                             .collect()
@@ -170,11 +170,16 @@ impl Adapter {
         self.slots[layer][slot].push(LoraPart { outputs, r, scale, a, b, magnitude, inverse_norm });
     }
 
-    /// Adds s B A to the weights (with DoRA's magnitudes), after which the adapter is no longer needed.
+    /// Adds s B A to the weights (with DoRA's magnitudes), after which the adapter is no longer needed. Weights of low
+    /// precision become f32 first: the sum is that of what they stood for.
     pub fn merge_into(&self, weights: &mut Weights) {
         for (ids, slots) in weights.layers.iter().zip(&self.slots) {
             for (ids, parts) in ids.linears.iter().zip(slots) {
+                if parts.is_empty() {
+                    continue;
+                }
                 let target = &mut weights.tensors[ids.weight];
+                target.thaw();
                 let width = target.value.len() / target.rows();
                 for part in parts {
                     let rows = part.outputs.len();

@@ -144,8 +144,8 @@ impl Model {
         let before = ids.before_mlp.expect("a norm before the experts");
         norms::forward(config, tensors, &before, norm, stats_mid, x_mid);
         routing.logits.resize(rows * experts.count, 0.0);
-        let router = &tensors[ids.router.expect("a router")].value;
-        cpu::linear(&mut routing.logits, norm, router, rows, 1.0, false);
+        let router = &tensors[ids.router.expect("a router")];
+        router.linear(&mut routing.logits, norm, rows, 1.0, false);
         routing.choose(&experts);
         cpu::gather_rows(gathered, norm, &routing.tokens, h);
         for e in 0..experts.count {
@@ -223,7 +223,7 @@ impl Model {
             return;
         }
         let dlogits = routing.backward(&dweights, &experts);
-        cpu::linear_backward_input(dnorm, &dlogits, &router.value, rows, 1.0, false);
+        router.backward_input(dnorm, &dlogits, rows, 1.0, false);
         if let Some(d) = router.grad_mut() {
             cpu::linear_backward_weight(d, &dlogits, norm, rows, 1.0);
         }

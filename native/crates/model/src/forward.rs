@@ -4,7 +4,7 @@ use crate::attention::Context;
 use crate::linear::{Dropout, Place};
 use crate::model::Model;
 use crate::norms;
-use crate::weights::NormIds;
+use crate::weights::{NormIds, Tensor};
 use crate::workspace::{LayerActs, Workspace};
 use tillage_kernels::cpu;
 
@@ -46,7 +46,10 @@ impl Model {
     fn embed(&self, tokens: &[u32], ws: &mut Workspace) {
         let (config, tensors) = (self.config(), &self.weights.tensors);
         let width = config.hidden_size;
-        cpu::embedding(&mut ws.x, &tensors[self.weights.embedding].value, tokens, width);
+        match &tensors[self.weights.embedding] {
+            Tensor { frozen: Some(table), .. } => cpu::frozen_embedding(&mut ws.x, table, tokens),
+            Tensor { value, .. } => cpu::embedding(&mut ws.x, value, tokens, width),
+        }
         cpu::scale(&mut ws.x, config.scales.embedding);
         if let Some(positions) = self.weights.positions {
             cpu::embedding(&mut ws.out, &tensors[positions].value, &ws.positions, width);

@@ -77,8 +77,8 @@ impl Model {
         self.head_norm(rows, ws);
         let head = &mut ws.head;
         head.logits.resize(rows.len() * self.config().vocab_size, 0.0);
-        let table = &self.weights.tensors[self.weights.head].value;
-        cpu::linear(&mut head.logits, &head.norm, table, rows.len(), self.config().scales.logits, false);
+        let table = &self.weights.tensors[self.weights.head];
+        table.linear(&mut head.logits, &head.norm, rows.len(), self.config().scales.logits, false);
         if self.config().logits_softcap > 0.0 {
             cpu::soft_cap(&mut head.logits, self.config().logits_softcap);
         }
@@ -102,7 +102,7 @@ impl Model {
         let table = &mut weights.tensors[weights.head];
         head.dnorm.resize(rows.len() * width, 0.0);
         let scale = config.scales.logits;
-        cpu::linear_backward_input(&mut head.dnorm, &head.logits, &table.value, rows.len(), scale, false);
+        table.backward_input(&mut head.dnorm, &head.logits, rows.len(), scale, false);
         if let Some(d) = table.grad_mut() {
             cpu::linear_backward_weight(d, &head.logits, &head.norm, rows.len(), scale);
         }

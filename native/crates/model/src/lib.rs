@@ -25,6 +25,7 @@ mod peft_experts;
 mod score;
 pub mod spec;
 pub mod store;
+mod tensor;
 mod weights;
 mod workspace;
 

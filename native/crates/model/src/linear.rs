@@ -51,7 +51,6 @@ struct Lora<'a> {
 fn parts<'a>(adapter: Option<&'a Adapter>, tensors: &[Tensor], at: &Place) -> Vec<Lora<'a>> {
     let Some(adapter) = adapter.filter(|a| a.enabled) else { return Vec::new() };
     let weight = &tensors[at.ids.weight];
-    let inputs = weight.value.len() / weight.rows();
     adapter.slots[at.layer][at.slot]
         .iter()
         .map(|part| {
@@ -59,7 +58,7 @@ fn parts<'a>(adapter: Option<&'a Adapter>, tensors: &[Tensor], at: &Place) -> Ve
             let factors = part.magnitude.map(|m| {
                 let inverse = part.inverse_norm.get_or_init(|| {
                     let rows = &part.outputs;
-                    let mut whole = weight.value[rows.start * inputs..rows.end * inputs].to_vec();
+                    let mut whole = weight.read(rows.clone()).into_owned();
                     add_product(&mut whole, a, b, rows.len(), part.r, part.scale);
                     inverse_row_norms(&whole, rows.len())
                 });
@@ -83,7 +82,7 @@ pub(crate) fn forward(
     scratch: &mut Vec<f32>,
 ) {
     let rows = at.rows;
-    cpu::linear(y, x, &tensors[at.ids.weight].value, rows, 1.0, false);
+    tensors[at.ids.weight].linear(y, x, rows, 1.0, false);
     let parts = parts(adapter, tensors, at);
     if !parts.is_empty() {
         let width = y.len() / rows;
@@ -164,7 +163,7 @@ pub(crate) fn backward_input(
     let parts = parts(adapter, tensors, at);
     let dy = scaled(dy, rows, &parts, &mut s.dy);
     let width = dy.len() / rows;
-    cpu::linear_backward_input(dx, dy, &tensors[at.ids.weight].value, rows, 1.0, accumulate);
+    tensors[at.ids.weight].backward_input(dx, dy, rows, 1.0, accumulate);
     for lora in &parts {
         let (r, outputs) = (lora.part.r, &lora.part.outputs);
         s.dhidden.resize(rows * r, 0.0);
@@ -253,7 +252,7 @@ fn part_backward_weights(
     [dhidden, y, scratch]: [&mut Vec<f32>; 3],
 ) {
     let (rows, r, outputs) = (at.rows, part.r, &part.outputs);
-    let (width, inputs) = (dy.len() / rows, x.len() / rows);
+    let width = dy.len() / rows;
     let dy_part = View::strided(&dy_scaled[outputs.start..], rows, outputs.len(), width);
     dhidden.resize(rows * r, 0.0);
     let b = View::new(&own[part.b].value, outputs.len(), r);
@@ -263,9 +262,9 @@ fn part_backward_weights(
     cpu::linear_backward_weight(&mut own[part.a].grad, dhidden, dropped(x, at, scratch), rows, 1.0);
     if let Some(m) = part.magnitude {
         // The output before the factors is computed again rather than kept for every layer.
-        let weight = &tensors[at.ids.weight].value[outputs.start * inputs..outputs.end * inputs];
+        let weight = tensors[at.ids.weight].read(outputs.clone());
         y.resize(rows * outputs.len(), 0.0);
-        cpu::linear(y, x, weight, rows, 1.0, false);
+        cpu::linear(y, x, &weight, rows, 1.0, false);
         cpu::linear(y, ax, &own[part.b].value, rows, part.scale, true);
         let inverse = part.inverse_norm.get().expect("the forward pass computed the norms");
         let dm = &mut own[m].grad;

@@ -4,12 +4,13 @@ use crate::adapter::{Adapter, LoraPart};
 use crate::attention::Context;
 use crate::head::labelled;
 use crate::spec::DecoderSpec;
-use crate::weights::Weights;
+use crate::weights::{Tensor, Weights};
 use crate::workspace::{self, Workspace};
 use crate::{peft, store, KvCache, ModelConfig, Packed, ParamMut, StepLoss, Trainable};
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
+use tillage_kernels::matrix::Arithmetic;
+use tillage_protocol::run::Dtype;
 use tillage_protocol::{EngineError, LoraConfig};
 
 /// A decoder with its weights, and at most one adapter.
@@ -20,6 +21,7 @@ pub struct Model {
     pub(crate) weights: Weights,
     pub(crate) adapter: Option<Adapter>,
     trainable: Trainable,
+    dtype: Dtype,
     pub(crate) dropout_key: u64,
     /// Buffers of passes that are over, for the next ones.
     idle: Mutex<Vec<Workspace>>,
@@ -33,6 +35,7 @@ impl Model {
             weights,
             adapter: None,
             trainable: Trainable::Nothing,
+            dtype: Dtype::F32,
             dropout_key: 0,
             idle: Mutex::default(),
         }
@@ -44,11 +47,20 @@ impl Model {
     /// `user`, naming the thing, the file and the remedy: an unknown `model_type`, a setting that is not supported, a
     /// damaged file, a tensor that is missing, misshapen or not part of the model.
     pub fn load(dir: &Path) -> Result<Model, EngineError> {
+        Model::load_as(dir, Dtype::F32)
+    }
+
+    /// As [`Model::load`], with the weights in a precision: see [`crate::spec::TensorSpec::held`]. Products with weights
+    /// of low precision round both operands to bf16 and add up in f32; all else is f32. Such weights are not trained.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_as(dir: &Path, dtype: Dtype) -> Result<Model, EngineError> {
         let config = ModelConfig::from_dir(dir)?;
         let spec = DecoderSpec::of(&config);
         let tied = config.tie_word_embeddings.then_some(spec.embedding.name.as_str());
-        let weights = Weights::new(&spec, store::load(dir, &spec.tensors(), tied)?);
-        Ok(Model::new(config, spec, weights))
+        let weights = Weights::new(&spec, store::load(dir, &spec.tensors(), tied, dtype)?);
+        Ok(Model { dtype, ..Model::new(config, spec, weights) })
     }
 
     /// Random weights, the same for the same config and seed: N(0, `initializer_range`), norms 1, biases 0; projections
@@ -59,16 +71,48 @@ impl Model {
         Model::new(config, spec, weights)
     }
 
-    /// Writes `model.safetensors` (f32, Hugging Face names) and `config.json`, each atomically; no adapter.
+    /// Holds the weights in a precision from now on, as [`Model::load_as`] would. Nothing is trained afterwards. Weights
+    /// that are in low precision already stay as they are.
+    pub fn freeze(&mut self, dtype: Dtype) {
+        self.set_trainable(Trainable::Nothing);
+        self.weights.freeze(dtype);
+        self.dtype = dtype;
+    }
+
+    /// Holds the layers' projections in a precision and leaves the rest in f32, as references of QLoRA are made.
+    pub(crate) fn freeze_projections(&mut self, dtype: Dtype) {
+        self.set_trainable(Trainable::Nothing);
+        self.weights.freeze_projections(dtype);
+        self.dtype = dtype;
+    }
+
+    /// Name and numbers of the first stored tensor of the first projection.
+    pub(crate) fn first_projection(&self) -> Option<(String, Vec<f32>)> {
+        let tensor = &self.weights.tensors[self.weights.layers.first()?.linears.first()?.weight];
+        let (part, numbers) = tensor.files().next()?;
+        Some((part.name.clone(), numbers().into_owned()))
+    }
+
+    /// How the weights are held.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// What products with weights of low precision multiply. In f32 the result is that of a model whose f32 weights have
+    /// the rounded values, which is slower, and what references are made with.
+    pub fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        self.weights.set_arithmetic(arithmetic);
+    }
+
+    /// Writes `model.safetensors` (f32, Hugging Face names) and `config.json`, each atomically; no adapter. Weights of low
+    /// precision are written as the f32 numbers that they stand for.
     ///
     /// # Errors
     /// `environment` when the disk does not take them.
     pub fn save(&self, dir: &Path) -> Result<(), EngineError> {
-        let stored = self.weights.tensors.iter().flat_map(|t| t.stored()).map(|(part, value)| {
-            let value = if part.transposed { part.as_stored(value).into() } else { Cow::Borrowed(value) };
-            (part.name.as_str(), part.stored_shape(), value)
-        });
-        store::write_file(&dir.join("model.safetensors"), stored)?;
+        let files = self.weights.tensors.iter().flat_map(|t| t.files());
+        let stored = files.map(|(part, value)| (part.name.as_str(), part.stored_shape(), value)).collect();
+        store::write_lazily(&dir.join("model.safetensors"), stored)?;
         store::write_text(&dir.join("config.json"), &format!("{:#}\n", self.config.to_hf_json()))
     }
 
@@ -167,7 +211,13 @@ impl Model {
     /// Numbers in all weights, the adapter's included.
     pub fn parameter_count(&self) -> usize {
         let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
-        self.weights.tensors.iter().chain(adapter).map(|t| t.value.len()).sum()
+        self.weights.tensors.iter().chain(adapter).map(Tensor::len).sum()
+    }
+
+    /// Bytes of all weights and gradients, the adapter's included.
+    fn weight_bytes(&self) -> usize {
+        let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
+        self.weights.tensors.iter().chain(adapter).map(|t| t.bytes() + 4 * t.grad.len()).sum()
     }
 
     /// Numbers in the trained tensors.
@@ -261,6 +311,13 @@ impl Model {
     }
 
     pub(crate) fn check_trainable(&self) -> Result<(), EngineError> {
+        if self.trainable == Trainable::Full && self.dtype != Dtype::F32 {
+            return Err(EngineError::user(
+                "full_needs_f32",
+                format!("Full training needs weights in f32, and these are held in {}.", self.dtype.name()),
+                "Set `dtype` to f32, or train an adapter.",
+            ));
+        }
         if self.trainable == Trainable::Adapter && !self.adapter.as_ref().is_some_and(|a| a.enabled) {
             return Err(no_adapter());
         }
@@ -329,14 +386,29 @@ impl Model {
             .adapter
             .as_ref()
             .map_or((0, false), |a| (self.ranks(a), a.config.dora || a.config.dropout > 0.0));
-        4 * (self.parameter_count() + self.trainable_count())
-            + workspace::plan(&self.config, tokens_in_batch, self.config.num_hidden_layers, ranks, extra)
+        let layers = self.config.num_hidden_layers;
+        self.weight_bytes() + self.decoded_bytes() + self.plan_pass(tokens_in_batch, layers, ranks, extra)
     }
 
     /// Bytes that weights and a pass without gradients take.
     pub fn plan_scoring_bytes(&self, tokens_in_batch: usize) -> usize {
         let ranks = self.adapter.as_ref().map_or(0, |a| self.ranks(a));
-        4 * self.parameter_count() + workspace::plan(&self.config, tokens_in_batch, 1, ranks, false)
+        self.weight_bytes() + self.decoded_bytes() + self.plan_pass(tokens_in_batch, 1, ranks, false)
+    }
+
+    fn plan_pass(&self, tokens: usize, layers: usize, ranks: usize, extra: bool) -> usize {
+        workspace::plan(&self.config, tokens, layers, ranks, [extra, self.dtype != Dtype::F32])
+    }
+
+    /// DoRA reads whole projections as f32 to measure their rows.
+    fn decoded_bytes(&self) -> usize {
+        let dora = self.adapter.as_ref().is_some_and(|a| a.config.dora);
+        let widest = self.spec.layers.iter().flat_map(|l| &l.linears).map(|l| l.inputs * l.outputs()).max();
+        if dora && self.dtype != Dtype::F32 {
+            4 * widest.unwrap_or(0)
+        } else {
+            0
+        }
     }
 
     /// An adapter's ranks that a token passes through, over all layers.
@@ -356,8 +428,7 @@ impl Model {
     /// Bytes that weights, gradients and idle buffers hold now.
     pub fn held_bytes(&self) -> usize {
         let idle = self.idle.lock().unwrap_or_else(|e| e.into_inner());
-        4 * (self.parameter_count() + self.trainable_count())
-            + idle.iter().map(Workspace::bytes).sum::<usize>()
+        self.weight_bytes() + idle.iter().map(Workspace::bytes).sum::<usize>()
     }
 
     pub(crate) fn workspace(&self) -> Workspace {

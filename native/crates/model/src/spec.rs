@@ -2,6 +2,8 @@
 
 use crate::config::{ModelConfig, NormKind, NormPlace, QkNorm};
 use crate::family;
+use tillage_kernels::matrix::NF4_BLOCK;
+use tillage_protocol::run::Dtype;
 
 /// Name and shape of one weight, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,12 +11,47 @@ pub struct TensorSpec {
     pub name: String,
     pub shape: Vec<usize>,
     pub role: Role,
+    /// A matrix that is stored `[in, out]`.
+    pub transposed: bool,
+}
+
+impl TensorSpec {
+    /// How the tensor is held in a model of a precision: projections of the layers as it says, embedding and output
+    /// projection in bf16 at least, the rest (norms, biases, routers, positions) in f32.
+    pub fn held(&self, dtype: Dtype) -> Dtype {
+        match self.role {
+            Role::Matrix | Role::Residual => dtype,
+            Role::Embedding | Role::Head if dtype != Dtype::F32 => Dtype::Bf16,
+            _ => Dtype::F32,
+        }
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self, dtype: Dtype) -> u64 {
+        let numbers = self.shape.iter().map(|n| *n as u64).product::<u64>();
+        match self.held(dtype) {
+            Dtype::F32 => 4 * numbers,
+            Dtype::Bf16 => 2 * numbers,
+            // A scale a row, which is stored as a column where the matrix is transposed.
+            Dtype::Int8 => numbers + 4 * self.shape[usize::from(self.transposed)] as u64,
+            Dtype::Nf4 => {
+                let blocks = numbers.div_ceil(NF4_BLOCK as u64);
+                numbers.div_ceil(2) + blocks + 4 * blocks.div_ceil(256)
+            }
+        }
+    }
 }
 
 /// What a weight is, which decides how it is initialised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Embedding,
+    /// Learned positions.
+    Positions,
+    /// The projection to the vocabulary.
+    Head,
+    /// The choice of experts.
+    Router,
     /// A projection `[out, in]`.
     Matrix,
     /// A projection that writes into the residual stream.
@@ -56,7 +93,7 @@ impl LinearSpec {
             if self.transposed {
                 shape.reverse();
             }
-            TensorSpec { name: format!("{}.weight", part.module), shape, role }
+            TensorSpec { name: format!("{}.weight", part.module), shape, role, transposed: self.transposed }
         })
     }
 
@@ -65,6 +102,7 @@ impl LinearSpec {
             name: format!("{}.bias", part.module),
             shape: vec![part.outputs],
             role: Role::Bias,
+            transposed: false,
         })
     }
 }
@@ -83,6 +121,7 @@ impl NormSpec {
             name: format!("{}.{suffix}", self.module),
             shape: vec![self.width],
             role,
+            transposed: false,
         };
         std::iter::once(tensor("weight", Role::Norm)).chain(self.bias.then(|| tensor("bias", Role::Bias)))
     }
@@ -122,15 +161,16 @@ impl DecoderSpec {
             name: format!("{name}.weight"),
             shape: vec![rows, config.hidden_size],
             role,
+            transposed: false,
         };
         DecoderSpec {
             embedding: table(names.embedding, config.vocab_size, Role::Embedding),
             positions: config
                 .learned_positions
-                .then(|| table(names.positions, config.max_position_embeddings, Role::Embedding)),
+                .then(|| table(names.positions, config.max_position_embeddings, Role::Positions)),
             layers: (0..config.num_hidden_layers).map(|n| layer(config, names, n)).collect(),
             final_norm: norm(config, names.final_norm.to_owned(), config.hidden_size),
-            head: (!config.tie_word_embeddings).then(|| table("lm_head", config.vocab_size, Role::Matrix)),
+            head: (!config.tie_word_embeddings).then(|| table("lm_head", config.vocab_size, Role::Head)),
         }
     }
 
@@ -215,7 +255,8 @@ fn layer(config: &ModelConfig, names: &family::Names, n: usize) -> LayerSpec {
         router: experts.map(|e| TensorSpec {
             name: format!("{}.weight", at(names.router)),
             shape: vec![e.count, h],
-            role: Role::Matrix,
+            role: Role::Router,
+            transposed: false,
         }),
         linears,
     }

@@ -1,14 +1,18 @@
 //! Safetensors files and folders of them.
 
 use crate::spec::TensorSpec;
-use crate::weights::Values;
-use safetensors::tensor::{Dtype, View};
+use crate::weights::{frozen, transpose, Numbers, Value, Values};
+use safetensors::tensor::{Dtype as StoredDtype, TensorView, View};
 use safetensors::SafeTensors;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tillage_kernels::mapped::MappedFile;
+use tillage_kernels::matrix::{Bf16s, Matrix, Store};
+use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 
 /// Shape and numbers of each tensor of a file, by name.
@@ -48,12 +52,17 @@ fn shown(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
-pub(crate) fn to_f32(name: &str, dtype: Dtype, data: &[u8], path: &Path) -> Result<Vec<f32>, EngineError> {
+pub(crate) fn to_f32(
+    name: &str,
+    dtype: StoredDtype,
+    data: &[u8],
+    path: &Path,
+) -> Result<Vec<f32>, EngineError> {
     let pairs = || data.as_chunks::<2>().0.iter();
     Ok(match dtype {
-        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::BF16 => pairs().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::F16 => pairs().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
+        StoredDtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        StoredDtype::BF16 => pairs().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
+        StoredDtype::F16 => pairs().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
         other => {
             return Err(EngineError::user(
                 "unsupported_dtype",
@@ -98,24 +107,88 @@ pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
     Ok(names.into_iter().map(|n| dir.join(n)).collect())
 }
 
-/// Reads the tensors that a decoder needs, no fewer and no more.
+/// A tensor as a model of a precision holds it: bf16 of a file stays in its mapping, the rest is converted.
+fn held(
+    spec: &TensorSpec,
+    view: &TensorView<'_>,
+    file: (&Arc<MappedFile>, &Path),
+    dtype: Dtype,
+) -> Result<Value, EngineError> {
+    let (bytes, path) = file;
+    let as_it_is = || to_f32(&spec.name, view.dtype(), view.data(), path);
+    let dtype = spec.held(dtype);
+    if dtype == Dtype::F32 {
+        return Ok(Value::F32(as_it_is()?));
+    }
+    let inputs = spec.shape[usize::from(!spec.transposed)];
+    if dtype == Dtype::Bf16 && view.dtype() == StoredDtype::BF16 && !spec.transposed {
+        let numbers = Bf16s::mapped(bytes, place(view, bytes));
+        return Ok(Value::Frozen(Matrix::new(Store::Bf16(numbers), inputs)));
+    }
+    let mut value = as_it_is()?;
+    if spec.transposed {
+        value = transpose(&value, spec.shape[1]);
+    }
+    Ok(frozen(&value, inputs, dtype).map_or(Value::F32(value), Value::Frozen))
+}
+
+/// Where a tensor's bytes are in its file.
+fn place(view: &TensorView<'_>, file: &MappedFile) -> Range<usize> {
+    let first = view.data().as_ptr() as usize - file.as_ptr() as usize;
+    first..first + view.data().len()
+}
+
+/// A tensor where its file has it.
+struct Raw {
+    name: &'static str,
+    dtype: StoredDtype,
+    file: Arc<MappedFile>,
+    bytes: Range<usize>,
+    path: PathBuf,
+}
+
+impl Raw {
+    fn new(name: &'static str, view: &TensorView<'_>, file: &Arc<MappedFile>, path: &Path) -> Raw {
+        let bytes = place(view, file);
+        Raw { name, dtype: view.dtype(), file: Arc::clone(file), bytes, path: path.to_owned() }
+    }
+
+    fn numbers(&self) -> Result<Vec<f32>, EngineError> {
+        to_f32(self.name, self.dtype, &self.file[self.bytes.clone()], &self.path)
+    }
+
+    /// Whether both hold the same numbers.
+    fn same(&self, other: &Raw) -> Result<bool, EngineError> {
+        if self.dtype == other.dtype {
+            return Ok(self.file[self.bytes.clone()] == other.file[other.bytes.clone()]);
+        }
+        Ok(self.numbers()? == other.numbers()?)
+    }
+}
+
+/// Reads the tensors that a decoder needs, no fewer and no more, each as the precision holds it.
 ///
 /// # Errors
 /// `user`, naming tensor and file: one is missing, has the wrong shape or format, or is not part of the model.
 ///
 /// `tied` names the embedding that also is the output projection.
-pub(crate) fn load(dir: &Path, wanted: &[TensorSpec], tied: Option<&str>) -> Result<Values, EngineError> {
+pub(crate) fn load(
+    dir: &Path,
+    wanted: &[TensorSpec],
+    tied: Option<&str>,
+    dtype: Dtype,
+) -> Result<Values, EngineError> {
     let files = weight_files(dir)?;
     let specs: BTreeMap<&str, &TensorSpec> = wanted.iter().map(|w| (w.name.as_str(), w)).collect();
     let mut found = Values::new();
-    let mut tied_head: Option<(Vec<f32>, PathBuf)> = None;
+    let (mut tied_head, mut tied_embedding) = (None, None);
     for path in &files {
-        let bytes = open(path)?;
+        let bytes = Arc::new(open(path)?);
         let parsed = parse(&bytes, path)?;
         for (name, view) in parsed.tensors() {
             let Some(spec) = specs.get(name.as_str()) else {
                 if tied.is_some() && name == "lm_head.weight" {
-                    tied_head = Some((to_f32(&name, view.dtype(), view.data(), path)?, path.clone()));
+                    tied_head = Some(Raw::new("lm_head.weight", &view, &bytes, path));
                     continue;
                 }
                 // Old llama checkpoints store the rotary frequencies, which follow from the config.
@@ -134,21 +207,28 @@ pub(crate) fn load(dir: &Path, wanted: &[TensorSpec], tied: Option<&str>) -> Res
             if view.shape() != spec.shape {
                 return Err(wrong_shape(&name, view.shape(), &spec.shape, path));
             }
-            found.insert(spec.name.clone(), to_f32(&name, view.dtype(), view.data(), path)?);
+            if tied == Some(name.as_str()) {
+                tied_embedding = Some(Raw::new("the embedding", &view, &bytes, path));
+            }
+            let value = held(spec, &view, (&bytes, path.as_path()), dtype)?;
+            if !matches!(&value, Value::Frozen(matrix) if matrix.is_mapped()) {
+                bytes.release(place(&view, &bytes));
+            }
+            found.insert(name, value);
         }
     }
     let place = files.first().cloned().unwrap_or_else(|| dir.to_path_buf());
     if let Some(absent) = wanted.iter().find(|w| !found.contains_key(&w.name)) {
         return Err(missing(&absent.name, &place));
     }
-    if let Some((head, path)) = tied_head {
-        if tied.and_then(|name| found.get(name)).is_none_or(|embedding| *embedding != head) {
+    if let (Some(head), Some(embedding)) = (tied_head, tied_embedding) {
+        if !head.same(&embedding)? {
             return Err(EngineError::user(
                 "untied_head",
                 "lm_head.weight differs from the embedding, but config.json says that they are the same (tie_word_embeddings).",
                 "Set tie_word_embeddings to false in config.json if the model has its own output projection.",
             )
-            .with_file(path));
+            .with_file(head.path));
         }
     }
     Ok(found)
@@ -172,20 +252,24 @@ pub(crate) fn wrong_shape(name: &str, is: &[usize], should: &[usize], path: &Pat
     .with_file(path)
 }
 
-struct Out<'a>(Vec<usize>, Cow<'a, [f32]>);
+/// A tensor to write, whose numbers are made when it is its turn.
+struct Out<'a>(Vec<usize>, Numbers<'a>);
 
 impl View for Out<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
+    fn dtype(&self) -> StoredDtype {
+        StoredDtype::F32
     }
     fn shape(&self) -> &[usize] {
         &self.0
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(bytemuck::cast_slice(&self.1))
+        match (self.1)() {
+            Cow::Borrowed(value) => Cow::Borrowed(bytemuck::cast_slice(value)),
+            Cow::Owned(value) => Cow::Owned(bytemuck::cast_slice(&value).to_vec()),
+        }
     }
     fn data_len(&self) -> usize {
-        std::mem::size_of_val(&self.1[..])
+        4 * self.0.iter().product::<usize>()
     }
 }
 
@@ -197,8 +281,27 @@ pub fn write_file<'a, V: Into<Cow<'a, [f32]>>>(
     path: &Path,
     tensors: impl IntoIterator<Item = (&'a str, impl Into<Vec<usize>>, V)>,
 ) -> Result<(), EngineError> {
+    let mut all: Vec<(&str, Vec<usize>, Numbers<'a>)> = Vec::new();
+    for (name, shape, value) in tensors {
+        let (shape, value) = (shape.into(), value.into());
+        if shape.iter().product::<usize>() != value.len() {
+            return Err(EngineError::internal(
+                "write_weights",
+                format!("{name} has {} numbers, which is not the shape {shape:?}.", value.len()),
+            ));
+        }
+        all.push((name, shape, Box::new(move || value.clone())));
+    }
+    write_lazily(path, all)
+}
+
+/// As [`write_file`], of numbers that are made one tensor at a time.
+pub(crate) fn write_lazily(
+    path: &Path,
+    tensors: Vec<(&str, Vec<usize>, Numbers<'_>)>,
+) -> Result<(), EngineError> {
     let views: Vec<(&str, Out)> =
-        tensors.into_iter().map(|(name, shape, value)| (name, Out(shape.into(), value.into()))).collect();
+        tensors.into_iter().map(|(name, shape, value)| (name, Out(shape, value))).collect();
     atomically(path, |temporary| {
         let metadata = [("format".to_string(), "pt".to_string())].into_iter().collect();
         safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(|e| match e {
@@ -228,14 +331,14 @@ fn atomically(
     fill(&mut temporary)?;
     // Opened for writing, since some systems flush such handles only.
     std::fs::OpenOptions::new().write(true).open(temporary.path()).and_then(|f| f.sync_all()).map_err(io)?;
-    let file = temporary.persist(path).map_err(|e| io(e.error))?;
-    // Temporary files are private; a model file is as readable as any other new file.
+    drop(temporary.persist(path).map_err(|e| io(e.error))?);
+    // Temporary files are private; a model file is as readable as any other new file. By its path: safetensors puts
+    // another file in the place of the one that was opened.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(io)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).map_err(io)?;
     }
-    drop(file);
     #[cfg(unix)]
     std::fs::File::open(dir).and_then(|d| d.sync_all()).map_err(io)?;
     Ok(())

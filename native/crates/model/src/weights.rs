@@ -1,135 +1,26 @@
-//! Tensors and their places in the decoder.
+//! All tensors and their places in the decoder.
 
-use crate::batch::ParamMut;
 use crate::config::{ModelConfig, NormKind};
 use crate::spec::{DecoderSpec, LinearSpec, NormSpec, Role, TensorSpec};
+pub(crate) use crate::tensor::{as_stored, frozen, transpose, Numbers, Stored, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use std::collections::BTreeMap;
+use tillage_kernels::matrix::{Arithmetic, Matrix};
+use tillage_protocol::run::Dtype;
 
-/// Numbers of stored tensors by name.
-pub(crate) type Values = BTreeMap<String, Vec<f32>>;
-
-/// A stored tensor inside a [`Tensor`].
-#[derive(Debug, Clone)]
-pub(crate) struct Stored {
-    pub name: String,
-    /// As in memory: matrices are `[out, in]`.
-    pub shape: Vec<usize>,
-    /// The file has the matrix as `[in, out]`.
-    pub transposed: bool,
+/// A stored tensor's numbers.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// As the file has them.
+    F32(Vec<f32>),
+    /// `[out, in]`, whatever the file has.
+    Frozen(Matrix),
 }
 
-impl Stored {
-    fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// A value of this tensor as the file has it.
-    pub fn as_stored(&self, value: &[f32]) -> Vec<f32> {
-        as_stored(value, &self.shape, self.transposed)
-    }
-
-    /// The shape that the file has.
-    pub fn stored_shape(&self) -> Vec<usize> {
-        let mut shape = self.shape.clone();
-        if self.transposed {
-            shape.reverse();
-        }
-        shape
-    }
-}
-
-/// A tensor of a shape in memory as the file has it.
-pub(crate) fn as_stored(value: &[f32], shape: &[usize], transposed: bool) -> Vec<f32> {
-    if transposed {
-        transpose(value, shape[1])
-    } else {
-        value.to_vec()
-    }
-}
-
-/// The transpose of a row-major matrix with `cols` columns.
-fn transpose(value: &[f32], cols: usize) -> Vec<f32> {
-    let rows = value.len() / cols;
-    let mut turned = vec![0.0; value.len()];
-    for (r, row) in value.chunks_exact(cols).enumerate() {
-        for (c, x) in row.iter().enumerate() {
-            turned[c * rows + r] = *x;
-        }
-    }
-    turned
-}
-
-/// One or several stored tensors behind one another; the gradient is empty while they are frozen.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tensor {
-    pub parts: Vec<Stored>,
-    pub value: Vec<f32>,
-    pub grad: Vec<f32>,
-}
-
-impl Tensor {
-    /// A tensor that is stored by itself.
-    pub fn single(name: String, shape: Vec<usize>, value: Vec<f32>) -> Tensor {
-        Tensor { parts: vec![Stored { name, shape, transposed: false }], value, grad: Vec::new() }
-    }
-
-    /// Rows of all parts of a matrix.
-    pub fn rows(&self) -> usize {
-        self.parts.iter().map(|p| p.shape[0]).sum()
-    }
-
-    pub fn set_trainable(&mut self, on: bool) {
-        if on {
-            self.grad.resize(self.value.len(), 0.0);
-        } else {
-            self.grad = Vec::new();
-        }
-    }
-
-    pub fn trained(&self) -> bool {
-        !self.grad.is_empty()
-    }
-
-    /// The gradient where the tensor is trained.
-    pub fn grad_mut(&mut self) -> Option<&mut [f32]> {
-        self.trained().then_some(&mut self.grad)
-    }
-
-    /// The stored tensors with their numbers.
-    pub fn stored(&self) -> impl Iterator<Item = (&Stored, &[f32])> {
-        let mut rest = &self.value[..];
-        self.parts.iter().map(move |part| {
-            let (own, after) = rest.split_at(part.len());
-            rest = after;
-            (part, own)
-        })
-    }
-
-    /// The stored tensors with numbers and gradients, where they are trained.
-    pub fn parameters_mut(&mut self) -> Vec<ParamMut<'_>> {
-        if !self.trained() {
-            return Vec::new();
-        }
-        let (mut value, mut grad) = (&mut self.value[..], &mut self.grad[..]);
-        let mut all = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
-            let (own_value, rest_value) = value.split_at_mut(part.len());
-            let (own_grad, rest_grad) = grad.split_at_mut(part.len());
-            (value, grad) = (rest_value, rest_grad);
-            all.push(ParamMut {
-                name: &part.name,
-                shape: &part.shape,
-                transposed: part.transposed,
-                value: own_value,
-                grad: own_grad,
-            });
-        }
-        all
-    }
-}
+/// Stored tensors by name.
+pub(crate) type Values = BTreeMap<String, Value>;
 
 /// Places of a projection's tensors in [`Weights::tensors`].
 #[derive(Debug, Clone, Copy)]
@@ -178,19 +69,24 @@ struct Builder {
 
 impl Builder {
     fn push(&mut self, parts: Vec<Stored>) -> usize {
-        let take = |values: &mut Values, part: &Stored| {
-            let value = values.remove(&part.name).expect("the values are those of the spec");
-            if part.transposed {
-                transpose(&value, part.shape[0])
-            } else {
-                value
+        let (mut value, mut frozen) = (Vec::new(), None::<Matrix>);
+        for part in &parts {
+            match self.values.remove(&part.name).expect("the values are those of the spec") {
+                Value::F32(own) => {
+                    let own = if part.transposed { transpose(&own, part.shape[0]) } else { own };
+                    if value.is_empty() {
+                        value = own;
+                    } else {
+                        value.extend(own);
+                    }
+                }
+                Value::Frozen(own) => match &mut frozen {
+                    Some(whole) => whole.append(own),
+                    None => frozen = Some(own),
+                },
             }
-        };
-        let mut value = take(&mut self.values, &parts[0]);
-        for part in &parts[1..] {
-            value.extend(take(&mut self.values, part));
         }
-        self.tensors.push(Tensor { parts, value, grad: Vec::new() });
+        self.tensors.push(Tensor { parts, value, frozen, grad: Vec::new() });
         self.tensors.len() - 1
     }
 
@@ -273,13 +169,37 @@ impl Weights {
                 let value = match t.role {
                     Role::Norm => vec![one; n],
                     Role::Bias => vec![0.0; n],
-                    Role::Embedding | Role::Matrix => normal(n, std, seed, stream as u64),
+                    Role::Embedding | Role::Positions | Role::Head | Role::Router | Role::Matrix => {
+                        normal(n, std, seed, stream as u64)
+                    }
                     Role::Residual => normal(n, residual, seed, stream as u64),
                 };
-                (t.name, value)
+                (t.name, Value::F32(value))
             })
             .collect();
         Weights::new(spec, values)
+    }
+}
+
+impl Weights {
+    /// Holds the matrices in low precision, as [`TensorSpec::held`] says.
+    pub fn freeze(&mut self, dtype: Dtype) {
+        self.freeze_projections(dtype);
+        if dtype != Dtype::F32 {
+            [self.embedding, self.head].into_iter().for_each(|id| self.tensors[id].freeze(Dtype::Bf16));
+        }
+    }
+
+    /// Holds the layers' projections in low precision.
+    pub fn freeze_projections(&mut self, dtype: Dtype) {
+        for linear in self.layers.iter().flat_map(|l| &l.linears) {
+            self.tensors[linear.weight].freeze(dtype);
+        }
+    }
+
+    /// What products with the frozen matrices multiply.
+    pub fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        self.tensors.iter_mut().filter_map(|t| t.frozen.as_mut()).for_each(|m| m.set_arithmetic(arithmetic));
     }
 }
 

@@ -5,7 +5,7 @@ use crate::config::{ModelConfig, NormPlace, QkNorm};
 use crate::experts::Routing;
 use crate::linear;
 use crate::norms::stats_width;
-use tillage_kernels::cpu::{attention_scratch_bytes, RopeTable};
+use tillage_kernels::cpu::{attention_scratch_bytes, frozen_scratch_bytes, RopeTable};
 
 /// Bytes that one chunk of logits may take.
 const LOGITS_BYTES: usize = 16 << 20;
@@ -237,9 +237,15 @@ pub(crate) fn head_chunk(config: &ModelConfig) -> usize {
 }
 
 /// Bytes of a pass over `tokens` tokens, all of them one example in the worst case, that keeps the activations of `layers`
-/// layers (one when nothing is trained); `ranks` is the adapter's ranks of all projections together, and whether it is DoRA
-/// or has dropout.
-pub(crate) fn plan(config: &ModelConfig, tokens: usize, layers: usize, ranks: usize, extra: bool) -> usize {
+/// layers (one when nothing is trained); `ranks` is the adapter's ranks of all projections together, `extra` whether it is
+/// DoRA or has dropout, `frozen` whether the weights are in low precision.
+pub(crate) fn plan(
+    config: &ModelConfig,
+    tokens: usize,
+    layers: usize,
+    ranks: usize,
+    [extra, frozen]: [bool; 2],
+) -> usize {
     let w = Widths::of(config);
     let layer: usize = w.layer(&mut LayerActs::default()).iter().map(|(_, width)| width).sum();
     let layer = layer + w.routing;
@@ -250,5 +256,11 @@ pub(crate) fn plan(config: &ModelConfig, tokens: usize, layers: usize, ranks: us
     let widest = w.hidden.max(w.up).max(w.qkv);
     let adapter = ranks + if ranks > 0 { 64 } else { 0 } + if extra { 3 * widest } else { 0 };
     let rope: usize = config.ropes.iter().map(|r| r.dims * tokens).sum();
-    4 * (tokens * (layers * layer + shared + adapter) + head + rope) + attention_scratch_bytes(tokens)
+    4 * (tokens * (layers * layer + shared + adapter) + head + rope)
+        + attention_scratch_bytes(tokens)
+        + if frozen {
+            frozen_scratch_bytes(tokens, widest).max(frozen_scratch_bytes(chunk, config.vocab_size))
+        } else {
+            0
+        }
 }

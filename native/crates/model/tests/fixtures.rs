@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use tillage_model::family;
 use tillage_model::parity::{run, Options};
+use tillage_protocol::run::Dtype;
 
 /// Folders of fixtures: the project's own, and those named by `TILLAGE_SHARED` or beside the project.
 fn roots() -> Vec<PathBuf> {
@@ -39,6 +40,7 @@ fn every_family_agrees_with_the_reference() {
             golden: folder.join("golden.safetensors"),
             adapter: None,
             tolerance: 1.0,
+            dtype: Dtype::F32,
         })
         .unwrap_or_else(|e| panic!("{}: {e:?}", folder.display()));
         assert!(report.ok(), "{}: {:?}\n{:#}", folder.display(), report.failed(), report.to_json());
@@ -67,10 +69,44 @@ fn preferences_agree_with_the_reference() {
             continue;
         }
         let model = root.join("llama");
-        let report = run(&Options { model, golden, adapter: None, tolerance: 1.0 }).expect("a report");
+        let report = run(&Options { model, golden, adapter: None, tolerance: 1.0, dtype: Dtype::F32 })
+            .expect("a report");
         assert!(report.ok(), "{:?}\n{:#}", report.failed(), report.to_json());
         assert!(report.skipped().is_empty(), "{:?}", report.skipped());
         assert!(report.checks() > 19 * 28, "only {} comparisons", report.checks());
+    }
+}
+
+#[test]
+fn every_family_in_bf16_is_as_close_as_transformers_in_bf16() {
+    for folder in fixtures() {
+        let report = run(&Options {
+            model: folder.clone(),
+            golden: folder.join("golden.safetensors"),
+            adapter: None,
+            tolerance: 1.0,
+            dtype: Dtype::Bf16,
+        })
+        .unwrap_or_else(|e| panic!("{}: {e:?}", folder.display()));
+        assert!(report.ok(), "{}: {:?}\n{:#}", folder.display(), report.failed(), report.to_json());
+        assert!(report.checks() >= 1, "{}", folder.display());
+    }
+}
+
+#[test]
+fn quantised_weights_agree_with_the_reference() {
+    for root in roots() {
+        let golden = root.join("quant/golden.safetensors");
+        if !golden.is_file() {
+            continue;
+        }
+        let model = root.join("llama");
+        let report = run(&Options { model, golden, adapter: None, tolerance: 1.0, dtype: Dtype::Nf4 })
+            .expect("a report");
+        assert!(report.ok(), "{:?}\n{:#}", report.failed(), report.to_json());
+        let known = |name: &String| ["fp4.", "int8_dynamic"].iter().any(|form| name.starts_with(form));
+        assert!(report.skipped().keys().all(known), "not compared: {:?}", report.skipped());
+        assert!(report.checks() > 90, "only {} comparisons", report.checks());
     }
 }
 
@@ -104,6 +140,7 @@ fn a_changed_weight_is_noticed() {
         golden: copy.path().join("golden.safetensors"),
         adapter: None,
         tolerance: 1.0,
+        dtype: Dtype::F32,
     };
     let report = run(&options).expect("a report");
     assert!(!report.ok() && report.failed().iter().any(|f| f == "logits"), "{:?}", report.failed());

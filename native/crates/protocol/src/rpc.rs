@@ -11,7 +11,7 @@
 //!
 //! `$/cancelRequest` with the request's id cancels it. Errors carry an [`crate::EngineError`] in `data`.
 
-use crate::run::{LossOn, Objective, Template};
+use crate::run::{Dtype, LossOn, Objective, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -39,6 +39,9 @@ pub struct ModelRef {
     pub base: PathBuf,
     #[serde(default)]
     pub adapter: Option<PathBuf>,
+    /// How the base's weights are held.
+    #[serde(default)]
+    pub dtype: Dtype,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

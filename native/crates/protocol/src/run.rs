@@ -92,6 +92,38 @@ pub enum LossOn {
     Assistant,
 }
 
+/// How the weights are held while they are frozen; full training has them in f32.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    #[default]
+    F32,
+    Bf16,
+    /// The layers' projections with 8 bits and one scale a row, embedding and output projection in bf16.
+    Int8,
+    /// The layers' projections as in QLoRA (Dettmers et al. 2023): 4 bits in blocks of 64, double quantisation;
+    /// embedding and output projection in bf16.
+    Nf4,
+}
+
+impl Dtype {
+    pub const ALL: [Dtype; 4] = [Dtype::F32, Dtype::Bf16, Dtype::Int8, Dtype::Nf4];
+
+    /// As in run files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+            Dtype::Bf16 => "bf16",
+            Dtype::Int8 => "int8",
+            Dtype::Nf4 => "nf4",
+        }
+    }
+
+    fn is_f32(&self) -> bool {
+        *self == Dtype::F32
+    }
+}
+
 /// How a row becomes text. The same template is used for training, watch prompts and evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -424,6 +456,10 @@ pub struct RunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyConfig>,
     pub model: ModelSource,
+    /// How the frozen weights of an adapter's run are held.
+    // Left out where it is f32, so that the hash of a run from before this setting is the same.
+    #[serde(default, skip_serializing_if = "Dtype::is_f32")]
+    pub dtype: Dtype,
     /// LoRA when present, full training when absent.
     #[serde(default)]
     pub adapter: Option<LoraConfig>,

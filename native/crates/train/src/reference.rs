@@ -54,7 +54,7 @@ fn begun_with(trainer: &Trainer<'_>) -> Result<Option<Model>, EngineError> {
     if *trainer.done == 0 || (trainer.spec.adapter.is_some() && adapter.is_none()) {
         return Ok(None);
     }
-    tillage_generate::load(path, adapter.as_deref()).map(Some)
+    tillage_generate::load(path, adapter.as_deref(), trainer.spec.dtype).map(Some)
 }
 
 /// What the numbers depend on: the rows, and the model that the run began with.

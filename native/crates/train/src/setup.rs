@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tillage_model::spec::DecoderSpec;
 use tillage_model::{Model, ModelConfig, Trainable};
 use tillage_protocol::course::OptimizerKind;
-use tillage_protocol::run::{LoraConfig, ModelSource, TokenizerSource};
+use tillage_protocol::run::{Dtype, LoraConfig, ModelSource, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::{bpe, Clock, RowEncoder, RowText, Tokenizer};
 
@@ -105,8 +105,8 @@ pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepar
     check_fit(spec, &model, encoder.tokenizer())?;
     let teacher = match &spec.distill {
         Some(d) => {
-            check_weights(&ModelConfig::from_dir(&d.teacher)?, None)?;
-            let teacher = tillage_generate::load(&d.teacher, d.adapter.as_deref())?;
+            check_weights(&ModelConfig::from_dir(&d.teacher)?, None, spec.dtype)?;
+            let teacher = tillage_generate::load(&d.teacher, d.adapter.as_deref(), spec.dtype)?;
             model.check_teacher(&teacher)?;
             // Another teacher would make another run, as another base would.
             let hashes = base_hash.into_iter().chain([tillage_generate::model_hash(&d.teacher)?]);
@@ -171,8 +171,8 @@ fn load_model(
     let name = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
     let mut loaded = match (&spec.model, &spec.adapter, checkpoint) {
         (ModelSource::Folder { path, adapter }, Some(lora), _) => {
-            check_weights(&ModelConfig::from_dir(path)?, None)?;
-            let mut model = Model::load(path)?;
+            check_weights(&ModelConfig::from_dir(path)?, None, spec.dtype)?;
+            let mut model = Model::load_as(path, spec.dtype)?;
             match (checkpoint, adapter) {
                 (Some(c), _) => model.load_adapter(&c.path)?,
                 (None, Some(dir)) => {
@@ -184,7 +184,7 @@ fn load_model(
             (model, name(path), Some(tillage_generate::model_hash(path)?))
         }
         (ModelSource::Folder { path, .. }, None, None) => {
-            check_weights(&ModelConfig::from_dir(path)?, Some(spec.train.optimizer))?;
+            check_weights(&ModelConfig::from_dir(path)?, Some(spec.train.optimizer), Dtype::F32)?;
             (Model::load(path)?, name(path), None)
         }
         (_, None, Some(c)) => (Model::load(&c.path)?, name(&c.path), None),
@@ -193,7 +193,7 @@ fn load_model(
             let eos = tokenizer.eos().map(|(_, id)| id);
             let config =
                 ModelConfig::from_init(shape, tokenizer.vocab_size(), id("bos_token"), eos, id("pad_token"))?;
-            check_weights(&config, Some(spec.train.optimizer))?;
+            check_weights(&config, Some(spec.train.optimizer), Dtype::F32)?;
             (Model::init(config, seed), String::new(), None)
         }
     };
@@ -216,13 +216,13 @@ fn check_same(model: &Model, wanted: &LoraConfig, dir: &Path) -> Result<(), Engi
     .with_file(dir.join("adapter_config.json")))
 }
 
-/// Weights alone (f32), and under full training their gradients and the optimiser's states, must fit before anything is allocated.
-fn check_weights(config: &ModelConfig, full: Option<OptimizerKind>) -> Result<(), EngineError> {
+/// Weights alone, and under full training their gradients and the optimiser's states, must fit before anything is allocated.
+fn check_weights(config: &ModelConfig, full: Option<OptimizerKind>, dtype: Dtype) -> Result<(), EngineError> {
     let tensors = DecoderSpec::of(config).tensors();
-    let numbers: u64 = tensors.iter().map(|t| t.shape.iter().map(|n| *n as u64).product::<u64>()).sum();
+    let held: u64 = tensors.iter().map(|t| t.bytes(dtype)).sum();
     let named = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
-    let trained = full.map_or(0, |kind| 4 * numbers + optimizer::planned_bytes(kind, config, named));
-    Machine::new().check(4 * numbers + trained)
+    let trained = full.map_or(0, |kind| held + optimizer::planned_bytes(kind, config, named));
+    Machine::new().check(held + trained)
 }
 
 fn check_fit(spec: &RunSpec, model: &Model, tokenizer: &Tokenizer) -> Result<(), EngineError> {

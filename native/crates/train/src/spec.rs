@@ -3,7 +3,7 @@
 use crate::course;
 use crate::method::Method;
 use std::path::{Component, Path, PathBuf};
-use tillage_protocol::run::{LossOn, ModelSource, Objective, TokenizerSource};
+use tillage_protocol::run::{Dtype, LossOn, ModelSource, Objective, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
 
 /// Reads and checks the folder's `run.json`; relative paths become paths under the folder.
@@ -149,6 +149,13 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     }
     if let (ModelSource::Folder { adapter: Some(_), .. }, None) = (&spec.model, &spec.adapter) {
         return bad("adapter", "is absent, but the model is an adapter that the run goes on training".into());
+    }
+    if spec.adapter.is_none() && spec.dtype != Dtype::F32 {
+        let why = format!(
+            "is {}, and full training needs f32: only an adapter's run has frozen weights",
+            spec.dtype.name()
+        );
+        return bad("dtype", why);
     }
     if let Some(lora) = &spec.adapter {
         if lora.r == 0 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tillage_model::Model;
 use tillage_protocol::rpc::ModelRef;
+use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 use tillage_text::Tokenizer;
 
@@ -18,6 +19,7 @@ type Stamp = Vec<(PathBuf, u64, SystemTime)>;
 #[derive(Debug)]
 pub struct Loaded {
     base: PathBuf,
+    dtype: Dtype,
     stamp: Stamp,
     pub model: Model,
     pub tokenizer: Arc<Tokenizer>,
@@ -32,11 +34,12 @@ impl Loaded {
         self.adapter.as_ref().filter(|_| self.adapter_on).map(|(_, _, hash)| hash.clone())
     }
 
-    fn new(base: &Path, stamp: Stamp) -> Result<Self, EngineError> {
+    fn new(base: &Path, dtype: Dtype, stamp: Stamp) -> Result<Self, EngineError> {
         Ok(Self {
             base: base.to_owned(),
+            dtype,
             stamp,
-            model: Model::load(base)?,
+            model: Model::load_as(base, dtype)?,
             tokenizer: Arc::new(Tokenizer::load(base)?),
             model_hash: tillage_generate::model_hash(base)?,
             adapter: None,
@@ -74,12 +77,13 @@ impl Models {
     pub fn get(&mut self, wanted: &ModelRef) -> Result<&Loaded, EngineError> {
         let stamp = stamp(&wanted.base)?;
         self.loaded.retain(|l| l.base != wanted.base || l.stamp == stamp);
-        let mut loaded = match self.loaded.iter().position(|l| l.base == wanted.base) {
+        let same = |l: &Loaded| l.base == wanted.base && l.dtype == wanted.dtype;
+        let mut loaded = match self.loaded.iter().position(same) {
             Some(at) => self.loaded.remove(at),
             None => {
                 // Room first: two large models at once may not fit.
                 self.loaded.drain(..(self.loaded.len() + 1).saturating_sub(KEEP));
-                Loaded::new(&wanted.base, stamp)?
+                Loaded::new(&wanted.base, wanted.dtype, stamp)?
             }
         };
         let switched = loaded.switch(wanted.adapter.as_deref());

@@ -117,7 +117,7 @@ fn initialize(params: &InitializeParams) -> Result<InitializeResult, EngineError
         protocol: PROTOCOL_VERSION,
         engine: env!("CARGO_PKG_VERSION").into(),
         devices: inspect::device_names(),
-        dtypes: vec!["f32".into()],
+        dtypes: inspect::dtype_names(),
         families: tillage_model::family::supported().into_iter().map(str::to_owned).collect(),
         objectives: Objective::ALL.to_vec(),
     })

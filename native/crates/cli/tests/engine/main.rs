@@ -7,6 +7,7 @@ mod ends;
 mod forks;
 mod learns;
 mod memory;
+mod precision;
 mod prefer;
 mod resume;
 mod serve;

@@ -72,6 +72,7 @@ fn every_request_settles() {
     let mut c = Client::start();
     let hello = c.call(1, "initialize", json!({"protocol": 1})).unwrap();
     assert_eq!(hello["devices"], json!(["cpu"]));
+    assert_eq!(hello["dtypes"], json!(["f32", "bf16", "int8", "nf4"]));
     assert_eq!(c.call(2, "initialize", json!({"protocol": 99})).unwrap_err()["code"], "protocol_version");
 
     let answer = c.call(3, "generate", generate(&model, 2, 10)).unwrap();
@@ -109,6 +110,16 @@ fn every_request_settles() {
     let mut spec = spec;
     spec["data"]["train"] = json!([w.path().join("docs.parquet")]);
     assert_eq!(c.call(9, "preflight", spec).unwrap()["train_rows"], 48);
+
+    // Each precision is a model of its own: the tokens' probabilities differ.
+    let logprobs = |c: &mut Client, id: i32, dtype: &str| {
+        let mut params = generate(&model, 1, 5);
+        params["model"]["dtype"] = json!(dtype);
+        c.call(id, "generate", params).unwrap()["generations"][0]["logprobs"].clone()
+    };
+    let (exact, nf4) = (logprobs(&mut c, 20, "f32"), logprobs(&mut c, 21, "nf4"));
+    assert_ne!(exact, nf4);
+    assert_eq!(logprobs(&mut c, 22, "f32"), exact);
 
     // Cancelled while it runs, and while it waits; what is quick does not wait.
     c.request(10, "generate", generate(&model, 2000, 50));

@@ -1,8 +1,9 @@
 //! Matrix products, through the crate `gemm`.
 #![allow(unsafe_code)]
 
-use super::par::{self, Disjoint};
-use super::simd::{dot, vectorised};
+use super::frozen::few_linear;
+use super::par::Disjoint;
+use crate::matrix::FEW_ROWS;
 use gemm::Parallelism;
 
 /// A strided matrix to read.
@@ -136,9 +137,6 @@ pub fn matmul(dst: ViewMut<'_>, a: View<'_>, b: View<'_>, scale: f32, accumulate
     }
 }
 
-/// Rows up to which a product is bound by reading the weight, and a plain dot product per output is faster.
-const FEW_ROWS: usize = 4;
-
 /// `y[rows, out] = scale * x[rows, in] w[out, in]ᵀ`, added to `y` when `accumulate`.
 pub fn linear(y: &mut [f32], x: &[f32], w: &[f32], rows: usize, scale: f32, accumulate: bool) {
     let (outs, ins) = (y.len() / rows.max(1), x.len() / rows.max(1));
@@ -146,33 +144,17 @@ pub fn linear(y: &mut [f32], x: &[f32], w: &[f32], rows: usize, scale: f32, accu
         y.len() == rows * outs && x.len() == rows * ins && w.len() == outs * ins,
         "shapes of a projection do not fit"
     );
-    if rows > FEW_ROWS || outs * ins < 4096 {
-        return matmul(
-            ViewMut::new(y, rows, outs),
-            View::new(x, rows, ins),
-            View::new(w, outs, ins).t(),
-            scale,
-            accumulate,
-            true,
-        );
+    if (1..=FEW_ROWS).contains(&rows) && outs * ins >= 4096 {
+        return few_linear(y, x, w, rows, scale, accumulate);
     }
-    let y = Disjoint::new(y);
-    par::ranges(outs, par::row_grain(ins) * 4, |range| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for o in range {
-                    let weight = &w[o * ins..(o + 1) * ins];
-                    for r in 0..rows {
-                        let product = scale * dot(&x[r * ins..(r + 1) * ins], weight);
-                        // SAFETY: column `o` belongs to this range alone.
-                        let out = &mut unsafe { y.part(r * outs + o..r * outs + o + 1) }[0];
-                        *out = if accumulate { *out + product } else { product };
-                    }
-                }
-            },
-        );
-    });
+    matmul(
+        ViewMut::new(y, rows, outs),
+        View::new(x, rows, ins),
+        View::new(w, outs, ins).t(),
+        scale,
+        accumulate,
+        true,
+    );
 }
 
 /// `dx[rows, in] = scale * dy[rows, out] w[out, in]`, added to `dx` when `accumulate`.

@@ -10,6 +10,7 @@ mod distill;
 mod dynamic8;
 mod elementwise;
 mod embedding;
+mod frozen;
 mod loss;
 mod matmul;
 mod muon;
@@ -27,6 +28,10 @@ pub use elementwise::{
     add, add_bias, bias_backward, dropout, scale, scale_rows, soft_cap, soft_cap_backward,
 };
 pub use embedding::{embedding, embedding_backward, gather_rows, scatter_add_rows};
+pub use frozen::{
+    frozen_backward_input, frozen_backward_input_on, frozen_embedding, frozen_linear, frozen_linear_on,
+    frozen_scratch_bytes, Isa,
+};
 pub use loss::{cross_entropy, log_softmax_at, softmax, Target};
 pub use matmul::{linear, linear_backward_input, linear_backward_weight, matmul, View, ViewMut};
 pub use muon::{muon, muon_scratch_bytes, MuonScratch};

@@ -20,19 +20,19 @@ pub(crate) fn row_grain(width: usize) -> usize {
 }
 
 /// A slice that several threads write, each in its own part.
-pub(crate) struct Disjoint<'a> {
-    ptr: *mut f32,
+pub(crate) struct Disjoint<'a, T = f32> {
+    ptr: *mut T,
     len: usize,
-    life: PhantomData<&'a mut [f32]>,
+    life: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: access goes through `part` only, whose callers promise that no two threads hold overlapping parts.
-unsafe impl Sync for Disjoint<'_> {}
+unsafe impl<T: Send> Sync for Disjoint<'_, T> {}
 // SAFETY: as above; the pointer is to plain numbers owned by the borrowed slice.
-unsafe impl Send for Disjoint<'_> {}
+unsafe impl<T: Send> Send for Disjoint<'_, T> {}
 
-impl<'a> Disjoint<'a> {
-    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+impl<'a, T> Disjoint<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Disjoint { ptr: slice.as_mut_ptr(), len: slice.len(), life: PhantomData }
     }
 
@@ -41,14 +41,14 @@ impl<'a> Disjoint<'a> {
     /// # Safety
     /// No other part that overlaps `range` may be alive.
     #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: in bounds by the assertion; not aliased by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.add(range.start), range.end - range.start) }
     }
 
     /// The address of an element, for a strided write.
-    pub(crate) fn at(&self, index: usize) -> *mut f32 {
+    pub(crate) fn at(&self, index: usize) -> *mut T {
         assert!(index < self.len);
         self.ptr.wrapping_add(index)
     }

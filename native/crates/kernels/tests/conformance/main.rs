@@ -2,6 +2,7 @@
 //! differences in f64. A new backend is one more caller of the same checks.
 
 mod attention;
+mod frozen;
 mod layers;
 mod loss_and_optimizer;
 mod optimizers;

@@ -26,17 +26,17 @@ pub(super) fn check(golden: &mut Golden, model: &mut Model, report: &mut Report)
 
 fn logits(golden: &mut Golden, model: &Model, batch: &Packed, report: &mut Report) {
     let Some((shape, reference)) = golden.floats("logits") else { return };
-    let (width, vocab) = (shape[1], shape[2]);
-    // Padding has no reference: compare the tokens of each row only.
-    let kept: Vec<f32> = batch
-        .starts
-        .windows(2)
-        .enumerate()
-        .flat_map(|(row, span)| &reference[row * width * vocab..(row * width + span[1] - span[0]) * vocab])
-        .copied()
-        .collect();
     let all: Vec<usize> = (0..batch.tokens.len()).collect();
-    report.logits("logits", &model.logits(batch, &all), &kept);
+    report.logits("logits", &model.logits(batch, &all), &unpadded(&reference, batch, &shape));
+}
+
+/// Logits `[rows, width, vocab]` of the tokens of each row: padding has no reference.
+pub(super) fn unpadded(reference: &[f32], batch: &Packed, shape: &[usize]) -> Vec<f32> {
+    let (width, vocab) = (shape[1], shape[2]);
+    let rows = batch.starts.windows(2).enumerate();
+    rows.flat_map(|(row, span)| &reference[row * width * vocab..(row * width + span[1] - span[0]) * vocab])
+        .copied()
+        .collect()
 }
 
 /// Compares a batch's losses with the JSON's, and with `per_example_loss` where it is given.

@@ -37,6 +37,8 @@ impl Golden {
                 Dtype::I64 => {
                     Data::Int(view.data().as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
                 }
+                Dtype::U8 => Data::Int(view.data().iter().map(|&b| i64::from(b)).collect()),
+                Dtype::I8 => Data::Int(view.data().iter().map(|&b| i64::from(b as i8)).collect()),
                 other => Data::Float(store::to_f32(&name, other, view.data(), path)?),
             };
             tensors.insert(name, (view.shape().to_vec(), data));

@@ -8,7 +8,9 @@ mod base;
 mod experts;
 mod golden;
 mod preferences;
+mod quantised;
 mod report;
+mod rounded;
 mod trajectory;
 mod tuned;
 
@@ -18,6 +20,7 @@ pub use report::Report;
 use crate::Model;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 
 /// What to compare.
@@ -31,6 +34,8 @@ pub struct Options {
     pub adapter: Option<PathBuf>,
     /// Factor on every tolerance.
     pub tolerance: f64,
+    /// f32, or bf16: then the logits are compared, and may be as far off as the reference says of bf16.
+    pub dtype: Dtype,
 }
 
 /// Compares everything that the golden file holds.
@@ -41,6 +46,26 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Report, EngineError> {
     let mut golden = Golden::open(&options.golden)?;
     let mut report = Report::new(options.tolerance);
+    if golden.has_prefix("qlora.") {
+        quantised::check(&mut golden, options, &mut report)?;
+        skip_rest(&golden, &mut report);
+        return Ok(report);
+    }
+    match options.dtype {
+        Dtype::F32 => {}
+        Dtype::Bf16 => {
+            rounded::check(&mut golden, options, &mut report)?;
+            skip_rest(&golden, &mut report);
+            return Ok(report);
+        }
+        other => {
+            return Err(EngineError::user(
+                "no_reference",
+                format!("The reference says nothing of a model in {}.", other.name()),
+                "Compare in f32 or bf16, or with a reference of quantised weights.",
+            ))
+        }
+    }
     let mut model = Model::load(&options.model)?;
     if golden.json["methods"].is_object() {
         let folder = options.adapter.clone().unwrap_or_else(|| options.model.join("adapter"));

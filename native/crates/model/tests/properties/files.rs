@@ -42,6 +42,12 @@ fn models_come_back_as_they_were_written() {
         .map(|e| e.expect("an entry").file_name())
         .collect();
     assert_eq!(names.len(), 2, "no temporary file is left: {names:?}");
+    #[cfg(unix)]
+    for name in names {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(folder.path().join(&name)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "{name:?} is as readable as any other new file");
+    }
 }
 
 #[test]

@@ -6,4 +6,5 @@ mod families;
 mod files;
 mod gradients;
 mod packing;
+mod precision;
 mod support;

@@ -1,0 +1,36 @@
+//! A model in bf16 against the reference in f32: as close as transformers in bf16 comes to it.
+
+use super::golden::Golden;
+use super::report::{Distance, Report};
+use super::Options;
+use crate::Model;
+use tillage_protocol::run::Dtype;
+use tillage_protocol::EngineError;
+
+pub(super) fn check(golden: &mut Golden, options: &Options, report: &mut Report) -> Result<(), EngineError> {
+    let bounds = golden.json["bf16_vs_f64"].clone();
+    let (Some(batch), Some((shape, reference))) = (golden.batch(), golden.floats("logits")) else {
+        report.skip("logits", "the reference has no logits of input_ids");
+        return Ok(());
+    };
+    let model = Model::load_as(&options.model, Dtype::Bf16)?;
+    let all: Vec<usize> = (0..batch.tokens.len()).collect();
+    let kept = super::base::unpadded(&reference, &batch, &shape);
+    let ours = model.logits(&batch, &all);
+    if model.config().layers.iter().any(|l| l.experts) {
+        // A rounded score can choose another expert, after which a token's logits have little to do with the
+        // reference's: most tokens must be close, not all.
+        let bound = bounds["max_abs"].as_f64().unwrap_or(f64::NAN);
+        let rows = ours.chunks_exact(shape[2]).zip(kept.chunks_exact(shape[2]));
+        let close = rows.filter(|(a, b)| Distance::between(a, b).max_abs <= bound).count();
+        let share = close as f64 / all.len() as f64;
+        report.number("bf16_logits", "share of tokens that are close", share, 1.0, 0.5, 0.0);
+        return Ok(());
+    }
+    let distance = Distance::between(&ours, &kept);
+    for (name, ours) in [("max_abs", distance.max_abs), ("rel_l2", distance.relative_l2)] {
+        let bound = bounds[name].as_f64().unwrap_or(f64::NAN);
+        report.number("bf16_logits", name, ours, 0.0, bound, 0.0);
+    }
+    Ok(())
+}
