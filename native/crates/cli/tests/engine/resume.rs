@@ -131,10 +131,10 @@ fn a_killed_tuning_with_dropout_goes_on_bit_for_bit() {
 
 #[test]
 fn a_killed_tuning_on_nf4_goes_on_bit_for_bit() {
-    let w = Workspace::new();
+    let (w, kills) = (Workspace::new(), kills());
     train(&w.pretrain("pre", &json!({})));
-    let patch = json!({"dtype": "nf4", "train": {"epochs": 60, "checkpoint_every": 3}});
-    check(&w.tune("straight", "pre", &patch), &w.tune("killed", "pre", &patch), "adapter");
+    let patch = json!({"dtype": "nf4", "train": {"epochs": 12 * kills, "checkpoint_every": 3}});
+    check(&w.tune("straight", "pre", &patch), &w.tune("killed", "pre", &patch), kills);
 }
 
 #[test]
