@@ -442,6 +442,10 @@ export interface LoraConfig {
   targets: string[];
   rslora?: boolean;
   dora?: boolean;
+  /**
+   * LoRA+ (Hayou et al. 2024): B learns this many times faster than A. Absent: as fast.
+   */
+  lora_plus?: number | null;
 }
 /**
  * A run that goes on from a checkpoint of another run, with optimiser states and place in the data.
@@ -1452,8 +1456,15 @@ export const nativeSchema: object = {
           "default": false
         },
         "dora": {
-          "type": "boolean",
-          "default": false
+          "type": "boolean"
+        },
+        "lora_plus": {
+          "description": "LoRA+ (Hayou et al. 2024): B learns this many times faster than A. Absent: as fast.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
         }
       },
       "additionalProperties": false,

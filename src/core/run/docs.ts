@@ -73,6 +73,7 @@ export const runDocs: KeyDocs = {
       dropout: { doc: "Share of the adapter's inputs that is left out at random while training. Default 0.", values: ["0", "0.05"] },
       targets: { doc: "Modules that get an adapter, such as `[q_proj, v_proj]`; `[all-linear]` by default.", values: ["[all-linear]"] },
       rslora: { doc: "Scale by alpha / √r instead (Kalajdzievski 2023). Default false.", values: ["true", "false"] },
+      lora_plus: { doc: "LoRA+ (Hayou et al. 2024): B learns this many times faster than A, such as 16. Default: as fast.", values: ["16"] },
       dora: { doc: "Learn the magnitudes of the outputs apart from their directions (DoRA, Liu et al. 2024). Default false.", values: ["true", "false"] },
     },
   },

@@ -33,6 +33,7 @@ const adapterSchema = z.strictObject({
   targets: z.array(z.string()).min(1).default(["all-linear"]),
   rslora: z.boolean().default(false),
   dora: z.boolean().default(false),
+  lora_plus: positive.optional(),
 });
 
 const share = z.number().min(0).max(1);

@@ -61,7 +61,15 @@ impl Bench {
             let targets = vec!["all-linear".to_owned()];
             model
                 .attach_lora(
-                    &LoraConfig { r: 16, alpha: 32.0, dropout: 0.0, targets, rslora: false, dora: false },
+                    &LoraConfig {
+                        r: 16,
+                        alpha: 32.0,
+                        dropout: 0.0,
+                        targets,
+                        rslora: false,
+                        dora: false,
+                        lora_plus: None,
+                    },
                     2,
                 )
                 .expect("a valid adapter");

@@ -1,12 +1,10 @@
 //! The model and its public operations.
 
-use crate::adapter::{Adapter, LoraPart};
-use crate::attention::Context;
-use crate::head::labelled;
+use crate::adapter::Adapter;
 use crate::spec::DecoderSpec;
 use crate::weights::{Tensor, Weights};
-use crate::workspace::{self, Workspace};
-use crate::{peft, store, KvCache, ModelConfig, Packed, ParamMut, StepLoss, Trainable};
+use crate::workspace::Workspace;
+use crate::{peft, store, ModelConfig, ParamMut, Trainable};
 use std::path::Path;
 use std::sync::Mutex;
 use tillage_kernels::matrix::Arithmetic;
@@ -17,14 +15,14 @@ use tillage_protocol::{EngineError, LoraConfig};
 #[derive(Debug)]
 pub struct Model {
     pub(crate) config: ModelConfig,
-    spec: DecoderSpec,
+    pub(crate) spec: DecoderSpec,
     pub(crate) weights: Weights,
     pub(crate) adapter: Option<Adapter>,
-    trainable: Trainable,
-    dtype: Dtype,
+    pub(crate) trainable: Trainable,
+    pub(crate) dtype: Dtype,
     pub(crate) dropout_key: u64,
     /// Buffers of passes that are over, for the next ones.
-    idle: Mutex<Vec<Workspace>>,
+    pub(crate) idle: Mutex<Vec<Workspace>>,
 }
 
 impl Model {
@@ -214,12 +212,6 @@ impl Model {
         self.weights.tensors.iter().chain(adapter).map(Tensor::len).sum()
     }
 
-    /// Bytes of all weights and gradients, the adapter's included.
-    fn weight_bytes(&self) -> usize {
-        let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
-        self.weights.tensors.iter().chain(adapter).map(|t| t.bytes() + 4 * t.grad.len()).sum()
-    }
-
     /// Numbers in the trained tensors.
     pub fn trainable_count(&self) -> usize {
         let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
@@ -235,200 +227,6 @@ impl Model {
     /// Keys the masks of LoRA dropout: give each forward and backward pass another number, and a resumed run the same.
     pub fn set_dropout_key(&mut self, key: u64) {
         self.dropout_key = key;
-    }
-
-    /// Computes a batch's loss and adds d(Σ weight x loss) / normaliser to the gradients of what is trained.
-    ///
-    /// # Errors
-    /// As [`Packed::check`]; `internal` when the adapter should be trained but is absent or switched off.
-    pub fn forward_backward(&mut self, batch: &Packed) -> Result<StepLoss, EngineError> {
-        batch.check(self.config.vocab_size)?;
-        self.check_trainable()?;
-        let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
-        let loss = self.loss(batch, &mut ws, true);
-        if loss.tokens > 0 {
-            self.backward_layers(&batch.tokens, &batch.starts, &mut ws);
-        }
-        self.give_back(ws);
-        Ok(loss)
-    }
-
-    /// Computes a batch's loss, without dropout and without gradients.
-    ///
-    /// # Errors
-    /// As [`Packed::check`].
-    pub fn loss_only(&self, batch: &Packed) -> Result<StepLoss, EngineError> {
-        batch.check(self.config.vocab_size)?;
-        let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
-        let loss = self.loss_value(batch, &mut ws, &mut |_| {});
-        self.give_back(ws);
-        Ok(loss)
-    }
-
-    /// The loss of every labelled position, in order: its negative log-probability in nats.
-    ///
-    /// # Errors
-    /// As [`Packed::check`].
-    pub fn token_losses(&self, batch: &Packed) -> Result<Vec<f32>, EngineError> {
-        batch.check(self.config.vocab_size)?;
-        let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
-        let mut all = Vec::with_capacity(batch.labelled());
-        self.loss_value(batch, &mut ws, &mut |nll| all.extend_from_slice(nll));
-        self.give_back(ws);
-        Ok(all)
-    }
-
-    /// Adds the gradients of any loss of the labelled positions' log-probabilities. `weigh` gets the losses of all
-    /// labelled positions, in order, and gives the slope of its own loss in each; the batch's weights and normaliser do
-    /// not count.
-    ///
-    /// # Errors
-    /// As [`Model::forward_backward`].
-    pub fn forward_backward_by(
-        &mut self,
-        batch: &Packed,
-        weigh: &mut dyn FnMut(&[f32]) -> Vec<f32>,
-    ) -> Result<StepLoss, EngineError> {
-        batch.check(self.config.vocab_size)?;
-        self.check_trainable()?;
-        let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
-        let mut all = Vec::with_capacity(batch.labelled());
-        self.loss_value(batch, &mut ws, &mut |nll| all.extend_from_slice(nll));
-        let mut targets = labelled(batch);
-        for (label, slope) in targets.iter_mut().zip(weigh(&all)) {
-            label.target.grad = slope;
-        }
-        let loss = self.loss_of(targets, batch, &mut ws, true);
-        if loss.tokens > 0 {
-            self.backward_layers(&batch.tokens, &batch.starts, &mut ws);
-        }
-        self.give_back(ws);
-        Ok(loss)
-    }
-
-    pub(crate) fn check_trainable(&self) -> Result<(), EngineError> {
-        if self.trainable == Trainable::Full && self.dtype != Dtype::F32 {
-            return Err(EngineError::user(
-                "full_needs_f32",
-                format!("Full training needs weights in f32, and these are held in {}.", self.dtype.name()),
-                "Set `dtype` to f32, or train an adapter.",
-            ));
-        }
-        if self.trainable == Trainable::Adapter && !self.adapter.as_ref().is_some_and(|a| a.enabled) {
-            return Err(no_adapter());
-        }
-        Ok(())
-    }
-
-    /// Logits at some positions of a pack, `[positions, vocab]`; its labels do not matter.
-    ///
-    /// # Panics
-    /// When a token is outside the vocabulary or a position outside the pack.
-    pub fn logits(&self, batch: &Packed, positions: &[usize]) -> Vec<f32> {
-        let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
-        self.head_logits(positions, &mut ws);
-        let logits = ws.head.logits.clone();
-        self.give_back(ws);
-        logits
-    }
-
-    /// Bytes of such a cache.
-    pub fn cache_bytes(&self, capacity: usize) -> usize {
-        8 * self.config.kv_width() * capacity * self.config.num_hidden_layers
-    }
-
-    /// An empty cache for sequences of up to `capacity` tokens.
-    pub fn new_cache(&self, capacity: usize) -> KvCache {
-        let width = self.config.kv_width() * capacity;
-        let layers =
-            (0..self.config.num_hidden_layers).map(|_| (vec![0.0; width], vec![0.0; width])).collect();
-        KvCache { layers, len: 0, capacity }
-    }
-
-    /// Appends tokens (a prompt, or the one just sampled) to a cached sequence; returns the logits after the last, `[vocab]`.
-    ///
-    /// # Panics
-    /// When there are no tokens, a token is outside the vocabulary, or the cache is full.
-    pub fn decode(&self, tokens: &[u32], cache: &mut KvCache) -> Vec<f32> {
-        self.decode_batch(&[tokens], std::slice::from_mut(cache))
-    }
-
-    /// Appends tokens to each of several cached sequences; returns the logits after the last of each,
-    /// `[sequences, vocab]`. No sequence sees another.
-    ///
-    /// # Panics
-    /// As [`Model::decode`]; when there are not as many caches as lists of tokens.
-    pub fn decode_batch(&self, tokens: &[&[u32]], caches: &mut [KvCache]) -> Vec<f32> {
-        assert_eq!(tokens.len(), caches.len(), "a cache for each sequence");
-        let mut starts = vec![0];
-        for (new, cache) in tokens.iter().zip(caches.iter()) {
-            let room = cache.len + new.len() <= cache.capacity;
-            assert!(!new.is_empty() && room, "the cache has no room for these tokens");
-            starts.push(starts[starts.len() - 1] + new.len());
-        }
-        let mut ws = self.workspace();
-        self.run_layers(&tokens.concat(), Context::Caches(caches, &starts), &mut ws, false);
-        let last: Vec<usize> = starts[1..].iter().map(|end| end - 1).collect();
-        self.head_logits(&last, &mut ws);
-        let logits = ws.head.logits.clone();
-        self.give_back(ws);
-        logits
-    }
-
-    /// Bytes that weights, gradients and a training pass over a batch take; the optimiser's states are not included.
-    pub fn plan_bytes(&self, tokens_in_batch: usize) -> usize {
-        let (ranks, extra) = self
-            .adapter
-            .as_ref()
-            .map_or((0, false), |a| (self.ranks(a), a.config.dora || a.config.dropout > 0.0));
-        let layers = self.config.num_hidden_layers;
-        self.weight_bytes() + self.decoded_bytes() + self.plan_pass(tokens_in_batch, layers, ranks, extra)
-    }
-
-    /// Bytes that weights and a pass without gradients take.
-    pub fn plan_scoring_bytes(&self, tokens_in_batch: usize) -> usize {
-        let ranks = self.adapter.as_ref().map_or(0, |a| self.ranks(a));
-        self.weight_bytes() + self.decoded_bytes() + self.plan_pass(tokens_in_batch, 1, ranks, false)
-    }
-
-    fn plan_pass(&self, tokens: usize, layers: usize, ranks: usize, extra: bool) -> usize {
-        workspace::plan(&self.config, tokens, layers, ranks, [extra, self.dtype != Dtype::F32])
-    }
-
-    /// DoRA reads whole projections as f32 to measure their rows.
-    fn decoded_bytes(&self) -> usize {
-        let dora = self.adapter.as_ref().is_some_and(|a| a.config.dora);
-        let widest = self.spec.layers.iter().flat_map(|l| &l.linears).map(|l| l.inputs * l.outputs()).max();
-        if dora && self.dtype != Dtype::F32 {
-            4 * widest.unwrap_or(0)
-        } else {
-            0
-        }
-    }
-
-    /// An adapter's ranks that a token passes through, over all layers.
-    fn ranks(&self, adapter: &Adapter) -> usize {
-        let sum = |slots: &[Vec<LoraPart>]| slots.iter().flatten().map(|part| part.r).sum::<usize>();
-        let layers = adapter.slots.iter().zip(&self.config.layers);
-        layers
-            .map(|(slots, layer)| match self.config.experts.filter(|_| layer.experts) {
-                None => sum(slots),
-                Some(experts) => {
-                    sum(&slots[..2]) + (sum(&slots[2..]) * experts.per_token).div_ceil(experts.count)
-                }
-            })
-            .sum()
-    }
-
-    /// Bytes that weights, gradients and idle buffers hold now.
-    pub fn held_bytes(&self) -> usize {
-        let idle = self.idle.lock().unwrap_or_else(|e| e.into_inner());
-        self.weight_bytes() + idle.iter().map(Workspace::bytes).sum::<usize>()
     }
 
     pub(crate) fn workspace(&self) -> Workspace {

@@ -148,6 +148,8 @@ fn read_config(path: &Path) -> Result<(LoraConfig, Patterns), EngineError> {
         targets,
         rslora: set("use_rslora"),
         dora: set("use_dora"),
+        // A matter of how it is trained, which PEFT's file does not say.
+        lora_plus: None,
     };
     check(&config)?;
     let mut patterns = Patterns::default();

@@ -6,6 +6,7 @@
 pub mod course;
 pub mod error;
 pub mod event;
+pub mod objective;
 pub mod rpc;
 pub mod run;
 pub mod schema;

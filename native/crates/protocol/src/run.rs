@@ -1,87 +1,10 @@
 //! `run.json`: one run, resolved. Written by the extension or the CLI from a `*.run.yaml`, read by the engine.
 
 use crate::course::{DecayShape, EarlyStopping, Fork, OptimizerKind};
+pub use crate::objective::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// What is minimised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Objective {
-    /// Next token, every position of every text.
-    Pretrain,
-    /// Next token on the parts that `loss_on` names.
-    Sft,
-    /// Direct preference optimisation (Rafailov et al. 2023), robust with `label_smoothing` (Chowdhury et al. 2024).
-    Dpo,
-    /// Identity preference optimisation (Azar et al. 2023), log-ratios averaged over tokens.
-    Ipo,
-    /// The hinge on log-ratios (SLiC, Zhao et al. 2023).
-    Hinge,
-    /// Anchored preference optimisation, zero (D'Oosterlinck et al. 2024).
-    ApoZero,
-    /// Simple preference optimisation, without a reference (Meng et al. 2024).
-    Simpo,
-    /// Contrastive preference optimisation, without a reference (Xu et al. 2024).
-    Cpo,
-    /// Odds ratio preference optimisation, without a reference (Hong et al. 2024).
-    Orpo,
-    /// Single answers judged good or bad (Ethayarajh et al. 2024).
-    Kto,
-    /// Every labelled token against a teacher's distribution over the vocabulary (Hinton et al. 2015).
-    Distill,
-    /// Group relative policy optimisation on the model's own answers (Shao et al. 2024).
-    Grpo,
-    /// REINFORCE with leave-one-out baselines (Ahmadian et al. 2024).
-    Rloo,
-    /// A reward model: a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).
-    Reward,
-}
-
-impl Objective {
-    /// Every objective there is.
-    pub const ALL: [Objective; 14] = [
-        Objective::Pretrain,
-        Objective::Sft,
-        Objective::Dpo,
-        Objective::Ipo,
-        Objective::Hinge,
-        Objective::ApoZero,
-        Objective::Simpo,
-        Objective::Cpo,
-        Objective::Orpo,
-        Objective::Kto,
-        Objective::Grpo,
-        Objective::Rloo,
-        Objective::Distill,
-        Objective::Reward,
-    ];
-}
-
-/// What the objectives on preferences are set by. What an objective does not use must be absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PreferenceConfig {
-    /// How strongly the policy is held to the reference, or the temperature where there is none. Absent: 0.1, and 2 for SimPO.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub beta: Option<f64>,
-    /// DPO: the share of pairs that are thought to be labelled the wrong way round, below 0.5. Absent: 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label_smoothing: Option<f64>,
-    /// SimPO: the margin that the mean log-probabilities shall have, times beta. Absent: 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gamma: Option<f64>,
-    /// CPO: weight of the chosen answers' own loss. Absent: 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alpha: Option<f64>,
-    /// KTO: weight of the good answers. Absent: 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub desirable_weight: Option<f64>,
-    /// KTO: weight of the bad answers. Absent: 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undesirable_weight: Option<f64>,
-}
 
 /// Which tokens of a row carry a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -211,8 +134,11 @@ pub struct LoraConfig {
     pub targets: Vec<String>,
     #[serde(default)]
     pub rslora: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dora: bool,
+    /// LoRA+ (Hayou et al. 2024): B learns this many times faster than A. Absent: as fast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora_plus: Option<f64>,
 }
 
 /// The rows of a run.
@@ -337,99 +263,6 @@ fn default_adam_eps() -> f64 {
     1e-8
 }
 fn default_clip() -> f64 {
-    1.0
-}
-
-/// What an answer of the policy is worth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RewardConfig {
-    #[serde(flatten)]
-    pub kind: RewardKind,
-    /// What it is worth when it holds; the reward is the sum over all.
-    #[serde(default = "default_weight")]
-    pub weight: f64,
-}
-
-fn default_weight() -> f64 {
-    1.0
-}
-
-/// When a reward is given. The row's `completion` is the answer that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum RewardKind {
-    /// The answer is the row's, but for white space around it.
-    Exact,
-    /// The answer holds the row's, in any case of letters.
-    Contains,
-    /// Both end in the same number: the one behind `####`, or the last (GSM8K, Cobbe et al. 2021).
-    Numeric,
-    /// The answer matches a regular expression.
-    Regex { pattern: String },
-}
-
-/// How the answers' tokens become one loss.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PolicyAverage {
-    /// Over all tokens of the batch (DAPO, Yu et al. 2025).
-    #[default]
-    Tokens,
-    /// Over the tokens of each answer, then over the answers (GRPO, Shao et al. 2024).
-    Completions,
-    /// The sum over the longest possible answer (Dr. GRPO, Liu et al. 2025).
-    Longest,
-}
-
-/// The objectives on the model's own answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyConfig {
-    pub rewards: Vec<RewardConfig>,
-    /// Answers of each prompt.
-    #[serde(default = "default_group")]
-    pub group: usize,
-    /// New tokens of an answer at most.
-    #[serde(default = "default_policy_new")]
-    pub max_new: usize,
-    #[serde(default = "default_temperature")]
-    pub temperature: f64,
-    /// Weight of the divergence from the base model without the adapter.
-    #[serde(default)]
-    pub beta: f64,
-    /// GRPO alone; RLOO sums over the tokens of each answer.
-    #[serde(default)]
-    pub average: PolicyAverage,
-}
-
-fn default_group() -> usize {
-    8
-}
-fn default_policy_new() -> usize {
-    128
-}
-
-/// The teacher of a distillation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DistillConfig {
-    /// The teacher's model folder; it must have the student's tokenizer.
-    pub teacher: PathBuf,
-    /// An adapter on the teacher.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<PathBuf>,
-    /// Both distributions are softened by this before they are compared; the divergence is multiplied by its square.
-    #[serde(default = "default_temperature")]
-    pub temperature: f64,
-    /// Weight of the divergence, 0 to 1; the labels' own loss has the rest.
-    #[serde(default = "default_distill_alpha")]
-    pub alpha: f64,
-}
-
-fn default_temperature() -> f64 {
-    1.0
-}
-fn default_distill_alpha() -> f64 {
     1.0
 }
 

@@ -73,7 +73,8 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
     let origin = if checkpoint.is_some() { None } else { Origin::load(&spec)? };
     let begin = checkpoint.as_ref().or(origin.as_ref().map(|o| &o.checkpoint));
     let mut prepared = setup::prepare(&spec, begin)?;
-    let mut optimizer = Optimizer::new(&mut prepared.model, spec.train.optimizer);
+    let mut optimizer = Optimizer::new(&mut prepared.model, spec.train.optimizer)
+        .with_b_ratio(spec.adapter.as_ref().and_then(|a| a.lora_plus).unwrap_or(1.0));
     let (mut moved, mut forked_from) = (None, checkpoint.as_ref().and_then(|c| c.state.forked_from.clone()));
     if let Some(origin) = &origin {
         moved = origin.place(&spec, &mut prepared)?;

@@ -164,6 +164,9 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
         if !(lora.alpha.is_finite() && lora.alpha > 0.0) {
             return bad("adapter.alpha", format!("is {}, and must be above 0", lora.alpha));
         }
+        if lora.lora_plus.is_some_and(|ratio| !(ratio.is_finite() && ratio > 0.0)) {
+            return bad("adapter.lora_plus", "must be above 0".into());
+        }
         if !(0.0..1.0).contains(&lora.dropout) {
             return bad(
                 "adapter.dropout",

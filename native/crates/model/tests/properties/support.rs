@@ -51,6 +51,7 @@ pub fn lora(targets: &[&str]) -> LoraConfig {
         targets: targets.iter().map(|t| (*t).to_owned()).collect(),
         rslora: false,
         dora: false,
+        lora_plus: None,
     }
 }
 

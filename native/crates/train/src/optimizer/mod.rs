@@ -36,6 +36,8 @@ pub struct Optimizer {
     /// Steps taken.
     step: u64,
     scratch: MuonScratch,
+    /// How many times faster an adapter's B learns than all else.
+    b_ratio: f64,
 }
 
 impl Optimizer {
@@ -51,7 +53,13 @@ impl Optimizer {
                 states: States::new(kind, p.shape, hidden.contains(p.name)),
             })
             .collect();
-        Self { slots, step: 0, scratch: MuonScratch::default() }
+        Self { slots, step: 0, scratch: MuonScratch::default(), b_ratio: 1.0 }
+    }
+
+    /// LoRA+ (Hayou et al. 2024): the learning rate of an adapter's B is this many times that of all else.
+    pub fn with_b_ratio(mut self, ratio: f64) -> Self {
+        self.b_ratio = ratio;
+        self
     }
 
     /// L2 norm of the model's gradients.
@@ -73,14 +81,16 @@ impl Optimizer {
             grad_scale,
         };
         let turn = MuonStep { lr, momentum: MUON_MOMENTUM, weight_decay: config.weight_decay, grad_scale };
-        let (mut wide, mut narrow) = (Vec::new(), Vec::new());
+        let fast = AdamWStep { lr: lr * self.b_ratio, ..adam };
+        let (mut wide, mut narrow) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
         for (p, slot) in model.parameters_mut().into_iter().zip(&mut self.slots) {
+            let group = usize::from(slot.name.contains("lora_B"));
             match &mut slot.states {
                 States::AdamW { first, second } => {
-                    wide.push(AdamWTensor { value: p.value, grad: p.grad, first, second });
+                    wide[group].push(AdamWTensor { value: p.value, grad: p.grad, first, second });
                 }
                 States::AdamW8bit { first, second } => {
-                    narrow.push(AdamW8bitTensor { value: p.value, grad: p.grad, first, second });
+                    narrow[group].push(AdamW8bitTensor { value: p.value, grad: p.grad, first, second });
                 }
                 // One after another: the products inside take all threads.
                 States::Muon { momentum, shape } => {
@@ -88,8 +98,10 @@ impl Optimizer {
                 }
             }
         }
-        adamw(&mut wide, &adam);
-        adamw_8bit(&mut narrow, &adam);
+        for ((wide, narrow), step) in wide.iter_mut().zip(&mut narrow).zip([&adam, &fast]) {
+            adamw(wide, step);
+            adamw_8bit(narrow, step);
+        }
     }
 
     /// Writes the states as safetensors: `<kind>.<name>`, where a kind is `first`, `second`, `momentum` and so on.

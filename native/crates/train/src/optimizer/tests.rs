@@ -178,3 +178,39 @@ fn saved_states_go_on_as_those_in_memory() {
         assert_eq!(loaded.load(&path, 3).unwrap_err().code, "bad_checkpoint");
     }
 }
+
+#[test]
+fn an_adapters_b_learns_faster_by_the_ratio() {
+    for kind in [OptimizerKind::AdamW, OptimizerKind::AdamW8bit] {
+        let lora = serde_json::json!({"r": 2, "alpha": 4, "targets": ["all-linear"]});
+        let mut model = model();
+        model.attach_lora(&serde_json::from_value(lora).unwrap(), 5).unwrap();
+        model.set_trainable(Trainable::Adapter);
+        let config = TrainConfig { weight_decay: 0.0, ..config() };
+        let before = values(&mut model);
+        let moved = |model: &mut Model, ratio: f64| {
+            let mut optimizer = Optimizer::new(model, kind).with_b_ratio(ratio);
+            set_gradients(model, 1);
+            optimizer.apply(model, &config, 0.01, 1.0);
+            let names: Vec<String> = model.parameters_mut().iter().map(|p| p.name.to_owned()).collect();
+            let after = values(model);
+            for (p, value) in model.parameters_mut().into_iter().zip(&before) {
+                p.value.copy_from_slice(value);
+            }
+            let apart = |(a, b): (&Vec<f32>, &Vec<f32>)| -> Vec<f64> {
+                a.iter().zip(b).map(|(a, b)| f64::from(a - b)).collect()
+            };
+            (names, after.iter().zip(&before).map(apart).collect::<Vec<_>>())
+        };
+        let ((names, plain), (_, fast)) = (moved(&mut model, 1.0), moved(&mut model, 8.0));
+        let mut seen = [0, 0];
+        for ((name, plain), fast) in names.iter().zip(&plain).zip(&fast) {
+            let b = name.contains("lora_B");
+            seen[usize::from(b)] += 1;
+            let wanted = if b { 8.0 } else { 1.0 };
+            let sum = |x: &[f64]| x.iter().map(|v| v.abs()).sum::<f64>();
+            assert!((sum(fast) / sum(plain) - wanted).abs() < 1e-3, "{name}: {} {}", sum(fast), sum(plain));
+        }
+        assert!(seen[0] == seen[1] && seen[0] > 0);
+    }
+}

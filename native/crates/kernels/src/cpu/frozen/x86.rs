@@ -1,6 +1,4 @@
 //! AVX2 and AVX-512.
-//!
-//! SAFETY of every block here: the instruction set is there and the pointers are valid, as [`Lanes`] asks of callers.
 
 use super::lanes::Lanes;
 use crate::matrix::NF4_LEVELS;
@@ -15,30 +13,37 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     unsafe fn zero() -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm256_setzero_ps() }
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm256_set1_ps(x) }
     }
     #[inline(always)]
     unsafe fn load(at: *const f32) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm256_loadu_ps(at) }
     }
     #[inline(always)]
     unsafe fn store(at: *mut f32, v: Self::V) {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm256_storeu_ps(at, v) }
     }
     #[inline(always)]
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm256_mul_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe {
             let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -47,6 +52,7 @@ impl Lanes for Avx2 {
     }
     #[inline(always)]
     unsafe fn from_bf16(at: *const u16) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe {
             let half = _mm256_cvtepu16_epi32(_mm_loadu_si128(at.cast()));
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(half))
@@ -54,10 +60,12 @@ impl Lanes for Avx2 {
     }
     #[inline(always)]
     unsafe fn from_i8(at: *const i8) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(at.cast()))) }
     }
     #[inline(always)]
     unsafe fn from_nf4(at: *const u8) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe {
             // Each byte in the low half of 64 bits; then its high nibble goes to the lower 32 bits and the byte itself to
             // the upper ones, of which the permutation looks at the low bits only.
@@ -79,34 +87,42 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn zero() -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm512_setzero_ps() }
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm512_set1_ps(x) }
     }
     #[inline(always)]
     unsafe fn load(at: *const f32) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm512_loadu_ps(at) }
     }
     #[inline(always)]
     unsafe fn store(at: *mut f32, v: Self::V) {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm512_storeu_ps(at, v) }
     }
     #[inline(always)]
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm512_mul_ps(a, b) }
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm512_reduce_add_ps(v) }
     }
     #[inline(always)]
     unsafe fn from_bf16(at: *const u16) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe {
             let half = _mm512_cvtepu16_epi32(_mm256_loadu_si256(at.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(half))
@@ -114,10 +130,12 @@ impl Lanes for Avx512 {
     }
     #[inline(always)]
     unsafe fn from_i8(at: *const i8) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(at.cast()))) }
     }
     #[inline(always)]
     unsafe fn from_nf4(at: *const u8) -> Self::V {
+        // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
         unsafe {
             // As for AVX2; the permutation of sixteen looks at four bits.
             let bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64(at.cast()));
@@ -130,6 +148,7 @@ impl Lanes for Avx512 {
     unsafe fn transpose(rows: &[*const u32], units: usize, to: *mut u32, stride: usize) {
         let whole = units - units % 16;
         for first in (0..whole).step_by(16) {
+            // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
             unsafe {
                 // Numbers of two rows side by side, then of four: u[4g + c] has columns 4l + c of rows 4g.. in part l.
                 let mut u = [_mm512_setzero_si512(); 16];
@@ -163,6 +182,7 @@ impl Lanes for Avx512 {
         }
         for u in whole..units {
             for (lane, row) in rows.iter().enumerate() {
+                // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
                 unsafe { to.add(u * stride + lane).write(row.add(u).read_unaligned()) };
             }
         }
@@ -176,6 +196,7 @@ impl Lanes for Avx512 {
 #[inline(always)]
 pub(super) unsafe fn bf16_dot(sums: __m512, a: __m512i, b: __m512i) -> __m512 {
     // SAFETY: vectors of the same 512 bits.
+    // SAFETY: the instructions are there and the pointers valid, as the trait asks of callers.
     unsafe {
         _mm512_dpbf16_ps(
             sums,
