@@ -5,6 +5,7 @@ from dataclasses import dataclass
 SHAPES = {
     "demo": dict(vocab_size=600, hidden_size=192, intermediate_size=512, num_hidden_layers=4, num_attention_heads=6, num_key_value_heads=6),
     "tiny5m": dict(vocab_size=4096, hidden_size=256, intermediate_size=512, num_hidden_layers=6, num_attention_heads=8, num_key_value_heads=8),
+    "qwen2.5-0.5b": dict(vocab_size=151936, hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14, num_key_value_heads=2),
     "smollm2-135m": dict(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3),
 }
 
@@ -14,7 +15,7 @@ class Case:
     name: str
     shape: str
     kind: str
-    """`full` or `lora` for a training step, `generate` for greedy decoding of one text."""
+    """`full` or `lora` for a training step, `generate` for greedy decoding of all examples together."""
     examples: int
     """Examples of a step; all of the same length, so that nobody pads."""
     tokens: int
@@ -23,7 +24,9 @@ class Case:
     new: int = 0
     """New tokens when generating."""
     bf16: bool = False
-    """Whether PyTorch runs in bf16 as well, as information: the engine computes in f32 only."""
+    """Whether PyTorch runs in bf16 as well."""
+    dtype: str = "f32"
+    """How the engine holds its frozen weights: f32, bf16, int8 or nf4."""
 
 
 CASES = [
@@ -32,4 +35,11 @@ CASES = [
     Case("LoRA r=16 step, SmolLM2-135M's shape, 4x256", "smollm2-135m", "lora", 4, 256, rounds=5, bf16=True),
     Case("greedy, demo's shape, prompt 32, 128 new", "demo", "generate", 1, 32, rounds=9, new=128),
     Case("greedy, SmolLM2-135M's shape, prompt 32, 64 new", "smollm2-135m", "generate", 1, 32, rounds=3, new=64, bf16=True),
+    Case("bf16: LoRA r=16 step, SmolLM2-135M's shape, 4x256", "smollm2-135m", "lora", 4, 256, rounds=5, bf16=True, dtype="bf16"),
+    Case("nf4: LoRA r=16 step, SmolLM2-135M's shape, 4x256", "smollm2-135m", "lora", 4, 256, rounds=3, bf16=True, dtype="nf4"),
+    Case("bf16: greedy, SmolLM2-135M's shape, prompt 32, 64 new", "smollm2-135m", "generate", 1, 32, rounds=5, new=64, bf16=True, dtype="bf16"),
+    Case("int8: greedy, SmolLM2-135M's shape, prompt 32, 64 new", "smollm2-135m", "generate", 1, 32, rounds=3, new=64, bf16=True, dtype="int8"),
+    Case("bf16: greedy, SmolLM2-135M's shape, batch 8, prompt 32, 64 new", "smollm2-135m", "generate", 8, 32, rounds=3, new=64, bf16=True, dtype="bf16"),
+    Case("bf16: LoRA r=16 step, Qwen2.5-0.5B's shape, 1x256", "qwen2.5-0.5b", "lora", 1, 256, rounds=3, bf16=True, dtype="bf16"),
+    Case("bf16: greedy, Qwen2.5-0.5B's shape, prompt 32, 32 new", "qwen2.5-0.5b", "generate", 1, 32, rounds=3, new=32, bf16=True, dtype="bf16"),
 ]

@@ -53,7 +53,7 @@ class Engine:
     def __init__(self, case: Case):
         tokens = max(case.tokens, 1)
         mode = "lora" if case.kind == "lora" else "full"
-        command = [str(args.engine), case.shape, str(case.examples), str(tokens), "paced", mode]
+        command = [str(args.engine), case.shape, str(case.examples), str(tokens), "paced", mode, case.dtype]
         self.request = "step" if case.kind != "generate" else f"decode {case.tokens} {case.new}"
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         about = self.read()
@@ -88,7 +88,7 @@ def machine_cpu_seconds() -> float:
 
 
 def sides(case: Case) -> dict:
-    made = {"engine f32": Engine(case)}
+    made = {f"engine {case.dtype}": Engine(case)}
     for name, dtype in [("torch f32", torch.float32)] + ([("torch bf16", torch.bfloat16)] if case.bf16 else []):
         if case.kind == "generate":
             made[name] = Generation(case, dtype)
@@ -100,7 +100,8 @@ def sides(case: Case) -> dict:
 
 def run(case: Case) -> dict:
     made = sides(case)
-    engine = made["engine f32"]
+    ours_name = f"engine {case.dtype}"
+    engine = made[ours_name]
 
     def cpu(name: str) -> float:
         return engine.cpu_seconds() if made[name] is engine else time.process_time()
@@ -121,15 +122,15 @@ def run(case: Case) -> dict:
     passed = time.perf_counter() - before[3]
     others = machine_cpu_seconds() - before[0] - (time.process_time() - before[1]) - (engine.cpu_seconds() - before[2])
     engine.close()
-    work = case.new if case.kind == "generate" else case.examples * case.tokens
-    ours = wall["engine f32"]
+    work = case.examples * case.new if case.kind == "generate" else case.examples * case.tokens
+    ours = wall[ours_name]
     rows = {}
     for name, times in wall.items():
         ratios = [t / e for t, e in zip(times, ours)]
         rows[name] = {
             "median_s": statistics.median(times), "best_s": min(times), "cpu_s": statistics.median(spent[name]),
             "tokens_per_s": work / statistics.median(times), "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
-            "ratio_best": min(times) / min(ours), "ratio_cpu": statistics.median(spent[name]) / statistics.median(spent["engine f32"]),
+            "ratio_best": min(times) / min(ours), "ratio_cpu": statistics.median(spent[name]) / statistics.median(spent[ours_name]),
             "first_loss": first[name].get("loss"), "wall": times, "cpu": spent[name],
         }  # fmt: skip
     return {"case": case.name, "rounds": rounds, "threads": args.threads, "parameters": engine.parameters, "rows": rows,

@@ -113,16 +113,20 @@ impl Bench {
         (loss.mean(), pass.as_secs_f64(), start.elapsed().as_secs_f64())
     }
 
-    /// Greedy generation of one text with a cache. Returns the seconds of the prompt and of the new tokens.
+    /// Greedy generation of all texts together, with caches. Returns the seconds of the prompts and of the new tokens.
     fn decode(&self, prompt: usize, new: usize) -> (f64, f64) {
-        let mut cache = self.model.new_cache(prompt + new);
+        let mut caches: Vec<_> = self.texts.iter().map(|_| self.model.new_cache(prompt + new)).collect();
         let start = Instant::now();
-        let mut logits = self.model.decode(&self.texts[0][..prompt], &mut cache);
+        let prompts: Vec<&[u32]> = self.texts.iter().map(|text| &text[..prompt]).collect();
+        let mut logits = self.model.decode_batch(&prompts, &mut caches);
         let prefill = start.elapsed();
+        let vocab = self.model.config().vocab_size;
+        let best =
+            |row: &[f32]| (0..vocab).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a vocabulary") as u32;
         for _ in 0..new {
-            let best =
-                (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).expect("a vocabulary");
-            logits = self.model.decode(&[best as u32], &mut cache);
+            let chosen: Vec<[u32; 1]> = logits.chunks_exact(vocab).map(|row| [best(row)]).collect();
+            let tokens: Vec<&[u32]> = chosen.iter().map(|token| &token[..]).collect();
+            logits = self.model.decode_batch(&tokens, &mut caches);
         }
         (prefill.as_secs_f64(), (start.elapsed() - prefill).as_secs_f64())
     }

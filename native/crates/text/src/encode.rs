@@ -90,6 +90,11 @@ impl RowEncoder {
         Ok(chat)
     }
 
+    /// Tokens of a row at most.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }

@@ -91,7 +91,7 @@ pub fn warn(
         warn(
             "rows_masked",
             format!(
-                "{} of {} rows have no token that the loss counts, and are left out.",
+                "{} of {} rows have no token that the loss counts, or leave no room for an answer, and are left out.",
                 counts.masked_rows, counts.rows
             ),
         )?;

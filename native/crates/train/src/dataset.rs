@@ -51,7 +51,7 @@ impl Dataset {
             .map(|(row, text)| {
                 let encoded = match text {
                     RowText::PromptCompletion { prompt, .. } if what == Rows::Prompts => {
-                        prompted(encoder, prompt)
+                        prompted(encoder, prompt, method.room().0)
                     }
                     _ => encoder.encode(text).map(|(example, _)| example),
                 };
@@ -114,9 +114,13 @@ impl Dataset {
         (0..self.ids.len()).map(length).collect()
     }
 
-    /// Whether nothing can be learned from a row with these texts. A prompt's labels are still to be drawn.
+    /// Whether nothing can be learned from a row with these texts. A prompt's labels are still to be drawn; it must leave room
+    /// for its answers.
     fn is_masked(&self, texts: &[Example]) -> bool {
-        self.rows != Rows::Prompts && texts.iter().any(|e| e.label_tokens() == 0)
+        match self.rows {
+            Rows::Prompts => texts.iter().any(|e| e.cut > 0),
+            _ => texts.iter().any(|e| e.label_tokens() == 0),
+        }
     }
 
     /// Labelled tokens of a row's own texts.
@@ -193,11 +197,12 @@ impl Dataset {
     }
 }
 
-/// A prompt as the model sees it before it answers; nothing of it carries a label.
-fn prompted(encoder: &RowEncoder, prompt: &str) -> Result<Example, EngineError> {
+/// A prompt as the model sees it before it answers; nothing of it carries a label. `cut` is what would not fit of the longest
+/// answer.
+fn prompted(encoder: &RowEncoder, prompt: &str, new: usize) -> Result<Example, EngineError> {
     let tokens = encoder.prompt(prompt)?;
-    let trained = vec![false; tokens.len()];
-    Ok(Example { tokens, trained, cut: 0 })
+    let (trained, cut) = (vec![false; tokens.len()], (tokens.len() + new).saturating_sub(encoder.context()));
+    Ok(Example { tokens, trained, cut })
 }
 
 /// The answer that a row wants.
@@ -217,7 +222,7 @@ mod tests {
     }
 
     fn dataset(rows: Rows, examples: Vec<Example>) -> Dataset {
-        let n = examples.len() / if rows == Rows::Texts { 1 } else { 2 };
+        let n = examples.len() / if matches!(rows, Rows::Texts | Rows::Prompts) { 1 } else { 2 };
         Dataset {
             ids: (0..n).map(|i| i.to_string()).collect(),
             examples,
@@ -243,6 +248,15 @@ mod tests {
         // The last token of a row does not predict the first of the next.
         assert_eq!(pack.labels, [10, IGNORE, IGNORE, 7, 8, IGNORE]);
         assert_eq!(pack.starts, [0, 2, 6]);
+    }
+
+    #[test]
+    fn a_prompt_takes_the_room_of_its_answers_and_is_left_out_where_they_do_not_fit() {
+        let mut examples = vec![example(&[1, 2, 3], &[false; 3]), example(&[1; 9], &[false; 9])];
+        examples[1].cut = 2;
+        let data = Dataset { room: (5, 4), ..dataset(Rows::Prompts, examples) };
+        assert_eq!(data.lengths(), [4 * (3 + 5), 0]);
+        assert_eq!((data.counts().long_rows, data.counts().masked_rows), (1, 1));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod guard;
 pub mod lock;
 mod machine;
 mod method;
+mod metrics;
 mod optimizer;
 pub mod plan;
 mod policy;

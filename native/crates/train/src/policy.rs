@@ -4,7 +4,8 @@
 //! is 1. The draws depend on seed, step, row and place in the group alone: a resumed run draws the same answers.
 
 use crate::dataset::Dataset;
-use crate::method::{BatchLoss, Metrics};
+use crate::method::BatchLoss;
+use crate::metrics::Metrics;
 use crate::reward::Rewards;
 use tillage_generate::{generate_all, Flow, Job, Sampled, Sampling, WIDTH};
 use tillage_model::objective::{advantages, leave_one_out, policy, Average, Generated, PolicyLoss, Texts};

@@ -1,6 +1,7 @@
 //! One optimiser step and its evidence.
 
-use crate::method::{BatchLoss, Metrics};
+use crate::method::BatchLoss;
+use crate::metrics::Metrics;
 use crate::optimizer::Optimizer;
 use crate::plan::PlannedStep;
 use crate::row_loss::Seen;

@@ -5,7 +5,7 @@ use crate::checkpoint::{self, RngState, State};
 use crate::control::Control;
 use crate::events::EventLog;
 use crate::machine::Machine;
-use crate::method::Metrics;
+use crate::metrics::Metrics;
 use crate::optimizer::Optimizer;
 use crate::row_loss::RowLoss;
 use crate::setup::Prepared;

@@ -5,6 +5,7 @@ mod common;
 mod disk;
 mod ends;
 mod forks;
+mod hero;
 mod learns;
 mod memory;
 mod precision;
