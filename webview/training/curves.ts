@@ -78,9 +78,9 @@ export class TrainingCurves extends LitElement {
         <tillage-line-chart pickable data-testid="loss-chart" data-points=${run.points.step.length} .height=${300} .log=${view.log} .xLabel=${x.label} .xFormat=${x.format} yLabel=${["pretrain", "sft"].includes(run.head.objective) ? "loss (nats)" : "loss"} .yFormat=${formatLoss}
           sync="run" .curves=${this.lossCurves()} .data=${lossChart(run, view.x)} .marked=${this.markedX()} @pick=${this.pick}></tillage-line-chart>
         <div class="small">
-          ${run.points.reward.some(Number.isFinite) ? this.smallChart("reward", "reward", run.points.reward, formatLoss, "var(--vscode-charts-orange)") : nothing}
+          ${run.points.reward.some(Number.isFinite) ? this.smallChart("reward", "reward", run.points.reward, formatLoss, "var(--vscode-charts-yellow)") : nothing}
           ${run.points.accuracy.some(Number.isFinite) ? this.smallChart("preferred", "accuracy", run.points.accuracy, formatPercent, "var(--vscode-charts-yellow)") : nothing}
-          ${run.points.margin.some(Number.isFinite) ? this.smallChart("reward margin", "margin", run.points.margin, formatNorm, "var(--vscode-charts-orange)") : nothing}
+          ${run.points.margin.some(Number.isFinite) ? this.smallChart("reward margin", "margin", run.points.margin, formatNorm, "var(--vscode-charts-foreground)") : nothing}
           ${this.smallChart("learning rate", "lr", run.points.lr, formatRate, "var(--vscode-charts-purple)")}
           ${this.smallChart("gradient norm", "grad-norm", run.points.gradNorm, formatNorm, "var(--vscode-charts-red)")}
           ${this.smallChart("tokens/s", "speed", run.points.tokensPerSecond, formatScaled, "var(--vscode-charts-green)")}

@@ -39,6 +39,9 @@ describe("what a run is", () => {
     expect(headOf(dir, { ...spec, adapter: { ...adapter, rslora: true } }).method).toBe("rsLoRA r8 α16");
     const model = { kind: "folder", path: "../pretrain-20250101-000000-00ff/model", adapter: "../tune-20250102-000000-00ff/adapter" } as const;
     expect(headOf(dir, { ...spec, model }).from).toBe("tune");
+    const checkpoint = "../tune-20250102-000000-00ff/checkpoints/step-000200";
+    expect(headOf(dir, { ...spec, model: { ...model, adapter: checkpoint } }).from).toBe("tune at step 200");
+    expect(headOf(dir, { ...spec, model: { kind: "folder", path: "../../models/step-1" } }).from).toBe("step-1");
   });
 
   it("tells the share of pairs that are preferred, and what is done before the first step", () => {

@@ -36,13 +36,18 @@ function kindOf(adapter: NonNullable<RunSpec["adapter"]>): string {
 
 /** What the run starts from. */
 function fromOf(dir: string, spec: RunSpec): string {
-  if (spec.fork) {
-    const checkpoint = path.resolve(dir, spec.fork.checkpoint);
-    return `${runName(path.dirname(path.dirname(checkpoint)))} at step ${formatCount(Number(path.basename(checkpoint).replace("step-", "")))}`;
-  }
+  if (spec.fork) return startName(path.resolve(dir, spec.fork.checkpoint));
   if (spec.model.kind === "init") return "random weights";
-  const folder = path.resolve(dir, spec.model.adapter ?? spec.model.path);
-  return ["model", "adapter"].includes(path.basename(folder)) ? runName(path.dirname(folder)) : path.basename(folder);
+  return startName(path.resolve(dir, spec.model.adapter ?? spec.model.path));
+}
+
+/** A folder's name; of a run's result the run's, of its checkpoint with the step. */
+function startName(folder: string): string {
+  const name = path.basename(folder);
+  const parent = path.dirname(folder);
+  if (name === "model" || name === "adapter") return runName(parent);
+  const step = /^step-(\d+)$/u.exec(name);
+  return step && path.basename(parent) === "checkpoints" ? `${runName(path.dirname(parent))} at step ${formatCount(Number(step[1]))}` : name;
 }
 
 /** `.tillage/runs/<name>-<time>` is called by its run's name. */
