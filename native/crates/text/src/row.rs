@@ -104,3 +104,28 @@ impl From<&Row> for RowText {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_taken_over_and_the_prompt_stays() {
+        let pair = |prompt: &str, completion: &str| RowText::PromptCompletion {
+            prompt: prompt.into(),
+            completion: completion.into(),
+        };
+        assert_eq!(pair("a", "b").with_answer_of(&pair("c", "d")).unwrap(), pair("a", "d"));
+        let talk = |turns: &[(&str, &str)]| {
+            RowText::Messages(turns.iter().map(|(role, content)| message(role, content)).collect())
+        };
+        let (own, other) =
+            (talk(&[("user", "a"), ("assistant", "b")]), talk(&[("user", "c"), ("assistant", "d")]));
+        assert_eq!(own.with_answer_of(&other).unwrap(), talk(&[("user", "a"), ("assistant", "d")]));
+        for (a, b) in
+            [(&own, &talk(&[("user", "c")])), (&talk(&[("user", "c")]), &own), (&own, &pair("a", "b"))]
+        {
+            assert_eq!(a.with_answer_of(b).unwrap_err().code, "no_answer");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Checks of the settings that decide a run's course: optimiser, schedule, end.
 
+use crate::spec::bad;
 use tillage_protocol::course::OptimizerKind;
 use tillage_protocol::run::Schedule;
 use tillage_protocol::{EngineError, RunSpec};
@@ -9,13 +10,6 @@ use tillage_protocol::{EngineError, RunSpec};
 /// # Errors
 /// `bad_setting` naming the setting and what it may be.
 pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
-    let bad = |what: &str, why: String| {
-        Err(EngineError::user(
-            "bad_setting",
-            format!("`{what}` {why}."),
-            format!("Change `{what}` in the run file."),
-        ))
-    };
     let t = &spec.train;
     for (name, value) in [("min_lr", t.min_lr), ("decay_share", t.decay_share)] {
         if !(0.0..=1.0).contains(&value) {

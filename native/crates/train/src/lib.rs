@@ -18,6 +18,7 @@ pub mod lock;
 mod machine;
 mod method;
 mod metrics;
+mod objective;
 mod optimizer;
 pub mod plan;
 mod policy;

@@ -1,5 +1,6 @@
 //! What an answer is worth: functions of the text and the row's own answer.
 
+use crate::spec::bad;
 use regex::Regex;
 use tillage_protocol::run::{RewardConfig, RewardKind};
 use tillage_protocol::EngineError;
@@ -20,16 +21,14 @@ impl Rewards {
     /// # Errors
     /// `bad_setting` for a pattern that is no regular expression, or when nothing is rewarded.
     pub fn new(configs: &[RewardConfig]) -> Result<Rewards, EngineError> {
-        let bad = |what: String| {
-            Err(EngineError::user("bad_setting", what, "Change `policy.rewards` in the run file."))
-        };
+        let bad = |why: String| bad("policy.rewards", why);
         if configs.is_empty() {
-            return bad("`policy.rewards` is empty, so no answer is better than another.".into());
+            return bad("is empty, so no answer is better than another".into());
         }
         let mut all = Vec::with_capacity(configs.len());
         for config in configs {
             if !config.weight.is_finite() {
-                return bad(format!("`policy.rewards` has the weight {}.", config.weight));
+                return bad(format!("has the weight {}", config.weight));
             }
             let kind = match &config.kind {
                 RewardKind::Exact => Kind::Exact,
@@ -37,9 +36,7 @@ impl Rewards {
                 RewardKind::Numeric => Kind::Numeric,
                 RewardKind::Regex { pattern } => match Regex::new(pattern) {
                     Ok(regex) => Kind::Regex(regex),
-                    Err(e) => {
-                        return bad(format!("`policy.rewards`: {pattern} is no regular expression: {e}."))
-                    }
+                    Err(e) => return bad(format!("has {pattern}, which is no regular expression: {e}")),
                 },
             };
             all.push((kind, config.weight));

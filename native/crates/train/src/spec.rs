@@ -1,7 +1,6 @@
 //! Reading `run.json`.
 
-use crate::course;
-use crate::method::Method;
+use crate::{course, objective};
 use std::path::{Component, Path, PathBuf};
 use tillage_protocol::run::{Dtype, LossOn, ModelSource, Objective, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
@@ -77,13 +76,6 @@ fn plain(path: &Path) -> PathBuf {
 /// # Errors
 /// `bad_setting` naming the setting and what it may be.
 pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
-    let bad = |what: &str, why: String| {
-        Err(EngineError::user(
-            "bad_setting",
-            format!("`{what}` {why}."),
-            format!("Change `{what}` in the run file."),
-        ))
-    };
     let t = &spec.train;
     if spec.version != 1 {
         return bad("version", format!("is {}, and this engine reads version 1", spec.version));
@@ -121,9 +113,7 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     if spec.data.train.is_empty() {
         return bad("data.train", "names no file".into());
     }
-    check_preference(spec)?;
-    check_distill(spec)?;
-    check_policy(spec)?;
+    objective::check(spec)?;
     if let ModelSource::Init { shape, .. } = &spec.model {
         if !matches!(spec.objective, Objective::Pretrain | Objective::Sft | Objective::Distill) {
             return bad(
@@ -177,101 +167,13 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     course::check(spec)
 }
 
-/// A policy objective has rewards, and nothing else has.
-fn check_policy(spec: &RunSpec) -> Result<(), EngineError> {
-    let bad = |what: &str, why: String| {
-        Err(EngineError::user(
-            "bad_setting",
-            format!("`{what}` {why}."),
-            format!("Change `{what}` in the run file."),
-        ))
-    };
-    let needed = matches!(spec.objective, Objective::Grpo | Objective::Rloo);
-    let policy = match &spec.policy {
-        None if needed => return bad("policy", "is absent, and the objective needs rewards".into()),
-        Some(_) if !needed => return bad("policy", "is set, and the objective does not use it".into()),
-        None => return Ok(()),
-        Some(policy) => policy,
-    };
-    if policy.group < 2 {
-        return bad("policy.group", format!("is {}, and answers are held against each other", policy.group));
-    }
-    if policy.max_new == 0 || policy.max_new >= spec.train.context {
-        return bad(
-            "policy.max_new",
-            format!("is {}, and must be above 0 and below `context`", policy.max_new),
-        );
-    }
-    if !(policy.temperature.is_finite() && policy.temperature > 0.0) {
-        return bad("policy.temperature", format!("is {}, and must be above 0", policy.temperature));
-    }
-    if !(policy.beta.is_finite() && policy.beta >= 0.0) {
-        return bad("policy.beta", format!("is {}, and must be 0 or more", policy.beta));
-    }
-    let new_adapter =
-        spec.adapter.is_some() && matches!(spec.model, ModelSource::Folder { adapter: None, .. });
-    if policy.beta > 0.0 && !new_adapter {
-        return bad("policy.beta", "needs a new adapter, without which the model is the reference".into());
-    }
-    Ok(())
-}
-
-/// A distillation has a teacher, and nothing else has.
-fn check_distill(spec: &RunSpec) -> Result<(), EngineError> {
-    let bad = |what: &str, why: String| {
-        Err(EngineError::user(
-            "bad_setting",
-            format!("`{what}` {why}."),
-            format!("Change `{what}` in the run file."),
-        ))
-    };
-    match (&spec.distill, spec.objective == Objective::Distill) {
-        (None, true) => bad("distill", "is absent, and the objective needs a teacher".into()),
-        (Some(_), false) => bad("distill", "is set, and the objective does not use it".into()),
-        (Some(d), true) if !(d.temperature.is_finite() && d.temperature > 0.0) => {
-            bad("distill.temperature", format!("is {}, and must be above 0", d.temperature))
-        }
-        (Some(d), true) if !(0.0..=1.0).contains(&d.alpha) => {
-            bad("distill.alpha", format!("is {}, and must be between 0 and 1", d.alpha))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Checks the settings of an objective on preferences.
-fn check_preference(spec: &RunSpec) -> Result<(), EngineError> {
-    let Some(p) = &spec.preference else { return Ok(()) };
-    let bad = |name: &str, why: String| {
-        Err(EngineError::user(
-            "bad_setting",
-            format!("`preference.{name}` {why}."),
-            format!("Change `preference.{name}` in the run file."),
-        ))
-    };
-    if let Some(name) = Method::unused(spec.objective, p) {
-        return bad(name, "is set, and the objective does not use it".into());
-    }
-    let positive = [
-        ("beta", p.beta),
-        ("desirable_weight", p.desirable_weight),
-        ("undesirable_weight", p.undesirable_weight),
-    ];
-    for (name, value) in positive.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-        if !(value.is_finite() && value > 0.0) {
-            return bad(name, format!("is {value}, and must be above 0"));
-        }
-    }
-    for (name, value) in [("gamma", p.gamma), ("alpha", p.alpha)] {
-        if value.is_some_and(|v| !(v.is_finite() && v >= 0.0)) {
-            return bad(name, format!("is {}, and must be 0 or more", value.unwrap_or_default()));
-        }
-    }
-    match p.label_smoothing {
-        Some(share) if !(0.0..0.5).contains(&share) => {
-            bad("label_smoothing", format!("is {share}, and must be at least 0 and below 0.5"))
-        }
-        _ => Ok(()),
-    }
+/// A setting that cannot be, and why.
+pub(crate) fn bad<T>(what: &str, why: String) -> Result<T, EngineError> {
+    Err(EngineError::user(
+        "bad_setting",
+        format!("`{what}` {why}."),
+        format!("Change `{what}` in the run file."),
+    ))
 }
 
 /// Which tokens carry a label: pretraining takes them all.

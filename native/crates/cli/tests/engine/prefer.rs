@@ -242,3 +242,63 @@ fn a_policy_is_moved_by_the_rewards_of_its_own_answers() {
     merge(&mut beta, &json!({"policy": {"beta": 0.1}}));
     assert_eq!(code("beta", &beta), "bad_setting");
 }
+
+#[test]
+fn a_step_of_pairs_is_the_same_however_it_is_split() {
+    let w = workspace();
+    for objective in ["dpo", "reward"] {
+        let steps = |name: &str, tokens: usize| {
+            let train_config =
+                json!({"epochs": 6, "batch_tokens": tokens, "grad_accumulation": 6, "clip_norm": 0.0});
+            let run =
+                prefer(&w, &format!("{objective}-{name}"), objective, &json!({ "train": train_config }));
+            train(&run);
+            losses(&run)
+        };
+        // All six pairs in one batch, and a batch for each.
+        let (whole, split) = (steps("whole", 2000), steps("split", 50));
+        assert_eq!((whole.len(), split.len()), (6, 6), "{objective}");
+        for (a, b) in whole.iter().zip(&split) {
+            assert!((a - b).abs() < 1e-3 * a.abs().max(0.1), "{objective}: {whole:?} {split:?}");
+        }
+    }
+}
+
+#[test]
+fn conversations_are_preferred_and_judged_by_their_last_turn() {
+    let w = workspace();
+    // The pretrained model with a chat template of its own.
+    let config = w.path().join("pre/model/tokenizer_config.json");
+    let mut fields: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    fields["chat_template"] = json!("{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}");
+    std::fs::write(&config, fields.to_string()).unwrap();
+    let talk = |i: usize, town: usize| {
+        json!([{"role": "user", "content": format!("Where is the {}?", TREES[i])},
+            {"role": "assistant", "content": format!("In {}.", TOWNS[town % 6])}])
+        .to_string()
+    };
+    let ids = |n: usize| (0..n).map(|i| format!("talk-{i}")).collect::<Vec<_>>();
+    parquet(
+        &w.path().join("talks.parquet"),
+        &[
+            ("_row_id", ids(6)),
+            ("chosen", (0..6).map(|i| talk(i, i)).collect()),
+            ("rejected", (0..6).map(|i| talk(i, i + 1)).collect()),
+        ],
+    );
+    judgements(
+        &w.path().join("judged-talks.parquet"),
+        &[("_row_id", ids(12)), ("messages", (0..12).map(|i| talk(i % 6, i % 6 + i / 6)).collect())],
+        &(0..12).map(|i| i < 6).collect::<Vec<_>>(),
+    );
+    for (objective, file) in [("dpo", "../talks.parquet"), ("kto", "../judged-talks.parquet")] {
+        let patch = json!({"template": {"kind": "chat"}, "data": {"train": [file], "valid": [file]}});
+        let run = prefer(&w, &format!("talk-{objective}"), objective, &patch);
+        train(&run);
+        let log = events(&run);
+        let valid = of_type(&log, "validation")[0];
+        assert!(valid["metrics"]["rewards/margins"].as_f64().unwrap() > 0.5, "{objective}: {valid}");
+        // The answers alone are counted: some tokens a row, not the whole conversation.
+        assert!(valid["tokens"].as_u64().unwrap() < 10 * 12, "{objective}: {valid}");
+    }
+}
