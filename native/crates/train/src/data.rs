@@ -225,3 +225,25 @@ fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
     };
     Ok(DataRow { id, texts, good })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_judged_row_gets_the_answer_of_the_next() {
+        let pair = |i: usize, answer: usize| RowText::PromptCompletion {
+            prompt: format!("q{i}"),
+            completion: format!("a{answer}"),
+        };
+        let row = |i: usize| DataRow { id: i.to_string(), texts: vec![pair(i, i)], good: true };
+        let mut rows: Vec<DataRow> = (0..3).map(row).collect();
+        add_unrelated(&mut rows).unwrap();
+        for (i, row) in rows.iter().enumerate() {
+            assert_eq!(row.texts, [pair(i, i), pair(i, (i + 1) % 3)]);
+        }
+        rows[1].texts = vec![RowText::Text("no answer".into())];
+        let error = add_unrelated(&mut rows[..2]).unwrap_err();
+        assert!(error.code == "no_answer" && error.message.contains("Row 0"), "{error:?}");
+    }
+}

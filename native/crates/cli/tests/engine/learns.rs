@@ -288,16 +288,20 @@ fn a_student_learns_its_teachers_distribution() {
 fn a_new_dora_adapter_begins_as_the_base_and_learns() {
     let w = Workspace::new();
     train(&w.pretrain("pre", &json!({"train": {"epochs": 20, "lr": 0.01}})));
-    let losses = |name: &str, dora: bool| {
-        let run = w.tune(name, "pre", &json!({"adapter": {"dora": dora}, "train": {"epochs": 40}}));
+    let losses = |name: &str, adapter: Value| {
+        let run = w.tune(name, "pre", &json!({"adapter": adapter, "train": {"epochs": 40}}));
         train(&run);
         let log = events(&run);
         of_type(&log, "step").iter().map(|e| e["loss"].as_f64().unwrap()).collect::<Vec<_>>()
     };
-    let (lora, dora) = (losses("lora", false), losses("dora", true));
+    let (lora, dora) = (losses("lora", json!({})), losses("dora", json!({"dora": true})));
     assert!((lora[0] - dora[0]).abs() < 1e-4, "both begin with the base: {} and {}", lora[0], dora[0]);
     assert_ne!(lora[lora.len() - 1], dora[dora.len() - 1]);
     assert!(dora[dora.len() - 1] < 0.3 * dora[0], "{dora:?}");
     let config = std::fs::read_to_string(w.path().join("dora/adapter/adapter_config.json")).unwrap();
     assert!(config.contains("\"use_dora\": true"), "{config}");
+    // LoRA+: at first only B learns, since A's gradient is zero while B is.
+    let plus = losses("plus", json!({"lora_plus": 4}));
+    assert_eq!(plus[0], lora[0]);
+    assert!(plus[2] < lora[2], "{plus:?} {lora:?}");
 }
