@@ -19,7 +19,7 @@ export async function forkRun(dir: string): Promise<string | undefined> {
   const steps = checkpointSteps(dir).reverse();
   if (steps.length === 0) throw TillageError.user("no_checkpoint", `${path.basename(dir)} has no checkpoint yet.`, "Pause it, which writes one, or wait for the next.", { file: dir });
   const items = steps.map((step) => ({ label: `step ${formatCount(step)}`, step }));
-  const step = (await vscode.window.showQuickPick(items, { placeHolder: `Fork ${spec.name} from which checkpoint? The new run goes on with its weights, optimiser states and place in the data.` }))?.step;
+  const step = (await vscode.window.showQuickPick(items, { title: `Fork ${spec.name}`, placeHolder: "The checkpoint to go on from: weights, optimiser states, place in the data" }))?.step;
   if (step === undefined) return undefined;
   // The name means the newest run that has this step; the run's own id where that is another one.
   const byName = resolveCheckpoint(rootOf(dir), spec.name, step);
