@@ -113,6 +113,7 @@ export const runDocs: KeyDocs = {
           min_delta: { doc: "A validation is an improvement when its loss is lower by more than this, nats. Default 0." },
         },
       },
+      recompute: { doc: "Whether a layer's activations are computed again in the backward pass instead of being kept: the same result in less memory, in about a third more time. `auto` does so where too little memory is free. Default auto.", values: ["auto", "always", "never"] },
       keep_best: { doc: "The result is the checkpoint with the lowest validation loss instead of the last one. Needs validation rows and `validate_every`. Default false.", values: ["true", "false"] },
     },
   },

@@ -60,6 +60,7 @@ const trainFields = z.strictObject({
   validate_every: steps.default(0),
   early_stopping: z.strictObject({ patience: count, min_delta: z.number().nonnegative().default(0) }).optional(),
   keep_best: z.boolean().default(false),
+  recompute: z.enum(["auto", "always", "never"]).default("auto"),
 });
 
 /** Objectives that learn from chosen and rejected answers, or from answers judged good or bad. */

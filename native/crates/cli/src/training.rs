@@ -65,7 +65,7 @@ pub fn preflight(run_dir: &Path, threads: Option<usize>, json: bool) -> Result<(
     let mb = |bytes: u64| bytes.div_ceil(1 << 20);
     report::line(&format!(
         "{} parameters, {} trained\n{} rows, {} tokens, {} steps\n{} rows cut by {} tokens, {} rows without a label\n\
-         {} MB planned, {} MB free\n{:.2} s a step, {:.0} s in all",
+         {} MB planned{}, {} MB free\n{:.2} s a step, {:.0} s in all",
         r.parameters,
         r.trainable,
         r.train_rows,
@@ -75,6 +75,7 @@ pub fn preflight(run_dir: &Path, threads: Option<usize>, json: bool) -> Result<(
         r.cut_tokens,
         r.masked_rows,
         mb(r.planned_bytes),
+        if r.recompute { " with activations computed again" } else { "" },
         mb(r.free_bytes),
         r.seconds_per_step,
         r.seconds_total

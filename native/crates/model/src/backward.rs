@@ -1,10 +1,11 @@
 //! The backward pass, derived by hand. Only what leads to a trained tensor is computed.
 
+use crate::attention::Context;
 use crate::linear::slot;
 use crate::model::Model;
 use crate::norms;
 use crate::weights::NormIds;
-use crate::workspace::{LayerActs, Workspace};
+use crate::workspace::{Keep, LayerActs, Workspace};
 use tillage_kernels::cpu;
 
 impl Model {
@@ -17,7 +18,14 @@ impl Model {
         cpu::pooled(|| {
             let mut layers = std::mem::take(&mut ws.layers);
             for n in (lowest..layers_count).rev() {
-                self.layer_backward(n, starts, ws, &mut layers[n], n > lowest || whole);
+                let acts = &mut layers[if ws.keep == Keep::Layers { n } else { 0 }];
+                // The last layer's are still there.
+                if ws.keep == Keep::Inputs && n + 1 < layers_count {
+                    let Workspace { x, inputs, .. } = ws;
+                    x.copy_from_slice(&inputs[n]);
+                    self.layer(n, &mut Context::Pack(starts), ws, acts, true);
+                }
+                self.layer_backward(n, starts, ws, acts, n > lowest || whole);
             }
             ws.layers = layers;
         });

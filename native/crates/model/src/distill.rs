@@ -3,7 +3,7 @@
 use crate::attention::Context;
 use crate::batch::{Packed, StepLoss};
 use crate::head::{empty_report, labelled, Labelled};
-use crate::workspace::{head_chunk, Workspace};
+use crate::workspace::{head_chunk, Keep, Workspace};
 use crate::Model;
 use tillage_kernels::cpu::{self, Distillation, Target};
 use tillage_protocol::EngineError;
@@ -78,8 +78,13 @@ impl Model {
         self.check_teacher(teacher)?;
         batch.check(self.config.vocab_size)?;
         let (mut ws, mut theirs) = (self.workspace(), teacher.workspace());
-        teacher.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut theirs, false);
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, keep);
+        teacher.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut theirs, Keep::Nothing);
+        self.run_layers(
+            &batch.tokens,
+            Context::Pack(&batch.starts),
+            &mut ws,
+            if keep { self.keeping() } else { Keep::Nothing },
+        );
         Ok((ws, theirs))
     }
 

@@ -7,7 +7,7 @@ use crate::config::ExpertsConfig;
 use crate::linear::{self, slot, Place};
 use crate::model::Model;
 use crate::norms;
-use crate::workspace::{LayerActs, Workspace};
+use crate::workspace::{Keep, LayerActs, Workspace};
 use std::ops::Range;
 use tillage_kernels::cpu;
 
@@ -126,7 +126,7 @@ impl Model {
     /// The router's scores of every layer that has experts, `[tokens, experts]` each.
     pub(crate) fn router_logits(&self, batch: &Packed) -> Vec<Vec<f32>> {
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Layers);
         let layers = ws.layers.iter().zip(&self.config().layers).filter(|(_, l)| l.experts);
         let logits = layers.map(|(acts, _)| acts.routing.logits.clone()).collect();
         self.give_back(ws);

@@ -5,14 +5,14 @@ use crate::linear::{Dropout, Place};
 use crate::model::Model;
 use crate::norms;
 use crate::weights::{NormIds, Tensor};
-use crate::workspace::{LayerActs, Workspace};
+use crate::workspace::{Keep, LayerActs, Workspace};
 use tillage_kernels::cpu;
 
 impl Model {
     /// Runs all layers; the residual stream of every token is in `ws.x` afterwards, before the last norm.
     ///
-    /// With `keep`, every layer's activations stay in `ws.layers` for the backward pass.
-    pub(crate) fn run_layers(&self, tokens: &[u32], mut context: Context, ws: &mut Workspace, keep: bool) {
+    /// What `keep` says stays in `ws` for the backward pass.
+    pub(crate) fn run_layers(&self, tokens: &[u32], mut context: Context, ws: &mut Workspace, keep: Keep) {
         let config = self.config();
         ws.resize(config, tokens.len(), keep);
         ws.positions.clear();
@@ -34,8 +34,11 @@ impl Model {
             self.embed(tokens, ws);
             let mut layers = std::mem::take(&mut ws.layers);
             for n in 0..config.num_hidden_layers {
-                let acts = &mut layers[if keep { n } else { 0 }];
-                self.layer(n, &mut context, ws, acts, keep);
+                let acts = &mut layers[if keep == Keep::Layers { n } else { 0 }];
+                if keep == Keep::Inputs {
+                    ws.inputs[n].copy_from_slice(&ws.x);
+                }
+                self.layer(n, &mut context, ws, acts, keep != Keep::Nothing);
             }
             ws.layers = layers;
         });
@@ -59,16 +62,24 @@ impl Model {
         }
     }
 
-    fn layer(&self, n: usize, context: &mut Context, ws: &mut Workspace, acts: &mut LayerActs, keep: bool) {
+    /// One layer, from the residual stream in `ws.x` to that behind it.
+    pub(crate) fn layer(
+        &self,
+        n: usize,
+        context: &mut Context,
+        ws: &mut Workspace,
+        acts: &mut LayerActs,
+        training: bool,
+    ) {
         let ids = &self.weights.layers[n];
         acts.x_in.copy_from_slice(&ws.x);
-        self.attention_forward(n, context, ws, acts, keep);
+        self.attention_forward(n, context, ws, acts, training);
         self.join(ids.after_attention, ws, &mut acts.attention_out, &mut acts.stats_attention_out);
         acts.x_mid.copy_from_slice(&ws.x);
         if self.config().layers[n].experts {
-            self.experts_forward(n, ws, acts, keep);
+            self.experts_forward(n, ws, acts, training);
         } else {
-            self.mlp_forward(n, ws, acts, keep);
+            self.mlp_forward(n, ws, acts, training);
         }
         self.join(ids.after_mlp, ws, &mut acts.mlp_out, &mut acts.stats_mlp_out);
     }

@@ -3,6 +3,7 @@
 use crate::attention::Context;
 use crate::head::labelled;
 use crate::model::{no_adapter, Model};
+use crate::workspace::Keep;
 use crate::{KvCache, Packed, StepLoss, Trainable};
 use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
@@ -16,7 +17,7 @@ impl Model {
         batch.check(self.config.vocab_size)?;
         self.check_trainable()?;
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, self.keeping());
         let loss = self.loss(batch, &mut ws, true);
         if loss.tokens > 0 {
             self.backward_layers(&batch.tokens, &batch.starts, &mut ws);
@@ -32,7 +33,7 @@ impl Model {
     pub fn loss_only(&self, batch: &Packed) -> Result<StepLoss, EngineError> {
         batch.check(self.config.vocab_size)?;
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
         let loss = self.loss_value(batch, &mut ws, &mut |_| {});
         self.give_back(ws);
         Ok(loss)
@@ -45,7 +46,7 @@ impl Model {
     pub fn token_losses(&self, batch: &Packed) -> Result<Vec<f32>, EngineError> {
         batch.check(self.config.vocab_size)?;
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
         let mut all = Vec::with_capacity(batch.labelled());
         self.loss_value(batch, &mut ws, &mut |nll| all.extend_from_slice(nll));
         self.give_back(ws);
@@ -66,7 +67,7 @@ impl Model {
         batch.check(self.config.vocab_size)?;
         self.check_trainable()?;
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, self.keeping());
         let mut all = Vec::with_capacity(batch.labelled());
         self.loss_value(batch, &mut ws, &mut |nll| all.extend_from_slice(nll));
         let mut targets = labelled(batch);
@@ -101,7 +102,7 @@ impl Model {
     /// When a token is outside the vocabulary or a position outside the pack.
     pub fn logits(&self, batch: &Packed, positions: &[usize]) -> Vec<f32> {
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
         self.head_logits(positions, &mut ws);
         let logits = ws.head.logits.clone();
         self.give_back(ws);
@@ -138,7 +139,7 @@ impl Model {
             starts.push(starts[starts.len() - 1] + new.len());
         }
         let mut ws = self.workspace();
-        self.run_layers(&tokens.concat(), Context::Caches(caches, &starts), &mut ws, false);
+        self.run_layers(&tokens.concat(), Context::Caches(caches, &starts), &mut ws, Keep::Nothing);
         let last: Vec<usize> = starts[1..].iter().map(|end| end - 1).collect();
         self.head_logits(&last, &mut ws);
         let logits = ws.head.logits.clone();

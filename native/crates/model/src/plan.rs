@@ -18,16 +18,18 @@ impl Model {
             .as_ref()
             .map_or((0, false), |a| (self.ranks(a), a.config.dora || a.config.dropout > 0.0));
         let layers = self.config.num_hidden_layers;
-        self.weight_bytes() + self.decoded_bytes() + self.plan_pass(tokens_in_batch, layers, ranks, extra)
+        let (kept, ranks) =
+            if self.recompute { ([1, layers], ranks.div_ceil(layers)) } else { ([layers, 0], ranks) };
+        self.weight_bytes() + self.decoded_bytes() + self.plan_pass(tokens_in_batch, kept, ranks, extra)
     }
 
     /// Bytes that weights and a pass without gradients take.
     pub fn plan_scoring_bytes(&self, tokens_in_batch: usize) -> usize {
         let ranks = self.adapter.as_ref().map_or(0, |a| self.ranks(a));
-        self.weight_bytes() + self.decoded_bytes() + self.plan_pass(tokens_in_batch, 1, ranks, false)
+        self.weight_bytes() + self.decoded_bytes() + self.plan_pass(tokens_in_batch, [1, 0], ranks, false)
     }
 
-    fn plan_pass(&self, tokens: usize, layers: usize, ranks: usize, extra: bool) -> usize {
+    fn plan_pass(&self, tokens: usize, layers: [usize; 2], ranks: usize, extra: bool) -> usize {
         workspace::plan(&self.config, tokens, layers, ranks, [extra, self.dtype != Dtype::F32])
     }
 

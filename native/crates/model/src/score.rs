@@ -5,7 +5,7 @@ use crate::attention::Context;
 use crate::model::no_adapter;
 use crate::norms;
 use crate::weights::{stream, Tensor};
-use crate::workspace::Workspace;
+use crate::workspace::{Keep, Workspace};
 use crate::{Model, Packed, Trainable};
 use rand_distr::{Distribution, Normal};
 use tillage_kernels::cpu;
@@ -56,7 +56,7 @@ impl Model {
     pub fn scores(&self, batch: &Packed) -> Result<Vec<f32>, EngineError> {
         let rows = self.check_scores(batch)?;
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
         let scores = self.score(&rows, &mut ws);
         self.give_back(ws);
         Ok(scores)
@@ -75,7 +75,7 @@ impl Model {
         let rows = self.check_scores(batch)?;
         self.check_trainable()?;
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, true);
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, self.keeping());
         let slopes = weigh(&self.score(&rows, &mut ws));
         ws.dx.fill(0.0);
         self.score_backward(&rows, &slopes, &mut ws);

@@ -7,6 +7,18 @@ use crate::linear;
 use crate::norms::stats_width;
 use tillage_kernels::cpu::{attention_scratch_bytes, frozen_scratch_bytes, RopeTable, Upstream};
 
+/// What a forward pass leaves for a backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Keep {
+    #[default]
+    Nothing,
+    /// Every layer's activations.
+    Layers,
+    /// What went into every layer, from which the backward pass computes the layer's activations again
+    /// (Chen et al. 2016); they are the same bit for bit.
+    Inputs,
+}
+
 /// Bytes that one chunk of logits may take.
 const LOGITS_BYTES: usize = 64 << 20;
 
@@ -98,6 +110,9 @@ buffers! {
         dgathered,
     } with {
         layers: Vec<LayerActs>,
+        /// What went into each layer, `[tokens, hidden]`, where activations are computed again.
+        inputs: Vec<Vec<f32>>,
+        keep: Keep,
         linear: linear::Scratch,
         head: HeadBuffers,
         positions: Vec<u32>,
@@ -110,10 +125,16 @@ impl Workspace {
         Workspace { ropes: config.ropes.iter().map(|r| r.table()).collect(), ..Workspace::default() }
     }
 
-    /// Sizes every buffer for a batch. A pass without a backward pass reuses one layer's buffers for all layers.
-    pub fn resize(&mut self, config: &ModelConfig, tokens: usize, backward: bool) {
+    /// Sizes every buffer for a batch. Unless every layer's activations are kept, all layers share one layer's buffers.
+    pub fn resize(&mut self, config: &ModelConfig, tokens: usize, keep: Keep) {
         let w = Widths::of(config);
-        let used = if backward { config.num_hidden_layers } else { 1 };
+        self.keep = keep;
+        let backward = keep != Keep::Nothing;
+        let used = if keep == Keep::Layers { config.num_hidden_layers } else { 1 };
+        if keep == Keep::Inputs {
+            self.inputs.resize_with(config.num_hidden_layers, Vec::new);
+            self.inputs.iter_mut().for_each(|input| fit(input, tokens * w.hidden));
+        }
         self.layers.resize_with(used.max(self.layers.len()), LayerActs::default);
         for layer in &mut self.layers[..used] {
             for (buffer, width) in w.layer(layer) {
@@ -148,7 +169,8 @@ impl Workspace {
     pub fn bytes(&self) -> usize {
         let lora = |l: &LayerActs| l.lora.iter().map(Vec::capacity).sum::<usize>();
         let layers = self.layers.iter().map(|l| l.numbers() + lora(l) + l.routing.numbers()).sum::<usize>();
-        let numbers = layers + self.numbers() + self.head.numbers() + self.positions.capacity();
+        let inputs: usize = self.inputs.iter().map(Vec::capacity).sum();
+        let numbers = layers + inputs + self.numbers() + self.head.numbers() + self.positions.capacity();
         numbers * 4 + self.linear.bytes() + self.ropes.iter().map(RopeTable::bytes).sum::<usize>()
     }
 }
@@ -237,12 +259,12 @@ pub(crate) fn head_chunk(config: &ModelConfig) -> usize {
 }
 
 /// Bytes of a pass over `tokens` tokens, all of them one example in the worst case, that keeps the activations of `layers`
-/// layers (one when nothing is trained); `ranks` is the adapter's ranks of all projections together, `extra` whether it is
+/// layers (one when nothing is trained) and the inputs of `inputs` layers; `ranks` is the adapter's ranks of all projections together, `extra` whether it is
 /// DoRA or has dropout, `frozen` whether the weights are in low precision.
 pub(crate) fn plan(
     config: &ModelConfig,
     tokens: usize,
-    layers: usize,
+    [layers, inputs]: [usize; 2],
     ranks: usize,
     [extra, frozen]: [bool; 2],
 ) -> usize {
@@ -256,7 +278,7 @@ pub(crate) fn plan(
     let widest = w.hidden.max(w.up).max(w.qkv);
     let adapter = ranks + if ranks > 0 { 64 } else { 0 } + if extra { 3 * widest } else { 0 };
     let rope: usize = config.ropes.iter().map(|r| r.dims * tokens).sum();
-    4 * (tokens * (layers * layer + shared + adapter) + head + rope)
+    4 * (tokens * (layers * layer + inputs * w.hidden + shared + adapter) + head + rope)
         + attention_scratch_bytes(tokens)
         + if frozen {
             let upstream = if ranks > 0 { Upstream::bytes_of(tokens, widest, 64) } else { 0 };

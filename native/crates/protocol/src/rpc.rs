@@ -162,6 +162,9 @@ pub struct PreflightResult {
     /// Rows of which no token carries a label.
     pub masked_rows: u64,
     pub planned_bytes: u64,
+    /// Whether activations are computed again in the backward pass, to fit.
+    #[serde(default)]
+    pub recompute: bool,
     pub free_bytes: u64,
     /// Measured on the longest batch.
     pub seconds_per_step: f64,

@@ -1,6 +1,6 @@
 //! `run.json`: one run, resolved. Written by the extension or the CLI from a `*.run.yaml`, read by the engine.
 
-use crate::course::{DecayShape, EarlyStopping, Fork, OptimizerKind};
+use crate::course::{DecayShape, EarlyStopping, Fork, OptimizerKind, Recompute};
 pub use crate::objective::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -227,6 +227,9 @@ pub struct TrainConfig {
     /// The result is the checkpoint with the lowest validation loss instead of the last one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep_best: bool,
+    /// Whether a layer's activations are computed again in the backward pass instead of being kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub recompute: Recompute,
 }
 
 impl TrainConfig {

@@ -25,8 +25,8 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
         origin.place(&spec, &mut prepared)?;
     }
     let first = origin.map_or(0, |o| o.checkpoint.state.step);
-    let planned_bytes = setup::planned_bytes(&mut prepared, spec.train.optimizer);
     let free_bytes = Machine::new().available();
+    let (planned_bytes, recompute) = setup::plan_memory(&mut prepared, &spec.train, free_bytes);
     let total_steps = prepared.plan.total();
     let mut longest: (usize, Vec<usize>) = (0, Vec::new());
     let mut batches = 0;
@@ -76,6 +76,7 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
         cut_tokens: counts.cut_tokens,
         masked_rows: counts.masked_rows,
         planned_bytes,
+        recompute,
         free_bytes,
         seconds_per_step: seconds,
         seconds_total: before + seconds * (total_steps - first) as f64,

@@ -12,6 +12,7 @@ use crate::trainer::Trainer;
 use crate::{files, guard, lock, resume, setup, spec};
 use std::path::Path;
 use std::time::Instant;
+use tillage_protocol::course::Recompute;
 use tillage_protocol::event::Outcome;
 use tillage_protocol::{EngineError, Event, RunSpec};
 
@@ -92,8 +93,8 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
         None => RowLoss::new(run_dir),
     };
     rewind(run_dir, log, checkpoint.as_ref())?;
-    let planned_bytes = setup::planned_bytes(&mut prepared, spec.train.optimizer);
     let machine = Machine::new();
+    let (planned_bytes, recompute) = setup::plan_memory(&mut prepared, &spec.train, machine.available());
     machine.check(planned_bytes)?;
     log.append(&Event::Started {
         time: now(),
@@ -113,6 +114,11 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
     })?;
     if let Some(message) = moved {
         log.append(&Event::Warning { step: *done, code: "position_restarted".into(), message })?;
+    }
+    if recompute && spec.train.recompute == Recompute::Auto {
+        let message = "Too little memory is free to keep every layer's activations: they are computed again in the backward \
+                       pass. The result is the same; steps take about a third longer.";
+        log.append(&Event::Warning { step: *done, code: "recompute".into(), message: message.into() })?;
     }
     warn(log, *done, &prepared.counts, checkpoint.as_ref(), options.threads)?;
     let mut trainer = Trainer {

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use tillage_model::spec::DecoderSpec;
 use tillage_model::{Model, ModelConfig, Trainable};
-use tillage_protocol::course::OptimizerKind;
-use tillage_protocol::run::{Dtype, LoraConfig, ModelSource, TokenizerSource};
+use tillage_protocol::course::{OptimizerKind, Recompute};
+use tillage_protocol::run::{Dtype, LoraConfig, ModelSource, TokenizerSource, TrainConfig};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::{bpe, Clock, RowEncoder, RowText, Tokenizer};
 
@@ -267,6 +267,7 @@ pub fn spec_hash(spec: &RunSpec) -> String {
         same.train.validate_every = 0;
     }
     same.train.watch_every = 0;
+    same.train.recompute = Recompute::Auto;
     // The files may move with the run's folder; their content is hashed apart.
     same.data.train.clear();
     same.data.valid.clear();
@@ -290,8 +291,20 @@ pub fn spec_hash(spec: &RunSpec) -> String {
 /// Memory of the process itself: its code, libraries, threads, tokenizer and the heap's gaps (measured: 15 to 22 MB).
 const PROCESS_BYTES: usize = 20 << 20;
 
+/// Decides whether activations are kept or computed again, and returns the bytes planned with that and whether they are
+/// computed again. `available`: what the machine has free, 0 where that is unknown.
+pub fn plan_memory(prepared: &mut Prepared, config: &TrainConfig, available: u64) -> (u64, bool) {
+    prepared.model.set_recompute(config.recompute == Recompute::Always);
+    let planned = planned_bytes(prepared, config.optimizer);
+    if config.recompute != Recompute::Auto || available == 0 || planned <= available {
+        return (planned, config.recompute == Recompute::Always);
+    }
+    prepared.model.set_recompute(true);
+    (planned_bytes(prepared, config.optimizer), true)
+}
+
 /// Bytes that the whole process is planned to take at its peak.
-pub fn planned_bytes(prepared: &mut Prepared, kind: OptimizerKind) -> u64 {
+fn planned_bytes(prepared: &mut Prepared, kind: OptimizerKind) -> u64 {
     let config = prepared.model.config().clone();
     let trained = prepared.model.parameters_mut();
     let states = optimizer::planned_bytes(kind, &config, trained.iter().map(|p| (p.name, p.shape)));

@@ -10,6 +10,7 @@ mod learns;
 mod memory;
 mod precision;
 mod prefer;
+mod recompute;
 mod resume;
 mod serve;
 mod stopping;

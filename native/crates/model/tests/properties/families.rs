@@ -1,7 +1,7 @@
 //! Every family in shapes that no fixture has: odd sizes, heads that share keys, windows, more experts, other rotations.
 
 use crate::gradients::check_directions;
-use crate::support::{adapt, batch, close, config_with, lora, model_of, text};
+use crate::support::{adapt, batch, close, config_with, gradients, lora, model_of, text};
 use serde_json::{json, Value};
 use tillage_model::{family, Model, ModelConfig, Packed, Trainable};
 
@@ -187,6 +187,26 @@ fn the_plan_is_what_a_step_holds() {
                 held <= plan && plan - scratch <= held * 1.05,
                 "{name}, adapter {tuned}: planned {plan}, of it scratch {scratch}, held {held}"
             );
+        }
+    }
+}
+
+#[test]
+fn activations_that_are_computed_again_are_the_same() {
+    for (name, shape) in shapes() {
+        let mut config = lora(&["all-linear"]);
+        config.dropout = 0.3;
+        let mut kept = adapt(model_of(shape.clone()), &config);
+        let mut full = model_of(shape);
+        full.set_trainable(Trainable::Full);
+        for model in [&mut kept, &mut full] {
+            model.set_dropout_key(3);
+            let before = gradients(model, &[&batch()]);
+            let planned = model.plan_bytes(500);
+            model.set_recompute(true);
+            let again = gradients(model, &[&batch()]);
+            assert!(before == again, "{name}");
+            assert!(model.plan_bytes(500) < planned, "{name}");
         }
     }
 }
