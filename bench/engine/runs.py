@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
@@ -92,17 +93,21 @@ def rows(kind: str) -> tuple[Path, Path]:
     return stem.with_suffix(".jsonl"), stem.with_suffix(".parquet")
 
 
-def peak_of(command: list[str], **more) -> tuple[str, float]:
-    """A command's standard output and its peak memory in MiB."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with {status}: {text}")
-    return text, usage.ru_maxrss / 1024
+def peak_of(command: list[str]) -> float:
+    """A command's peak memory in MiB; its own, since a child's begins with that of the process that started it."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    peak = 0.0
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        marks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+        peak = max([peak, *(int(mark) / 1024 for mark in marks)])
+        time.sleep(0.02)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return peak
 
 
-def engine(shape: str, kind: str, dtype: str, tokens: int, context: int, parquet: Path) -> dict:
+def engine(shape: str, kind: str, dtype: str, tokens: int, context: int, parquet: Path, recompute: str) -> dict:
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
     spec = {
         "version": 1, "id": "bench", "name": "bench", "objective": "sft" if kind == "rows" else "pretrain",
@@ -112,9 +117,10 @@ def engine(shape: str, kind: str, dtype: str, tokens: int, context: int, parquet
         "threads": args.threads,
     }  # fmt: skip
     if kind != "full":
+        spec["train"]["recompute"] = recompute
         spec |= {"dtype": dtype, "adapter": {"r": 16, "alpha": 32, "targets": ["all-linear"]}}
     (folder / "run.json").write_text(json.dumps(spec))
-    _, peak = peak_of([str(args.engine), "train", str(folder)])
+    peak = peak_of([str(args.engine), "train", str(folder)])
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     planned = next(e["planned_bytes"] for e in events if e["type"] == "started") / 2**20
     steps = [e for e in events if e["type"] == "step"]
@@ -131,8 +137,8 @@ def peft(shape: str, kind: str, dtype: str, batch: int, context: int, jsonl: Pat
             "threads": args.threads, "warm_up": WARM_UP, "steps": args.steps}  # fmt: skip
     path = scratch / "case.json"
     path.write_text(json.dumps(case))
-    text, _ = peak_of([sys.executable, str(Path(__file__).with_name("peft_side.py")), str(path)])
-    return json.loads(text.splitlines()[-1])
+    command = [sys.executable, str(Path(__file__).with_name("peft_side.py")), str(path)]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
 results = {}
@@ -140,7 +146,9 @@ for name, (shape, kind, dtype, others, tokens, batch, context) in CASES.items():
     if args.only not in name:
         continue
     jsonl, parquet = rows(kind)
-    sides = {f"engine {dtype}": lambda: engine(shape, kind, dtype, tokens, context, parquet)}
+    ways = ["always"] if not others else ["never"] if kind == "full" else ["never", "always"]
+    label = {"never": f"engine {dtype}", "always": f"engine {dtype}, recomputed"}
+    sides = {label[way]: (lambda way=way: engine(shape, kind, dtype, tokens, context, parquet, way)) for way in ways}
     sides |= {f"PyTorch {other}": (lambda other=other: peft(shape, kind, other, batch, context, jsonl)) for other in others}
     measured: dict[str, list[dict]] = {side: [] for side in sides}
     for turn in range(args.rounds):
@@ -148,13 +156,13 @@ for name, (shape, kind, dtype, others, tokens, batch, context) in CASES.items():
             measured[side].append(sides[side]())
     results[name] = measured
     print(f"\n{name}: {args.rounds} rounds of {args.steps} steps, {args.threads} threads")
-    ours = measured[f"engine {dtype}"]
+    ours = measured[label[ways[0]]]
     for side, each in measured.items():
         speed, peak = statistics.median(e["tokens_per_s"] for e in each), max(e["peak_mib"] for e in each)
         ratios = [o["tokens_per_s"] / e["tokens_per_s"] for o, e in zip(ours, each)]
         more = f"   planned {each[0]['planned_mib']:.0f} MiB" if "planned_mib" in each[0] else ""
         print(
-            f"  {side:18} {speed:7.0f} useful tokens/s ({each[0]['tokens_per_step']:.0f} a step), peak {peak:6.0f} MiB"
+            f"  {side:24} {speed:7.0f} useful tokens/s ({each[0]['tokens_per_step']:.0f} a step), peak {peak:6.0f} MiB"
             f"   engine over it {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}), memory {max(o['peak_mib'] for o in ours) / peak:.2f}{more}",
             flush=True,
         )
