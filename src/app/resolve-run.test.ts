@@ -125,6 +125,39 @@ it("goes on with an adapter, whose settings it takes over, and names a teacher w
   expect(mismatch("run_spec", written)).toBeUndefined();
 });
 
+it("reads a reward's schema, finds its model, and says where its program runs", async () => {
+  for (const name of ["base", "judge"]) mkdirSync(path.join(root, name));
+  writeFileSync(path.join(root, "base", "config.json"), "{}");
+  writeFileSync(path.join(root, "judge", "adapter_config.json"), JSON.stringify({ base_model_name_or_path: "../base", r: 4, lora_alpha: 8, target_modules: ["q_proj"] }));
+  writeFileSync(path.join(root, "town.json"), JSON.stringify({ type: "object" }));
+  const file = path.join(root, "p.run.yaml");
+  const text = readFileSync(file, "utf8").replace(/model:\n.*\n/u, "model: base\nadapter: { r: 4, alpha: 8 }\n");
+  const rewards = "[{ kind: json_schema, schema: town.json }, { kind: json_schema, schema: { type: array } }, { kind: reward_model, model: judge, squash: tanh }, { kind: command, command: [./grade.py, --fast] }, { kind: length, target: 40 }]";
+  writeFileSync(file, text.replace("objective: pretrain", `objective: ppo\npolicy: { group: 1, minibatches: 2, rewards: ${rewards}, ppo: { kl: 0.1 } }`));
+  const planned = await resolveRun(file, deps([]));
+  expect(planned.spec.policy).toMatchObject({
+    group: 1, minibatches: 2, ppo: { kl: 0.1, gamma: 1, lambda: 0.95 },
+    rewards: [
+      { kind: "json_schema", schema: { type: "object" } }, { kind: "json_schema", schema: { type: "array" } },
+      { kind: "reward_model", base: path.join(root, "base"), adapter: path.join(root, "judge"), squash: "tanh", mean: 0, std: 1 },
+      { kind: "command", command: ["./grade.py", "--fast"], cwd: root, timeout: 60 }, { kind: "length", target: 40, weight: 1 },
+    ],
+  });
+  expect(mismatch("run_spec", planned.spec)).toBeUndefined();
+  const { runDir } = await startRun(planned, deps([]));
+  const written = JSON.parse(readFileSync(path.join(runDir, "run.json"), "utf8")) as typeof planned.spec;
+  expect(written.policy?.rewards).toMatchObject([{}, {}, { base: "../../../base", adapter: "../../../judge" }, { cwd: "../../.." }, {}]);
+  expect(mismatch("run_spec", written)).toBeUndefined();
+  writeFileSync(file, text.replace("objective: pretrain", "objective: grpo\npolicy: { rewards: [{ kind: reward_model, model: base }] }"));
+  await expect(resolveRun(file, deps([]))).rejects.toMatchObject({ problem: { code: "no_reward_model" } });
+  writeFileSync(file, text.replace("objective: pretrain", "objective: grpo\npolicy: { rewards: [{ kind: json_schema, schema: none.json }] }"));
+  await expect(resolveRun(file, deps([]))).rejects.toMatchObject({ problem: { code: "bad_json_file" } });
+  writeFileSync(file, text.replace("objective: pretrain", "objective: distill\ndistill: { teacher: base, sequence: true }"));
+  const taught = (await resolveRun(file, deps([]))).spec;
+  expect(taught.distill).toEqual({ teacher: path.join(root, "base"), temperature: 1, alpha: 1, sequence: {} });
+  expect(mismatch("run_spec", taught)).toBeUndefined();
+});
+
 it("is stopped only where it is a run", () => {
   expect(() => stopRun(root)).toThrow(expect.objectContaining({ problem: expect.objectContaining({ code: "no_run", blame: "user" }) as unknown }));
   expect(existsSync(path.join(root, "stop"))).toBe(false);

@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseEvalFile } from "../core/eval/schema";
 import { FORK, parseRunFile } from "../core/run/schema";
 import type { RunFile, TemplateChoice } from "../core/run/schema";
 import type { BuildProgress, BuildResult, GuardResult } from "../protocol/corpus";
+import { TillageError } from "../protocol/errors";
 import type { ModelSource, RunSpec, Template } from "../protocol/native.gen";
 import { runsDir, stem } from "../disk/layout";
 import type { Deps } from "./deps";
@@ -47,7 +49,7 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
     file,
     objective: run.objective,
     ...(run.preference ? { preference: run.preference } : {}),
-    ...(run.policy ? { policy: run.policy } : {}),
+    ...(run.policy ? { policy: { ...run.policy, rewards: run.policy.rewards.map((reward) => rewardOf(reward, deps.root, file)) } } : {}),
     ...(run.distill ? { distill: teacherOf(run.distill, deps.root, file) } : {}),
     ...start,
     dtype: run.dtype,
@@ -65,9 +67,38 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
   return { spec, runDir: path.join(runsDir(deps.root), id), guards, blocked, dataset };
 }
 
-function teacherOf({ teacher, ...settings }: NonNullable<RunFile["distill"]>, root: string, file: string): RunSpec["distill"] {
+function teacherOf({ teacher, sequence, ...settings }: NonNullable<RunFile["distill"]>, root: string, file: string): RunSpec["distill"] {
   const model = resolveModel(root, teacher, path.dirname(file));
-  return { teacher: model.base, ...(model.adapter === undefined ? {} : { adapter: model.adapter }), ...settings };
+  return { teacher: model.base, ...(model.adapter === undefined ? {} : { adapter: model.adapter }), ...settings, ...(sequence === false ? {} : { sequence: sequence === true ? {} : sequence }) };
+}
+
+type Policy = NonNullable<RunSpec["policy"]>;
+
+/** A reward with what it names: a schema's file read, a model's folders found, and the folder in which a program runs. */
+function rewardOf(reward: NonNullable<RunFile["policy"]>["rewards"][number], root: string, file: string): Policy["rewards"][number] {
+  switch (reward.kind) {
+    case "json_schema":
+      return { ...reward, schema: typeof reward.schema === "string" ? readJson(besides(file, reward.schema)) : reward.schema };
+    case "reward_model": {
+      const { model, ...settings } = reward;
+      const { base, adapter } = resolveModel(root, model, path.dirname(file));
+      if (adapter === undefined) throw TillageError.user("no_reward_model", `${model} is no adapter, so it has no scalar head.`, "Name the result of a run with the objective `reward`.", { file });
+      return { ...settings, base, adapter };
+    }
+    case "command":
+      return { ...reward, cwd: path.dirname(file) };
+    default:
+      return reward;
+  }
+}
+
+/** @throws `bad_json_file` when it cannot be read or is not JSON */
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as unknown;
+  } catch (error) {
+    throw TillageError.user("bad_json_file", `${file} cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}.`, "Name a file with a JSON Schema.", { file });
+  }
 }
 
 /** The engine's form of a template. */

@@ -38,8 +38,18 @@ function relativeTo(runDir: string, spec: RunSpec): RunSpec {
       ? { ...model, path: relative(model.path), ...(model.adapter == null ? {} : { adapter: relative(model.adapter) }) }
       : { ...model, tokenizer: model.tokenizer.kind === "folder" ? { ...model.tokenizer, path: relative(model.tokenizer.path) } : model.tokenizer };
   const distill = spec.distill ? { distill: { ...spec.distill, teacher: relative(spec.distill.teacher), ...(spec.distill.adapter == null ? {} : { adapter: relative(spec.distill.adapter) }) } } : {};
+  const policy = spec.policy ? { policy: { ...spec.policy, rewards: spec.policy.rewards.map((reward) => rewardPaths(reward, relative)) } } : {};
   const fork = spec.fork ? { fork: { checkpoint: relative(spec.fork.checkpoint) } } : {};
-  return { ...spec, ...distill, ...fork, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
+  return { ...spec, ...distill, ...policy, ...fork, file: spec.file ? relative(spec.file) : spec.file, model: source, data: { train: spec.data.train.map(relative), valid: (spec.data.valid ?? []).map(relative) } };
+}
+
+type Reward = NonNullable<RunSpec["policy"]>["rewards"][number];
+
+/** A reward with the paths that it names changed. */
+function rewardPaths(reward: Reward, change: (file: string) => string): Reward {
+  if (reward.kind === "reward_model") return { ...reward, base: change(reward.base), adapter: change(reward.adapter) };
+  if (reward.kind === "command") return { ...reward, cwd: change(reward.cwd ?? "") };
+  return reward;
 }
 
 /**

@@ -10,6 +10,8 @@ import { stats, tokens, why } from "./commands/inspect";
 import type { TokensOptions } from "./commands/inspect";
 import { report } from "./commands/report";
 import type { ReportOptions } from "./commands/report";
+import { rollouts } from "./commands/rollouts";
+import type { RolloutOptions } from "./commands/rollouts";
 import { pause, resume, train } from "./commands/train";
 import { createContext } from "./context";
 import type { Context, GlobalOptions } from "./context";
@@ -33,6 +35,10 @@ program.command("train").description("start a run and follow it; Ctrl-C pauses i
 
 program.command("pause").description("let a run write a checkpoint and end; `tillage train --resume` goes on").argument("<run>", "a run's folder")
   .action(async (dir: string) => run(dir, (context) => pause(context, dir)));
+
+program.command("rollouts").description("the answers that a policy drew in a run, with their rewards").argument("<run>", "a run's folder")
+  .option("--step <n>", "of this step (default: the newest)").option("--row <id>", "of this row, in all steps")
+  .action(async (dir: string, options: RolloutOptions) => run(dir, (context) => rollouts(context, dir, options)));
 
 program.command("eval").description("ask models the prompts of an eval file and grade the answers").argument("<eval>", "a *.eval.yaml")
   .requiredOption("--model <ref...>", "a folder, run:NAME or run:NAME@STEP")

@@ -26,7 +26,7 @@ describe("completion in a run file", () => {
     expect(at("train:\n  epochs: 3\n|", runDocs)).toContain("adapter");
   });
   it("offers values", () => {
-    expect(at("objective: |", runDocs)).toEqual(["pretrain", "sft", "distill", "grpo", "rloo", "dpo", "ipo", "hinge", "apo_zero", "simpo", "cpo", "orpo", "kto", "reward"]);
+    expect(at("objective: |", runDocs)).toEqual(["pretrain", "sft", "distill", "grpo", "rloo", "ppo", "dpo", "ipo", "hinge", "apo_zero", "simpo", "cpo", "orpo", "kto", "reward"]);
     expect(at("train:\n  schedule: co|", runDocs)).toEqual(["constant", "linear", "cosine", "wsd"]);
   });
   it("replaces what was typed", () => {

@@ -17,13 +17,14 @@ export type Objective =
   | "distill"
   | "grpo"
   | "rloo"
+  | "ppo"
   | "reward";
 /**
  * What an answer of the policy is worth.
  */
 export type RewardConfig = {
   /**
-   * What it is worth when it holds; the reward is the sum over all.
+   * What it is worth when it holds, or the factor of its number; the reward is the sum over all.
    */
   weight?: number;
 } & RewardConfig1;
@@ -40,6 +41,46 @@ export type RewardConfig1 =
   | {
       kind: "regex";
       pattern: string;
+    }
+  | {
+      kind: "json_schema";
+      schema: unknown;
+    }
+  | {
+      kind: "length";
+      target: number;
+    }
+  | {
+      kind: "reward_model";
+      /**
+       * The reward model's base.
+       */
+      base: string;
+      /**
+       * The adapter with the scalar head.
+       */
+      adapter: string;
+      mean?: number;
+      std?: number;
+      /**
+       * What a reward model's score goes through.
+       */
+      squash?: "none" | "sigmoid" | "tanh";
+    }
+  | {
+      kind: "command";
+      /**
+       * The program and its arguments; no shell sees them.
+       */
+      command: string[];
+      /**
+       * Where it runs; a program named by a relative path with a slash is looked for there. Absent: the run's folder.
+       */
+      cwd?: string | null;
+      /**
+       * Seconds that the answers of a batch may take it.
+       */
+      timeout?: number;
     };
 /**
  * Where the weights come from.
@@ -265,6 +306,8 @@ export interface NativeProtocol {
   run_spec: RunSpec;
   event: Event;
   error: EngineError;
+  rollout: Rollout;
+  teacher_answer: TeacherAnswer;
   initialize_params: InitializeParams;
   initialize_result: InitializeResult;
   generate_params: GenerateParams;
@@ -303,7 +346,7 @@ export interface RunSpec {
    */
   distill?: DistillConfig | null;
   /**
-   * Answers and rewards, for the objectives `grpo` and `rloo` alone.
+   * Answers and rewards, for the objectives `grpo`, `rloo` and `ppo` alone.
    */
   policy?: PolicyConfig | null;
   model: ModelSource;
@@ -389,6 +432,24 @@ export interface DistillConfig {
    * Weight of the divergence, 0 to 1; the labels' own loss has the rest.
    */
   alpha?: number;
+  /**
+   * The teacher's answers instead of its distribution: it answers each prompt once, and the student learns those answers
+   * as under `sft` (Kim and Rush 2016). Temperature and alpha have no meaning then.
+   */
+  sequence?: SequenceConfig | null;
+}
+/**
+ * How a teacher answers.
+ */
+export interface SequenceConfig {
+  /**
+   * New tokens of an answer at most.
+   */
+  max_new?: number;
+  /**
+   * 0 = greedy.
+   */
+  temperature?: number;
 }
 /**
  * The objectives on the model's own answers.
@@ -412,6 +473,56 @@ export interface PolicyConfig {
    * GRPO alone; RLOO sums over the tokens of each answer.
    */
   average?: "tokens" | "completions" | "longest";
+  /**
+   * How often a round's answers are learned from. Above 1 the ratio to the policy that drew them is clipped. Absent: 1, and
+   * 4 for PPO.
+   */
+  epochs?: number | null;
+  /**
+   * Parts, one update each, into which a round's answers are split in each epoch. Absent: 1.
+   */
+  minibatches?: number | null;
+  /**
+   * The ratio is clipped to 1 ± this. Absent: 0.2.
+   */
+  epsilon?: number | null;
+  /**
+   * PPO alone.
+   */
+  ppo?: PpoConfig | null;
+}
+/**
+ * Proximal policy optimisation with a value head; the defaults are those of TRL.
+ */
+export interface PpoConfig {
+  /**
+   * What a token's reward counts one token earlier, 0 to 1.
+   */
+  gamma?: number;
+  /**
+   * Generalised advantage estimation (Schulman et al. 2016), 0 to 1: 0 trusts the values, 1 the rewards alone.
+   */
+  lambda?: number;
+  /**
+   * What each token is fined for its log-ratio to the reference, in units of reward (Ziegler et al. 2019).
+   */
+  kl?: number;
+  /**
+   * A value is learned from no further than this from what it was when the answers were drawn.
+   */
+  value_clip?: number;
+  /**
+   * Weight of the values' loss.
+   */
+  value_weight?: number;
+  /**
+   * What an answer that did not come to an end loses of its reward.
+   */
+  cut_penalty?: number;
+  /**
+   * The result keeps the value head too, in a file of its own.
+   */
+  keep_value_head?: boolean;
 }
 /**
  * Hugging Face config fields of a llama-shaped model, without `vocab_size` (the tokenizer gives it).
@@ -599,6 +710,59 @@ export interface EngineError {
    */
   line?: number | null;
 }
+/**
+ * A line of `rollouts.jsonl`: an answer that the policy drew. The answers of a step stand before its event.
+ */
+export interface Rollout {
+  /**
+   * The step that learned from it.
+   */
+  step: number;
+  row_id: string;
+  /**
+   * Place among the answers of its prompt, from 0.
+   */
+  place: number;
+  text: string;
+  /**
+   * The sum of what follows.
+   */
+  reward: number;
+  /**
+   * What each reward gave, weight included; several of a kind are numbered.
+   */
+  rewards: {
+    [k: string]: number;
+  };
+  /**
+   * How much better than expected; for PPO the mean over the tokens.
+   */
+  advantage: number;
+  /**
+   * Tokens of the answer, its end left out.
+   */
+  tokens: number;
+  /**
+   * Whether it came to its end by itself.
+   */
+  ended: boolean;
+}
+/**
+ * A line of `teacher_answers.jsonl` behind the first, which says what the answers belong to.
+ */
+export interface TeacherAnswer {
+  row_id: string;
+  prompt: string;
+  text: string;
+  /**
+   * Tokens of the answer, its end left out.
+   */
+  tokens: number;
+  /**
+   * Whether it came to its end by itself.
+   */
+  ended: boolean;
+}
 export interface InitializeParams {
   protocol: number;
 }
@@ -760,6 +924,12 @@ export const nativeSchema: object = {
     "error": {
       "$ref": "#/$defs/EngineError"
     },
+    "rollout": {
+      "$ref": "#/$defs/Rollout"
+    },
+    "teacher_answer": {
+      "$ref": "#/$defs/TeacherAnswer"
+    },
     "initialize_params": {
       "$ref": "#/$defs/InitializeParams"
     },
@@ -795,6 +965,8 @@ export const nativeSchema: object = {
     "run_spec",
     "event",
     "error",
+    "rollout",
+    "teacher_answer",
     "initialize_params",
     "initialize_result",
     "generate_params",
@@ -858,7 +1030,7 @@ export const nativeSchema: object = {
           ]
         },
         "policy": {
-          "description": "Answers and rewards, for the objectives `grpo` and `rloo` alone.",
+          "description": "Answers and rewards, for the objectives `grpo`, `rloo` and `ppo` alone.",
           "anyOf": [
             {
               "$ref": "#/$defs/PolicyConfig"
@@ -1022,6 +1194,11 @@ export const nativeSchema: object = {
           "const": "rloo"
         },
         {
+          "description": "Proximal policy optimisation on the model's own answers, with a value head (Schulman et al. 2017; Ziegler et al. 2019).",
+          "type": "string",
+          "const": "ppo"
+        },
+        {
           "description": "A reward model: a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
           "type": "string",
           "const": "reward"
@@ -1109,12 +1286,43 @@ export const nativeSchema: object = {
           "type": "number",
           "format": "double",
           "default": 1
+        },
+        "sequence": {
+          "description": "The teacher's answers instead of its distribution: it answers each prompt once, and the student learns those answers\nas under `sft` (Kim and Rush 2016). Temperature and alpha have no meaning then.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/SequenceConfig"
+            },
+            {
+              "type": "null"
+            }
+          ]
         }
       },
       "additionalProperties": false,
       "required": [
         "teacher"
       ]
+    },
+    "SequenceConfig": {
+      "description": "How a teacher answers.",
+      "type": "object",
+      "properties": {
+        "max_new": {
+          "description": "New tokens of an answer at most.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0,
+          "default": 128
+        },
+        "temperature": {
+          "description": "0 = greedy.",
+          "type": "number",
+          "format": "double",
+          "default": 0
+        }
+      },
+      "additionalProperties": false
     },
     "PolicyConfig": {
       "description": "The objectives on the model's own answers.",
@@ -1155,6 +1363,43 @@ export const nativeSchema: object = {
           "description": "GRPO alone; RLOO sums over the tokens of each answer.",
           "$ref": "#/$defs/PolicyAverage",
           "default": "tokens"
+        },
+        "epochs": {
+          "description": "How often a round's answers are learned from. Above 1 the ratio to the policy that drew them is clipped. Absent: 1, and\n4 for PPO.",
+          "type": [
+            "integer",
+            "null"
+          ],
+          "format": "uint",
+          "minimum": 0
+        },
+        "minibatches": {
+          "description": "Parts, one update each, into which a round's answers are split in each epoch. Absent: 1.",
+          "type": [
+            "integer",
+            "null"
+          ],
+          "format": "uint",
+          "minimum": 0
+        },
+        "epsilon": {
+          "description": "The ratio is clipped to 1 ± this. Absent: 0.2.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "ppo": {
+          "description": "PPO alone.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/PpoConfig"
+            },
+            {
+              "type": "null"
+            }
+          ]
         }
       },
       "additionalProperties": false,
@@ -1167,7 +1412,7 @@ export const nativeSchema: object = {
       "type": "object",
       "properties": {
         "weight": {
-          "description": "What it is worth when it holds; the reward is the sum over all.",
+          "description": "What it is worth when it holds, or the factor of its number; the reward is the sum over all.",
           "type": "number",
           "format": "double",
           "default": 1
@@ -1229,6 +1474,132 @@ export const nativeSchema: object = {
             "kind",
             "pattern"
           ]
+        },
+        {
+          "description": "The answer is JSON that is valid under a schema, which may refer to nothing outside itself.",
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string",
+              "const": "json_schema"
+            },
+            "schema": true
+          },
+          "required": [
+            "kind",
+            "schema"
+          ]
+        },
+        {
+          "description": "The answer's length in tokens: 1 at `target`, and linearly less to either side, down to 0.",
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string",
+              "const": "length"
+            },
+            "target": {
+              "type": "integer",
+              "format": "uint",
+              "minimum": 0
+            }
+          },
+          "required": [
+            "kind",
+            "target"
+          ]
+        },
+        {
+          "description": "The score of a reward model, as the objective `reward` trains one: (score - mean) / std, then squashed.",
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string",
+              "const": "reward_model"
+            },
+            "base": {
+              "description": "The reward model's base.",
+              "type": "string"
+            },
+            "adapter": {
+              "description": "The adapter with the scalar head.",
+              "type": "string"
+            },
+            "mean": {
+              "type": "number",
+              "format": "double",
+              "default": 0
+            },
+            "std": {
+              "type": "number",
+              "format": "double",
+              "default": 1
+            },
+            "squash": {
+              "$ref": "#/$defs/Squash",
+              "default": "none"
+            }
+          },
+          "required": [
+            "kind",
+            "base",
+            "adapter"
+          ]
+        },
+        {
+          "description": "What a program of the user's says. It gets a line `{\"prompt\", \"answer\", \"reference\"}` on stdin for each answer, and\nwrites a line with a number, or with `{\"reward\": number}`, for each in turn; it is kept alive over the run.",
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string",
+              "const": "command"
+            },
+            "command": {
+              "description": "The program and its arguments; no shell sees them.",
+              "type": "array",
+              "items": {
+                "type": "string"
+              }
+            },
+            "cwd": {
+              "description": "Where it runs; a program named by a relative path with a slash is looked for there. Absent: the run's folder.",
+              "type": [
+                "string",
+                "null"
+              ]
+            },
+            "timeout": {
+              "description": "Seconds that the answers of a batch may take it.",
+              "type": "number",
+              "format": "double",
+              "default": 60
+            }
+          },
+          "required": [
+            "kind",
+            "command"
+          ]
+        }
+      ]
+    },
+    "Squash": {
+      "description": "What a reward model's score goes through.",
+      "oneOf": [
+        {
+          "type": "string",
+          "enum": [
+            "none"
+          ]
+        },
+        {
+          "description": "1 / (1 + e^-x), from 0 to 1.",
+          "type": "string",
+          "const": "sigmoid"
+        },
+        {
+          "description": "From -1 to 1.",
+          "type": "string",
+          "const": "tanh"
         }
       ]
     },
@@ -1251,6 +1622,54 @@ export const nativeSchema: object = {
           "const": "longest"
         }
       ]
+    },
+    "PpoConfig": {
+      "description": "Proximal policy optimisation with a value head; the defaults are those of TRL.",
+      "type": "object",
+      "properties": {
+        "gamma": {
+          "description": "What a token's reward counts one token earlier, 0 to 1.",
+          "type": "number",
+          "format": "double",
+          "default": 1
+        },
+        "lambda": {
+          "description": "Generalised advantage estimation (Schulman et al. 2016), 0 to 1: 0 trusts the values, 1 the rewards alone.",
+          "type": "number",
+          "format": "double",
+          "default": 0.95
+        },
+        "kl": {
+          "description": "What each token is fined for its log-ratio to the reference, in units of reward (Ziegler et al. 2019).",
+          "type": "number",
+          "format": "double",
+          "default": 0.05
+        },
+        "value_clip": {
+          "description": "A value is learned from no further than this from what it was when the answers were drawn.",
+          "type": "number",
+          "format": "double",
+          "default": 0.2
+        },
+        "value_weight": {
+          "description": "Weight of the values' loss.",
+          "type": "number",
+          "format": "double",
+          "default": 0.1
+        },
+        "cut_penalty": {
+          "description": "What an answer that did not come to an end loses of its reward.",
+          "type": "number",
+          "format": "double",
+          "default": 0
+        },
+        "keep_value_head": {
+          "description": "The result keeps the value head too, in a file of its own.",
+          "type": "boolean",
+          "default": false
+        }
+      },
+      "additionalProperties": false
     },
     "ModelSource": {
       "description": "Where the weights come from.",
@@ -2379,6 +2798,101 @@ export const nativeSchema: object = {
           "type": "string",
           "const": "internal"
         }
+      ]
+    },
+    "Rollout": {
+      "description": "A line of `rollouts.jsonl`: an answer that the policy drew. The answers of a step stand before its event.",
+      "type": "object",
+      "properties": {
+        "step": {
+          "description": "The step that learned from it.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "row_id": {
+          "type": "string"
+        },
+        "place": {
+          "description": "Place among the answers of its prompt, from 0.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "text": {
+          "type": "string"
+        },
+        "reward": {
+          "description": "The sum of what follows.",
+          "type": "number",
+          "format": "double"
+        },
+        "rewards": {
+          "description": "What each reward gave, weight included; several of a kind are numbered.",
+          "type": "object",
+          "additionalProperties": {
+            "type": "number",
+            "format": "double"
+          }
+        },
+        "advantage": {
+          "description": "How much better than expected; for PPO the mean over the tokens.",
+          "type": "number",
+          "format": "double"
+        },
+        "tokens": {
+          "description": "Tokens of the answer, its end left out.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "ended": {
+          "description": "Whether it came to its end by itself.",
+          "type": "boolean"
+        }
+      },
+      "required": [
+        "step",
+        "row_id",
+        "place",
+        "text",
+        "reward",
+        "rewards",
+        "advantage",
+        "tokens",
+        "ended"
+      ]
+    },
+    "TeacherAnswer": {
+      "description": "A line of `teacher_answers.jsonl` behind the first, which says what the answers belong to.",
+      "type": "object",
+      "properties": {
+        "row_id": {
+          "type": "string"
+        },
+        "prompt": {
+          "type": "string"
+        },
+        "text": {
+          "type": "string"
+        },
+        "tokens": {
+          "description": "Tokens of the answer, its end left out.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "ended": {
+          "description": "Whether it came to its end by itself.",
+          "type": "boolean"
+        }
+      },
+      "required": [
+        "row_id",
+        "prompt",
+        "text",
+        "tokens",
+        "ended"
       ]
     },
     "InitializeParams": {

@@ -127,6 +127,19 @@ export interface BatchRow {
   text: string;
   /** Mean loss of the row in this step, nats; absent until a checkpoint has written it. */
   loss?: number;
+  /** The answers that the policy drew to it in this step. */
+  answers?: DrawnAnswer[];
+}
+
+/** An answer of the policy, and what it was worth. */
+export interface DrawnAnswer {
+  text: string;
+  reward: number;
+  /** What each reward gave, by name. */
+  rewards: Record<string, number>;
+  advantage: number;
+  /** Whether it came to its end by itself. */
+  ended: boolean;
 }
 
 export interface BatchRows {

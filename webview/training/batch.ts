@@ -3,7 +3,7 @@ import type { PropertyValues, TemplateResult } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import "@vscode-elements/elements/dist/vscode-icon/index.js";
 import type { Problem } from "../../src/protocol/errors";
-import type { BatchRows } from "../../src/protocol/training-panel";
+import type { BatchRows, DrawnAnswer } from "../../src/protocol/training-panel";
 import { formatCount, plural } from "../shared/format";
 import { theme } from "../shared/theme";
 
@@ -29,6 +29,10 @@ export class TrainingBatch extends LitElement {
     td.text div { max-height: 5.6em; overflow: auto; }
     td.id { white-space: nowrap; }
     p { margin: 8px 12px; }
+    td.text ol.answers { list-style: none; margin: 4px 0 0; padding: 0; max-height: 16em; overflow: auto; }
+    .answers li { display: grid; grid-template-columns: 5em 1fr; gap: 8px; padding: 2px 0; border-top: 1px solid var(--t-line); }
+    .answers .good { color: var(--vscode-testing-iconPassed, var(--t-accent)); }
+    .answers .none { color: var(--t-muted); font-style: italic; }
   `];
 
   override updated(changed: PropertyValues<this>): void {
@@ -52,10 +56,24 @@ export class TrainingBatch extends LitElement {
           <tbody>${rows.rows.map((row) => html`<tr data-testid="batch-row">
             ${losses ? html`<td class="num">${row.loss?.toFixed(3) ?? "–"}</td>` : nothing}
             <td class="id"><button class="link mono" title=${`${row.rowId}: where it came from`} @click=${() => this.dispatchEvent(new CustomEvent("why", { detail: row.rowId }))}>${shortId(row.rowId)}</button></td>
-            <td>${row.source}</td><td class="text"><div>${row.text}</div></td></tr>`)}</tbody>
+            <td>${row.source}</td><td class="text"><div>${row.text}</div>${row.answers ? answers(row.answers) : nothing}</td></tr>`)}</tbody>
         </table></div>`}
     `;
   }
+}
+
+/** The drawn answers, the best first; ✓ those that are better than expected. */
+function answers(drawn: readonly DrawnAnswer[]): TemplateResult {
+  const sorted = [...drawn].sort((a, b) => b.reward - a.reward);
+  return html`<ol class="answers" data-testid="drawn-answers">${sorted.map((answer) => html`<li data-testid="drawn-answer">
+    <span class="num ${answer.advantage > 0 ? "good" : "muted"}" title=${why(answer)}>${answer.advantage > 0 ? "✓" : answer.advantage < 0 ? "✗" : "·"} ${answer.reward.toFixed(2)}</span>
+    <span>${answer.text.trim() === "" ? html`<span class="none">(empty)</span>` : answer.text.trim()}${answer.ended ? nothing : html` <span class="none">(cut)</span>`}</span></li>`)}</ol>`;
+}
+
+/** Of what a reward is made, and how it compares. */
+function why(answer: DrawnAnswer): string {
+  const parts = Object.entries(answer.rewards).map(([name, value]) => `${name} ${value.toFixed(3)}`);
+  return `${parts.join(" + ")}; advantage ${answer.advantage.toFixed(3)}`;
 }
 
 /** Ids that are hashes are told apart by their first digits. */

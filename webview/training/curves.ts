@@ -79,6 +79,10 @@ export class TrainingCurves extends LitElement {
           sync="run" .curves=${this.lossCurves()} .data=${lossChart(run, view.x)} .marked=${this.markedX()} @pick=${this.pick}></tillage-line-chart>
         <div class="small">
           ${run.points.reward.some(Number.isFinite) ? this.smallChart("reward", "reward", run.points.reward, formatLoss, "var(--vscode-charts-yellow)") : nothing}
+          ${run.points.valueLoss.some(Number.isFinite) ? this.smallChart("value loss", "value-loss", run.points.valueLoss, formatNorm, "var(--vscode-charts-orange)") : nothing}
+          ${run.points.explained.some(Number.isFinite) ? this.smallChart("explained variance", "explained", run.points.explained, formatLoss, "var(--vscode-charts-foreground)") : nothing}
+          ${run.points.policyKl.some(Number.isFinite) ? this.smallChart("policy KL", "policy-kl", run.points.policyKl, formatNorm, "var(--vscode-charts-purple)") : nothing}
+          ${run.points.clipShare.some(Number.isFinite) ? this.smallChart("clipped", "clip-share", run.points.clipShare, formatPercent, "var(--vscode-charts-red)") : nothing}
           ${run.points.accuracy.some(Number.isFinite) ? this.smallChart("preferred", "accuracy", run.points.accuracy, formatPercent, "var(--vscode-charts-yellow)") : nothing}
           ${run.points.margin.some(Number.isFinite) ? this.smallChart("reward margin", "margin", run.points.margin, formatNorm, "var(--vscode-charts-foreground)") : nothing}
           ${this.smallChart("learning rate", "lr", run.points.lr, formatRate, "var(--vscode-charts-purple)")}

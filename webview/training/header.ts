@@ -65,7 +65,7 @@ function progress(numbers: RunNumbers): TemplateResult {
   const { doing } = numbers;
   const share = doing ? doing.done / Math.max(1, doing.of) : numbers.total > 0 ? numbers.step / numbers.total : 0;
   const what = doing?.what ?? "steps done";
-  return html`${doing ? html`<p class="muted doing" data-testid="run-doing" role="status">Before the first step: ${doing.what}, ${formatCount(doing.done)} of ${formatCount(doing.of)} batches.</p>` : nothing}
+  return html`${doing ? html`<p class="muted doing" data-testid="run-doing" role="status">Before the first step: ${doing.what}, ${formatCount(doing.done)} of ${formatCount(doing.of)}.</p>` : nothing}
   <div class="bar ${numbers.phase}" role="progressbar" aria-label=${what} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(share * 100)} title=${formatPercent(share)}>
     <div style="width:${share * 100}%"></div>
   </div>`;

@@ -1,24 +1,39 @@
 /** What each key of a run file means, for completion and hover. */
 import type { KeyDocs } from "../yaml-complete";
-import { PREFERENCES } from "./schema";
+import { POLICIES, PREFERENCES } from "./schema";
 
 const template = { doc: "How a row becomes text: `plain` joins prompt and completion as they are, `chat` uses the model's own chat template, `prompt: \"… {prompt} …\"` is a form. The same one is used for watch prompts and evaluation.", values: ["plain", "chat"], keys: { prompt: { doc: "A text with `{prompt}` in it; the completion follows." } } };
 
 export const runDocs: KeyDocs = {
   tillage: { doc: "Version of this format: 1.", values: ["1"] },
   objective: {
-    doc: "What is minimised: `pretrain` counts every token of a text, `sft` those of the answers (see `loss_on`), `distill` those against a teacher's whole distribution (Hinton et al. 2015). `grpo` (Shao et al. 2024) and `rloo` (Ahmadian et al. 2024) learn from rewards of the model's own answers. From pairs of a chosen and a rejected answer learn `dpo` (Rafailov et al. 2023), `ipo` (Azar et al. 2023), `hinge` (Zhao et al. 2023), `apo_zero` (D'Oosterlinck et al. 2024) and, without a reference, `simpo` (Meng et al. 2024), `cpo` (Xu et al. 2024), `orpo` (Hong et al. 2024); from single answers judged good or bad `kto` (Ethayarajh et al. 2024). `reward` trains a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
-    values: ["pretrain", "sft", "distill", "grpo", "rloo", ...PREFERENCES],
+    doc: "What is minimised: `pretrain` counts every token of a text, `sft` those of the answers (see `loss_on`), `distill` those against a teacher's whole distribution (Hinton et al. 2015). `grpo` (Shao et al. 2024), `rloo` (Ahmadian et al. 2024) and `ppo` (Schulman et al. 2017; Ziegler et al. 2019) learn from rewards of the model's own answers. From pairs of a chosen and a rejected answer learn `dpo` (Rafailov et al. 2023), `ipo` (Azar et al. 2023), `hinge` (Zhao et al. 2023), `apo_zero` (D'Oosterlinck et al. 2024) and, without a reference, `simpo` (Meng et al. 2024), `cpo` (Xu et al. 2024), `orpo` (Hong et al. 2024); from single answers judged good or bad `kto` (Ethayarajh et al. 2024). `reward` trains a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
+    values: ["pretrain", "sft", "distill", ...POLICIES, ...PREFERENCES],
   },
   policy: {
-    doc: "How the model's own answers are drawn and rewarded, for `grpo` and `rloo`. The dataset has prompt and completion; the completion is the answer that is wanted.",
+    doc: "How the model's own answers are drawn and rewarded, for `grpo`, `rloo` and `ppo`. The answers stand in `rollouts.jsonl` in the run's folder. The dataset has prompt and completion; the completion is the answer that is wanted.",
     keys: {
-      rewards: { doc: "A list of rewards, summed: `{ kind: exact }`, `{ kind: contains }`, `{ kind: numeric }` (the number behind `####`, or the last one, as in GSM8K), `{ kind: regex, pattern: … }`, each with a `weight`, default 1." },
+      rewards: { doc: "A list of rewards, summed: `{ kind: exact }`, `{ kind: contains }`, `{ kind: numeric }` (the number behind `####`, or the last one, as in GSM8K), `{ kind: regex, pattern: … }`, `{ kind: json_schema, schema: … }` (inline, or a file), `{ kind: length, target: … }` in tokens, `{ kind: reward_model, model: run:NAME }` (with `mean`, `std` and `squash: sigmoid` or `tanh`), `{ kind: command, command: [program, …] }`: a program that gets a line of JSON with `prompt`, `answer` and `reference` on stdin and writes a number for each, within `timeout` seconds. Each has a `weight`, default 1." },
       group: { doc: "Answers of each prompt, held against each other. Default 8." },
       max_new: { doc: "Longest answer, tokens. Default 128." },
       temperature: { doc: "Temperature at which answers are drawn. Default 1." },
-      beta: { doc: "Weight of the divergence from the base model; needs a new adapter. Default 0." },
+      beta: { doc: "grpo, rloo: weight of the divergence from what the run began with. Default 0." },
       average: { doc: "grpo: how tokens become one loss: over all `tokens` (DAPO, Yu et al. 2025), over each of the `completions` first (Shao et al. 2024), or over the `longest` possible answer (Dr. GRPO, Liu et al. 2025). Default tokens.", values: ["tokens", "completions", "longest"] },
+      epochs: { doc: "How often a round's answers are learned from; above 1 the ratio to the policy that drew them is clipped. Default 1, and 4 for ppo." },
+      minibatches: { doc: "Parts, one update each, into which a round's answers are split in each epoch. Default 1." },
+      epsilon: { doc: "The ratio is clipped to 1 ± this. Default 0.2." },
+      ppo: {
+        doc: "What `ppo` has beyond the others: a value head that is trained with the adapter, and a fine for leaving the reference.",
+        keys: {
+          gamma: { doc: "What a token's reward counts one token earlier, 0 to 1. Default 1." },
+          lambda: { doc: "Generalised advantage estimation (Schulman et al. 2016): 0 trusts the values, 1 the rewards alone. Default 0.95." },
+          kl: { doc: "What each token is fined for its log-ratio to what the run began with, in units of reward. Default 0.05." },
+          value_clip: { doc: "A value is learned from no further than this from what it was when the answers were drawn. Default 0.2." },
+          value_weight: { doc: "Weight of the values' loss. Default 0.1." },
+          cut_penalty: { doc: "What an answer that did not come to an end loses of its reward. Default 0." },
+          keep_value_head: { doc: "The result has the value head beside it, in value_head.safetensors. Default false.", values: ["true", "false"] },
+        },
+      },
     },
   },
   distill: {
@@ -27,6 +42,11 @@ export const runDocs: KeyDocs = {
       teacher: { doc: "The teacher: a model folder, `run:NAME` or `run:NAME@STEP`." },
       temperature: { doc: "Both distributions are softened by this before they are compared. Default 1." },
       alpha: { doc: "Weight of the divergence from the teacher, 0 to 1; the texts' own loss has the rest. Default 1." },
+      sequence: {
+        doc: "Learn the teacher's answers instead of its distribution (Kim and Rush 2016): it answers each `prompt` of the dataset once, and the student learns the answers as under `sft`. They stand in `teacher_answers.jsonl` in the run's folder. `true`, or its settings. The teacher's tokenizer may be another one then.",
+        values: ["true"],
+        keys: { max_new: { doc: "Longest answer, tokens. Default 128." }, temperature: { doc: "Temperature at which the teacher answers; 0 is greedy. Default 0." } },
+      },
     },
   },
   preference: {

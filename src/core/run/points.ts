@@ -19,15 +19,19 @@ export interface Points {
   accuracy: number[];
   margin: number[];
   reward: number[];
+  valueLoss: number[];
+  explained: number[];
+  policyKl: number[];
+  clipShare: number[];
 }
 
-export const POINT_COLUMNS = ["step", "epoch", "tokens", "seconds", "loss", "smoothed", "lr", "gradNorm", "tokensPerSecond", "memoryBytes", "accuracy", "margin", "reward"] as const satisfies readonly (keyof Points)[];
+export const POINT_COLUMNS = ["step", "epoch", "tokens", "seconds", "loss", "smoothed", "lr", "gradNorm", "tokensPerSecond", "memoryBytes", "accuracy", "margin", "reward", "valueLoss", "explained", "policyKl", "clipShare"] as const satisfies readonly (keyof Points)[];
 
 /** What a panel has to do with the points that it holds. */
 export type PointsChange = { kind: "replace"; points: Points } | { kind: "append"; points: Points };
 
 export function emptyPoints(): Points {
-  return { step: [], epoch: [], tokens: [], seconds: [], loss: [], smoothed: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], accuracy: [], margin: [], reward: [] };
+  return { step: [], epoch: [], tokens: [], seconds: [], loss: [], smoothed: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], accuracy: [], margin: [], reward: [], valueLoss: [], explained: [], policyKl: [], clipShare: [] };
 }
 
 /** The points after a change; a new object, so that a view notices. */

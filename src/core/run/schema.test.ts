@@ -38,6 +38,9 @@ describe("parseRunFile", () => {
     ["a decay's shape without a decay", valid.replace("  lr:", "  decay_shape: linear\n  lr:"), "invalid_value", 8],
     ["a least rate of a constant one", valid.replace("  lr:", "  schedule: constant\n  min_lr: 0.1\n  lr:"), "invalid_value", 9],
     ["muon for an adapter", valid.replace("  lr:", "  optimizer: muon\n  lr:"), "invalid_value", 8],
+    ["a group of one for an objective that compares", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: exact }]\n  group: 1"), "invalid_value", 5],
+    ["ppo's settings without ppo", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: exact }]\n  ppo: { kl: 0.1 }"), "invalid_value", 5],
+    ["a command as one text", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: command, command: rm -rf / }]"), "invalid_value", 4],
     ["a fork without a step", `${valid}fork: pretrain\n`, "invalid_value", 9],
     ["an unknown key of init", valid.replace("model: run:pretrain", "model:\n  init: { hidden: 3 }"), "unknown_key", 5],
   ])("names the line of %s", (_what, text, code, line) => {

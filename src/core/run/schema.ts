@@ -63,6 +63,9 @@ const trainFields = z.strictObject({
   recompute: z.enum(["auto", "always", "never"]).default("auto"),
 });
 
+/** Objectives that learn from rewards of the model's own answers. */
+export const POLICIES = ["grpo", "rloo", "ppo"] as const;
+
 /** Objectives that learn from chosen and rejected answers, or from answers judged good or bad. */
 export const PREFERENCES = ["dpo", "ipo", "hinge", "apo_zero", "simpo", "cpo", "orpo", "kto", "reward"] as const;
 
@@ -82,16 +85,39 @@ const rewardSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("contains"), weight }),
   z.strictObject({ kind: z.literal("numeric"), weight }),
   z.strictObject({ kind: z.literal("regex"), pattern: z.string().min(1), weight }),
+  /** A JSON Schema, or the file that holds it. */
+  z.strictObject({ kind: z.literal("json_schema"), schema: z.union([z.string().min(1), z.record(z.string(), z.json())]), weight }),
+  z.strictObject({ kind: z.literal("length"), target: count, weight }),
+  /** The result of a run with the objective `reward`. */
+  z.strictObject({ kind: z.literal("reward_model"), model: z.string().min(1), mean: z.number().default(0), std: positive.default(1), squash: z.enum(["none", "sigmoid", "tanh"]).default("none"), weight }),
+  /** A program and its arguments; it runs in the run file's folder, and no shell sees them. */
+  z.strictObject({ kind: z.literal("command"), command: z.tuple([z.string().min(1)], z.string()), timeout: positive.default(60), weight }),
 ]);
+
+const ppoSchema = z.strictObject({
+  gamma: share.default(1),
+  lambda: share.default(0.95),
+  kl: z.number().nonnegative().default(0.05),
+  value_clip: positive.default(0.2),
+  value_weight: z.number().nonnegative().default(0.1),
+  cut_penalty: z.number().nonnegative().default(0),
+  keep_value_head: z.boolean().default(false),
+});
 
 const policySchema = z.strictObject({
   rewards: z.array(rewardSchema).min(1),
-  group: z.number().int().min(2).default(8),
+  group: count.default(8),
   max_new: count.default(128),
   temperature: positive.default(1),
   beta: z.number().nonnegative().default(0),
   average: z.enum(["tokens", "completions", "longest"]).default("tokens"),
+  epochs: count.optional(),
+  minibatches: count.optional(),
+  epsilon: z.number().positive().lt(1).optional(),
+  ppo: ppoSchema.optional(),
 });
+
+const sequenceSchema = z.strictObject({ max_new: count.default(128), temperature: z.number().nonnegative().default(0) });
 
 type TrainFields = z.infer<typeof trainFields>;
 
@@ -113,13 +139,13 @@ export const FORK = /^([^@]+)@(\d+)$/u;
 
 const runFields = z.strictObject({
   tillage: z.literal(1),
-  objective: z.enum(["pretrain", "sft", "distill", "grpo", "rloo", ...PREFERENCES]),
+  objective: z.enum(["pretrain", "sft", "distill", ...POLICIES, ...PREFERENCES]),
   /** Settings of an objective on preferences. */
   preference: preferenceSchema.optional(),
-  /** Answers and rewards of the objectives `grpo` and `rloo`. */
+  /** Answers and rewards of the objectives `grpo`, `rloo` and `ppo`. */
   policy: policySchema.optional(),
   /** The teacher of the objective `distill`, named as a model is. */
-  distill: z.strictObject({ teacher: z.string().min(1), temperature: positive.default(1), alpha: z.number().min(0).max(1).default(1) }).optional(),
+  distill: z.strictObject({ teacher: z.string().min(1), temperature: positive.default(1), alpha: z.number().min(0).max(1).default(1), sequence: z.union([z.boolean(), sequenceSchema]).default(false) }).optional(),
   /** A model folder, `run:NAME` (the result of another run file), `run:NAME@STEP` (one of its checkpoints), or `{ init: … }` for random weights. */
   model: z.union([z.string().min(1), z.strictObject({ init: initSchema })]),
   /** How the frozen weights of an adapter's run are held; full training needs f32. */
@@ -141,6 +167,8 @@ const runFields = z.strictObject({
 });
 
 export const runFileSchema = runFields.superRefine((run, context) => {
+  if (run.policy?.group === 1 && run.objective !== "ppo") context.addIssue({ code: "custom", path: ["policy", "group"], message: "answers are held against each other: 2 or more" });
+  if (run.policy?.ppo && run.objective !== "ppo") context.addIssue({ code: "custom", path: ["policy", "ppo"], message: "only `objective: ppo` uses it" });
   if (run.adapter && run.train.optimizer === "muon") context.addIssue({ code: "custom", path: ["train", "optimizer"], message: "muon is for full training; an adapter is trained by adamw" });
 });
 export type RunFile = z.infer<typeof runFileSchema>;

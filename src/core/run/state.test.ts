@@ -63,6 +63,12 @@ describe("the fold of a run's events", () => {
     expect([series.accuracy, series.margin, series.reward]).toEqual([[Number.NaN, 0.75, Number.NaN], [Number.NaN, 1.5, Number.NaN], [Number.NaN, Number.NaN, 0.25]]);
   });
 
+  it("keeps what a policy with values says of its updates", () => {
+    const updated = { ...stepEvent(1, 1), metrics: { value_loss: 0.5, explained_variance: -0.25, policy_kl: 0.01, clip_share: 0.125 } } as Event;
+    const { series } = foldEvents(emptyRun(), [started(0), updated, stepEvent(2, 2)]);
+    expect([series.valueLoss, series.explained, series.policyKl, series.clipShare]).toEqual([[0.5, Number.NaN], [-0.25, Number.NaN], [0.01, Number.NaN], [0.125, Number.NaN]]);
+  });
+
   it("forgets what it was doing when it ends or begins anew", () => {
     const doing: Event = { type: "progress", step: 0, what: "reading", done: 1, of: 4 };
     const busy = foldEvents(emptyRun(), [started(0), doing]);

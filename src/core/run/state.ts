@@ -26,6 +26,12 @@ export interface StepSeries {
   margin: number[];
   /** Mean reward of the model's own answers; NaN where the objective draws none. */
   reward: number[];
+  /** Loss of a policy's values, and the share of the returns' variance that they explain; NaN without a value head. */
+  valueLoss: number[];
+  explained: number[];
+  /** How far the policy moved from the one that answered, and the share of tokens whose ratio was clipped; NaN where it moves once. */
+  policyKl: number[];
+  clipShare: number[];
 }
 
 /** One engine process of the run. */
@@ -88,7 +94,7 @@ export interface RunState {
 export function emptyRun(): RunState {
   return {
     phase: "waiting", attempts: 0, step: 0, total: 0, epoch: 0, parameters: 0, trainable: 0, trainRows: 0, trainTokens: 0, validRows: 0, plannedBytes: 0,
-    series: { step: [], epoch: [], loss: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], tokens: [], seconds: [], accuracy: [], margin: [], reward: [] },
+    series: { step: [], epoch: [], loss: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], tokens: [], seconds: [], accuracy: [], margin: [], reward: [], valueLoss: [], explained: [], policyKl: [], clipShare: [] },
     validation: [], samples: [], checkpoints: [], warnings: [], carried: { seconds: 0, firstIndex: 0 },
   };
 }
@@ -139,6 +145,7 @@ export function mapSeries(series: StepSeries, map: (column: number[]) => number[
     step: map(series.step), epoch: map(series.epoch), loss: map(series.loss), lr: map(series.lr), gradNorm: map(series.gradNorm),
     tokensPerSecond: map(series.tokensPerSecond), memoryBytes: map(series.memoryBytes), tokens: map(series.tokens), seconds: map(series.seconds),
     accuracy: map(series.accuracy), margin: map(series.margin), reward: map(series.reward),
+    valueLoss: map(series.valueLoss), explained: map(series.explained), policyKl: map(series.policyKl), clipShare: map(series.clipShare),
   };
 }
 
@@ -167,6 +174,10 @@ function apply(state: RunState, event: Event): void {
       series.accuracy.push(event.metrics?.["rewards/accuracies"] ?? Number.NaN);
       series.margin.push(event.metrics?.["rewards/margins"] ?? Number.NaN);
       series.reward.push(event.metrics?.["reward"] ?? Number.NaN);
+      series.valueLoss.push(event.metrics?.["value_loss"] ?? Number.NaN);
+      series.explained.push(event.metrics?.["explained_variance"] ?? Number.NaN);
+      series.policyKl.push(event.metrics?.["policy_kl"] ?? Number.NaN);
+      series.clipShare.push(event.metrics?.["clip_share"] ?? Number.NaN);
       state.doing = undefined;
       state.step = event.step;
       state.epoch = event.epoch;

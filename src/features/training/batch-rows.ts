@@ -4,7 +4,8 @@ import { TillageError, toProblem } from "../../protocol/errors";
 import type { Problem } from "../../protocol/errors";
 import type { Cell, CorpusApi } from "../../protocol/corpus";
 import type { RunSpec } from "../../protocol/native.gen";
-import type { BatchRow, BatchRows } from "../../protocol/training-panel";
+import type { BatchRow, BatchRows, DrawnAnswer } from "../../protocol/training-panel";
+import { rolloutsOf } from "../../runtime/rollouts";
 import { datasetOf, rowsOfStep } from "../../runtime/run-folder";
 
 /** The rows of one step's batch with their texts and, where a checkpoint has written them, their losses. */
@@ -12,15 +13,26 @@ export async function batchRows(dir: string, spec: RunSpec, step: number, corpus
   const dataset = datasetOf(dir, spec);
   if (dataset === undefined) throw TillageError.user("no_dataset", `The dataset of this run is not there any more: ${spec.data.train[0] ?? "none"}.`, "Build the recipe again; the same recipe on the same sources gives the same rows.");
   const ids = [...new Set(await rowsOfStep(dir, step))];
-  const [found, losses] = await Promise.all([corpus.rows({ dataset, rowIds: ids }, signal), settled(rowLosses(dir, step, corpus, signal))]);
+  const [found, losses, drawn] = await Promise.all([corpus.rows({ dataset, rowIds: ids }, signal), settled(rowLosses(dir, step, corpus, signal)), answersOf(dir, spec, step)]);
   const byId = new Map(found.map((row) => [row.rowId, row]));
   const rows = ids.flatMap((id): BatchRow[] => {
     const row = byId.get(id);
     const loss = losses.value?.get(id);
-    return row ? [{ rowId: id, source: row.source, text: textOf(row.values), ...(loss === undefined ? {} : { loss }) }] : [];
+    const answers = drawn.get(id);
+    return row ? [{ rowId: id, source: row.source, text: textOf(row.values), ...(loss === undefined ? {} : { loss }), ...(answers ? { answers } : {}) }] : [];
   });
   rows.sort((a, b) => (b.loss ?? 0) - (a.loss ?? 0));
   return { step, rows, missing: ids.length - rows.length, dataset, ...(losses.problem ? { lossProblem: losses.problem } : {}) };
+}
+
+/** The answers that a policy drew in a step, by row. */
+async function answersOf(dir: string, spec: RunSpec, step: number): Promise<Map<string, DrawnAnswer[]>> {
+  const byRow = new Map<string, DrawnAnswer[]>();
+  if (!spec.policy) return byRow;
+  for (const { row_id, text, reward, rewards, advantage, ended } of await rolloutsOf(dir, { step })) {
+    byRow.set(row_id, [...(byRow.get(row_id) ?? []), { text, reward, rewards, advantage, ended }]);
+  }
+  return byRow;
 }
 
 /** A row of any shape as one text. */

@@ -218,6 +218,7 @@ export class TrainingPanel extends Owner {
         return Promise.resolve(null);
       },
       resume: async () => {
+        requireTrust();
         const feed = live();
         await resumeRun(feed.dir, depsFor(this.host.services, feed.dir));
         this.host.onStarted(feed.dir);

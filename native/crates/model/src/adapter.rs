@@ -63,6 +63,8 @@ pub(crate) struct Adapter {
     pub tensors: Vec<Tensor>,
     /// Place of a reward model's scalar head among the tensors.
     pub score: Option<usize>,
+    /// The head gives a policy's values: it is saved apart, since the adapter does not need it.
+    pub score_apart: bool,
     /// `[layers][projections]`, in the order of the outputs.
     pub slots: Vec<Vec<Vec<LoraPart>>>,
     pub enabled: bool,
@@ -141,6 +143,7 @@ impl Adapter {
             fused_experts: false,
             tensors: Vec::new(),
             score: None,
+            score_apart: false,
             slots,
             enabled: true,
         }

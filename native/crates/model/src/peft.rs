@@ -198,6 +198,7 @@ pub(crate) fn save(
     let whole = counts.iter().all(|(name, n)| all[name] == *n);
     let targets: Vec<&str> = if whole { counts.keys().copied().collect() } else { adapted };
     let c = &adapter.config;
+    let score = adapter.score.filter(|_| !adapter.score_apart);
     let experts: &[&str] = if adapter.fused_experts { &["down_proj", "gate_up_proj"] } else { &[] };
     let config = json!({
         "alpha_pattern": adapter.patterns.alpha,
@@ -208,17 +209,19 @@ pub(crate) fn save(
         "init_lora_weights": true,
         "lora_alpha": if c.alpha.fract() == 0.0 { json!(c.alpha as i64) } else { json!(c.alpha) },
         "lora_dropout": c.dropout,
-        "modules_to_save": adapter.score.map(|_| ["score"]),
+        "modules_to_save": score.map(|_| ["score"]),
         "peft_type": "LORA",
         "r": c.r,
         "rank_pattern": adapter.patterns.rank,
         "target_modules": targets,
         "target_parameters": if experts.is_empty() { Value::Null } else { json!(experts) },
-        "task_type": if adapter.score.is_some() { "SEQ_CLS" } else { "CAUSAL_LM" },
+        "task_type": if score.is_some() { "SEQ_CLS" } else { "CAUSAL_LM" },
         "use_dora": c.dora,
         "use_rslora": c.rslora,
     });
-    let stored = adapter.tensors.iter().flat_map(|t| t.stored());
+    let apart = adapter.score.filter(|_| adapter.score_apart);
+    let kept = adapter.tensors.iter().enumerate().filter(|(place, _)| Some(*place) != apart);
+    let stored = kept.flat_map(|(_, t)| t.stored());
     let stored =
         stored.map(|(part, value)| (part.name.clone(), part.shape.clone(), value.to_vec())).collect();
     let saved = as_saved(adapter.fused_experts, stored);

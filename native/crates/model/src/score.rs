@@ -1,19 +1,32 @@
-//! A scalar head for reward models: the last norm's output at each text's last token, times one row of weights.
+//! A scalar head: the last norm's output times one row of weights. For reward models at each text's last token; for values of a
+//! policy's texts at every labelled position.
 
 use crate::adapter::{Adapter, PEFT_PREFIX};
 use crate::attention::Context;
+use crate::head::labelled;
 use crate::model::no_adapter;
-use crate::norms;
 use crate::weights::{stream, Tensor};
-use crate::workspace::{Keep, Workspace};
+use crate::workspace::{head_chunk, Keep, Workspace};
+use crate::{norms, store};
 use crate::{Model, Packed, Trainable};
 use rand_distr::{Distribution, Normal};
+use std::path::Path;
 use tillage_kernels::cpu;
 use tillage_protocol::EngineError;
 
 /// The head's key in PEFT's files, `[1, hidden]`.
 pub(crate) fn key() -> String {
     format!("{PEFT_PREFIX}score.weight")
+}
+
+/// Slopes of a loss in the token losses and in the values of the labelled positions.
+pub type Slopes = (Vec<f32>, Vec<f32>);
+
+/// The head's key in a file of its own.
+const FILE_KEY: &str = "value_head.weight";
+
+fn no_score() -> EngineError {
+    EngineError::internal("no_score", "The model has no scalar head.")
 }
 
 impl Adapter {
@@ -44,7 +57,22 @@ impl Model {
         Ok(())
     }
 
-    /// Whether the adapter has a scalar head: it is a reward model's.
+    /// As [`Model::attach_score`]; the head is saved apart from the adapter.
+    ///
+    /// # Errors
+    /// As [`Model::attach_score`].
+    pub fn attach_values(&mut self, seed: u64) -> Result<(), EngineError> {
+        self.attach_score(seed)?;
+        self.adapter.iter_mut().for_each(|a| a.score_apart = true);
+        Ok(())
+    }
+
+    /// Whether the scalar head gives a policy's values.
+    pub fn has_values(&self) -> bool {
+        self.has_score() && self.adapter.as_ref().is_some_and(|a| a.score_apart)
+    }
+
+    /// Whether the adapter has a scalar head: it is a reward model's or gives values.
     pub fn has_score(&self) -> bool {
         self.adapter.as_ref().is_some_and(|a| a.score.is_some())
     }
@@ -84,12 +112,106 @@ impl Model {
         Ok(())
     }
 
+    /// The loss of every labelled position, and the head's value of the text up to it, both in order.
+    ///
+    /// # Errors
+    /// As [`Packed::check`]; `internal` without a head.
+    pub fn token_losses_and_values(&self, batch: &Packed) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
+        self.check_head(batch)?;
+        let mut ws = self.workspace();
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
+        let found = self.losses_and_values(batch, &mut ws);
+        self.give_back(ws);
+        Ok(found)
+    }
+
+    /// As [`Model::forward_backward_by`], of any loss of the log-probabilities and of the head's values at the labelled
+    /// positions: `weigh` gets both, and gives the slopes of its loss in the token losses and in the values.
+    ///
+    /// # Errors
+    /// As [`Model::token_losses_and_values`] and [`Model::forward_backward`].
+    pub fn forward_backward_valued(
+        &mut self,
+        batch: &Packed,
+        weigh: &mut dyn FnMut(&[f32], &[f32]) -> Slopes,
+    ) -> Result<(), EngineError> {
+        self.check_head(batch)?;
+        self.check_trainable()?;
+        let mut ws = self.workspace();
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, self.keeping());
+        let (losses, values) = self.losses_and_values(batch, &mut ws);
+        let (slopes, value_slopes) = weigh(&losses, &values);
+        let mut targets = labelled(batch);
+        let rows: Vec<usize> = targets.iter().map(|l| l.row).collect();
+        for (label, slope) in targets.iter_mut().zip(slopes) {
+            label.target.grad = slope;
+        }
+        // This fills the residual stream's gradient, to which the values' is added.
+        self.loss_of(targets, batch, &mut ws, true);
+        let chunk = head_chunk(&self.config);
+        for (rows, slopes) in rows.chunks(chunk).zip(value_slopes.chunks(chunk)) {
+            self.score(rows, &mut ws);
+            self.score_backward(rows, slopes, &mut ws);
+        }
+        if !rows.is_empty() {
+            self.backward_layers(&batch.tokens, &batch.starts, &mut ws);
+        }
+        self.give_back(ws);
+        Ok(())
+    }
+
+    /// Of the residual stream in `ws.x`; in chunks, so that the head's buffers stay small.
+    fn losses_and_values(&self, batch: &Packed, ws: &mut Workspace) -> (Vec<f32>, Vec<f32>) {
+        let mut losses = Vec::with_capacity(batch.labelled());
+        self.loss_value(batch, ws, &mut |nll| losses.extend_from_slice(nll));
+        let rows: Vec<usize> = labelled(batch).iter().map(|l| l.row).collect();
+        let chunks = rows.chunks(head_chunk(&self.config));
+        let values = chunks.flat_map(|rows| self.score(rows, ws)).collect();
+        (losses, values)
+    }
+
+    /// Writes the head in a file of its own, `[1, hidden]`.
+    ///
+    /// # Errors
+    /// `internal` without a head; `environment` when the disk does not take it.
+    pub fn save_score(&self, path: &Path) -> Result<(), EngineError> {
+        let head = self.head_weights();
+        if head.is_empty() {
+            return Err(no_score());
+        }
+        let shape = [1, head.len()];
+        store::write_file(path, [(FILE_KEY, &shape[..], head)])
+    }
+
+    /// Reads back what [`Model::save_score`] wrote, into the head that is there.
+    ///
+    /// # Errors
+    /// `user`, naming the file, when it is broken or of another width; `internal` without a head.
+    pub fn load_score(&mut self, path: &Path) -> Result<(), EngineError> {
+        let mut tensors = store::read_file(path)?;
+        let (shape, value) = tensors.remove(FILE_KEY).ok_or_else(|| store::missing(FILE_KEY, path))?;
+        let wanted = [1, self.config.hidden_size];
+        if shape != wanted {
+            return Err(store::wrong_shape(FILE_KEY, &shape, &wanted, path));
+        }
+        let adapter = self.adapter.as_mut().ok_or_else(no_adapter)?;
+        let place = adapter.score.ok_or_else(no_score)?;
+        adapter.tensors[place].value = value;
+        Ok(())
+    }
+
+    fn check_head(&self, batch: &Packed) -> Result<(), EngineError> {
+        batch.check(self.config.vocab_size)?;
+        if self.has_score() {
+            Ok(())
+        } else {
+            Err(no_score())
+        }
+    }
+
     /// The last token of each text.
     fn check_scores(&self, batch: &Packed) -> Result<Vec<usize>, EngineError> {
-        batch.check(self.config.vocab_size)?;
-        if !self.has_score() {
-            return Err(EngineError::internal("no_score", "The model has no scalar head."));
-        }
+        self.check_head(batch)?;
         if batch.starts.windows(2).any(|w| w[0] == w[1]) {
             return Err(EngineError::internal("empty_text", "A text without a token has no score."));
         }

@@ -17,7 +17,8 @@ pub mod metric {
     pub const MARGIN: &str = "rewards/margins";
     /// Share of the pairs whose chosen answer has the larger reward.
     pub const ACCURACY: &str = "rewards/accuracies";
-    /// KTO: mean log-ratio of unrelated answers, at least 0. Distillation: mean divergence from the teacher, nats.
+    /// KTO: mean log-ratio of unrelated answers, at least 0. Distillation: mean divergence from the teacher, nats. Policy
+    /// objectives: mean divergence of a token from the reference; for PPO its log-ratio.
     pub const KL: &str = "kl";
     /// Policy objectives: the answers' mean reward, its standard deviation within a prompt's group, their mean length in
     /// tokens, and the share that did not come to an end.
@@ -25,6 +26,13 @@ pub mod metric {
     pub const REWARD_STD: &str = "reward_std";
     pub const LENGTH: &str = "completion_length";
     pub const CUT: &str = "cut_share";
+    /// Several updates for each round of answers: half the mean square of the log-ratio to the policy that drew them, and the
+    /// share of tokens whose ratio was clipped.
+    pub const POLICY_KL: &str = "policy_kl";
+    pub const CLIP: &str = "clip_share";
+    /// PPO: the values' loss, and the share of the returns' variance that the values explained before the updates.
+    pub const VALUE_LOSS: &str = "value_loss";
+    pub const EXPLAINED: &str = "explained_variance";
     /// Distillation: the labels' mean negative log-likelihood, nats.
     pub const NLL: &str = "nll";
 }

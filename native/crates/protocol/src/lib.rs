@@ -6,6 +6,7 @@
 pub mod course;
 pub mod error;
 pub mod event;
+pub mod evidence;
 pub mod objective;
 pub mod rpc;
 pub mod run;

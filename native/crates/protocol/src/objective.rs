@@ -34,13 +34,15 @@ pub enum Objective {
     Grpo,
     /// REINFORCE with leave-one-out baselines (Ahmadian et al. 2024).
     Rloo,
+    /// Proximal policy optimisation on the model's own answers, with a value head (Schulman et al. 2017; Ziegler et al. 2019).
+    Ppo,
     /// A reward model: a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).
     Reward,
 }
 
 impl Objective {
     /// Every objective there is.
-    pub const ALL: [Objective; 14] = [
+    pub const ALL: [Objective; 15] = [
         Objective::Pretrain,
         Objective::Sft,
         Objective::Dpo,
@@ -53,6 +55,7 @@ impl Objective {
         Objective::Kto,
         Objective::Grpo,
         Objective::Rloo,
+        Objective::Ppo,
         Objective::Distill,
         Objective::Reward,
     ];
@@ -87,7 +90,7 @@ pub struct PreferenceConfig {
 pub struct RewardConfig {
     #[serde(flatten)]
     pub kind: RewardKind,
-    /// What it is worth when it holds; the reward is the sum over all.
+    /// What it is worth when it holds, or the factor of its number; the reward is the sum over all.
     #[serde(default = "default_weight")]
     pub weight: f64,
 }
@@ -96,8 +99,8 @@ fn default_weight() -> f64 {
     1.0
 }
 
-/// When a reward is given. The row's `completion` is the answer that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What is rewarded. The row's `completion` is the answer that is wanted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RewardKind {
     /// The answer is the row's, but for white space around it.
@@ -108,6 +111,76 @@ pub enum RewardKind {
     Numeric,
     /// The answer matches a regular expression.
     Regex { pattern: String },
+    /// The answer is JSON that is valid under a schema, which may refer to nothing outside itself.
+    JsonSchema { schema: serde_json::Value },
+    /// The answer's length in tokens: 1 at `target`, and linearly less to either side, down to 0.
+    Length { target: usize },
+    /// The score of a reward model, as the objective `reward` trains one: (score - mean) / std, then squashed.
+    RewardModel {
+        /// The reward model's base.
+        base: PathBuf,
+        /// The adapter with the scalar head.
+        adapter: PathBuf,
+        #[serde(default)]
+        mean: f64,
+        #[serde(default = "default_weight")]
+        std: f64,
+        #[serde(default)]
+        squash: Squash,
+    },
+    /// What a program of the user's says. It gets a line `{"prompt", "answer", "reference"}` on stdin for each answer, and
+    /// writes a line with a number, or with `{"reward": number}`, for each in turn; it is kept alive over the run.
+    Command {
+        /// The program and its arguments; no shell sees them.
+        command: Vec<String>,
+        /// Where it runs; a program named by a relative path with a slash is looked for there. Absent: the run's folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cwd: Option<PathBuf>,
+        /// Seconds that the answers of a batch may take it.
+        #[serde(default = "default_timeout")]
+        timeout: f64,
+    },
+}
+
+impl RewardKind {
+    /// As in run files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            RewardKind::Exact => "exact",
+            RewardKind::Contains => "contains",
+            RewardKind::Numeric => "numeric",
+            RewardKind::Regex { .. } => "regex",
+            RewardKind::JsonSchema { .. } => "json_schema",
+            RewardKind::Length { .. } => "length",
+            RewardKind::RewardModel { .. } => "reward_model",
+            RewardKind::Command { .. } => "command",
+        }
+    }
+
+    /// The paths that it names.
+    pub fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            RewardKind::RewardModel { base, adapter, .. } => vec![base, adapter],
+            RewardKind::Command { cwd, .. } => cwd.iter_mut().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What a reward model's score goes through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Squash {
+    #[default]
+    None,
+    /// 1 / (1 + e^-x), from 0 to 1.
+    Sigmoid,
+    /// From -1 to 1.
+    Tanh,
+}
+
+fn default_timeout() -> f64 {
+    60.0
 }
 
 /// How the answers' tokens become one loss.
@@ -142,6 +215,53 @@ pub struct PolicyConfig {
     /// GRPO alone; RLOO sums over the tokens of each answer.
     #[serde(default)]
     pub average: PolicyAverage,
+    /// How often a round's answers are learned from. Above 1 the ratio to the policy that drew them is clipped. Absent: 1, and
+    /// 4 for PPO.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
+    /// Parts, one update each, into which a round's answers are split in each epoch. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minibatches: Option<usize>,
+    /// The ratio is clipped to 1 ± this. Absent: 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// PPO alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ppo: Option<PpoConfig>,
+}
+
+/// Proximal policy optimisation with a value head; the defaults are those of TRL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PpoConfig {
+    /// What a token's reward counts one token earlier, 0 to 1.
+    pub gamma: f64,
+    /// Generalised advantage estimation (Schulman et al. 2016), 0 to 1: 0 trusts the values, 1 the rewards alone.
+    pub lambda: f64,
+    /// What each token is fined for its log-ratio to the reference, in units of reward (Ziegler et al. 2019).
+    pub kl: f64,
+    /// A value is learned from no further than this from what it was when the answers were drawn.
+    pub value_clip: f64,
+    /// Weight of the values' loss.
+    pub value_weight: f64,
+    /// What an answer that did not come to an end loses of its reward.
+    pub cut_penalty: f64,
+    /// The result keeps the value head too, in a file of its own.
+    pub keep_value_head: bool,
+}
+
+impl Default for PpoConfig {
+    fn default() -> Self {
+        PpoConfig {
+            gamma: 1.0,
+            lambda: 0.95,
+            kl: 0.05,
+            value_clip: 0.2,
+            value_weight: 0.1,
+            cut_penalty: 0.0,
+            keep_value_head: false,
+        }
+    }
 }
 
 fn default_group() -> usize {
@@ -166,6 +286,22 @@ pub struct DistillConfig {
     /// Weight of the divergence, 0 to 1; the labels' own loss has the rest.
     #[serde(default = "default_distill_alpha")]
     pub alpha: f64,
+    /// The teacher's answers instead of its distribution: it answers each prompt once, and the student learns those answers
+    /// as under `sft` (Kim and Rush 2016). Temperature and alpha have no meaning then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<SequenceConfig>,
+}
+
+/// How a teacher answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SequenceConfig {
+    /// New tokens of an answer at most.
+    #[serde(default = "default_policy_new")]
+    pub max_new: usize,
+    /// 0 = greedy.
+    #[serde(default)]
+    pub temperature: f64,
 }
 
 fn default_temperature() -> f64 {

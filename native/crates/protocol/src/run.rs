@@ -288,7 +288,7 @@ pub struct RunSpec {
     /// The teacher, for the objective `distill` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distill: Option<DistillConfig>,
-    /// Answers and rewards, for the objectives `grpo` and `rloo` alone.
+    /// Answers and rewards, for the objectives `grpo`, `rloo` and `ppo` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyConfig>,
     pub model: ModelSource,

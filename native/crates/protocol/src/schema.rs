@@ -9,6 +9,8 @@ struct NativeProtocol {
     run_spec: crate::RunSpec,
     event: crate::Event,
     error: crate::EngineError,
+    rollout: crate::evidence::Rollout,
+    teacher_answer: crate::evidence::TeacherAnswer,
     initialize_params: crate::rpc::InitializeParams,
     initialize_result: crate::rpc::InitializeResult,
     generate_params: crate::rpc::GenerateParams,

@@ -15,6 +15,11 @@ use tillage_text::Tokenizer;
 /// Checkpoints kept beside step 0.
 pub const KEEP: usize = 3;
 
+/// A policy's value head in a checkpoint.
+pub const VALUE_HEAD: &str = "trainer/value_head.safetensors";
+/// The same beside a result that keeps it.
+pub const KEPT_VALUE_HEAD: &str = "value_head.safetensors";
+
 /// Version of [`State`].
 pub const STATE_VERSION: u32 = 1;
 
@@ -33,6 +38,9 @@ pub struct State {
     pub position: Option<(u64, u64)>,
     /// Length of `events.jsonl` when this was written.
     pub events_bytes: u64,
+    /// Length of `rollouts.jsonl` when this was written; 0 where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rollouts_bytes: u64,
     pub threads: usize,
     /// SHA-256 of the settings that decide the result.
     pub spec_hash: String,
@@ -95,6 +103,9 @@ pub fn write(
         let trainer = dir.join("trainer");
         std::fs::create_dir(&trainer).map_err(|e| EngineError::io(&e, &trainer))?;
         optimizer.save(&trainer.join("optimizer.safetensors"))?;
+        if model.has_values() {
+            model.save_score(&dir.join(VALUE_HEAD))?;
+        }
         let path = trainer.join("state.json");
         let text =
             serde_json::to_vec_pretty(state).map_err(|e| EngineError::internal("state", e.to_string()))?;
@@ -116,11 +127,11 @@ pub fn save_result(
     tokenizer.save(dir)
 }
 
-/// Puts the weights of a checkpoint into a result's folder.
+/// Puts the weights of a checkpoint into a result's folder, its value head too where asked.
 ///
 /// # Errors
 /// `best_missing` when somebody deleted the checkpoint; the machine's.
-pub fn copy_result(run_dir: &Path, step: u64, dir: &Path) -> Result<(), EngineError> {
+pub fn copy_result(run_dir: &Path, step: u64, dir: &Path, value_head: bool) -> Result<(), EngineError> {
     let from = run_dir.join(relative(step));
     let listing = std::fs::read_dir(&from).map_err(|_| {
         EngineError::user(
@@ -139,6 +150,10 @@ pub fn copy_result(run_dir: &Path, step: u64, dir: &Path) -> Result<(), EngineEr
         if let (true, Some(name)) = (path.is_file(), path.file_name()) {
             std::fs::copy(&path, dir.join(name)).map_err(|e| EngineError::io(&e, &path))?;
         }
+    }
+    if value_head {
+        let path = from.join(VALUE_HEAD);
+        std::fs::copy(&path, dir.join(KEPT_VALUE_HEAD)).map_err(|e| EngineError::io(&e, &path))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use parquet::schema::types::Type;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tillage_protocol::EngineError;
+use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::RowText;
 
 /// A row and its name.
@@ -17,6 +17,8 @@ pub struct DataRow {
     pub texts: Vec<RowText>,
     /// A judgement's verdict.
     pub good: bool,
+    /// The text would go on: nobody says that it ends where it does.
+    pub open: bool,
 }
 
 /// What an objective reads.
@@ -30,6 +32,23 @@ pub enum Rows {
     Judged,
     /// A prompt each, with the answer that is wanted.
     Prompts,
+    /// A prompt each, which somebody else answers.
+    Questions,
+}
+
+/// The rows of a run.
+#[derive(Debug)]
+pub struct Splits {
+    pub train: Vec<DataRow>,
+    pub valid: Vec<DataRow>,
+}
+
+impl Splits {
+    /// # Errors
+    /// As [`read`].
+    pub fn read(spec: &RunSpec, what: Rows) -> Result<Self, EngineError> {
+        Ok(Self { train: read(&spec.data.train, what)?, valid: read(&spec.data.valid, what)? })
+    }
 }
 
 /// The column that names rows.
@@ -39,6 +58,7 @@ const ROW_ID: &str = "_row_id";
 enum Shape {
     Messages,
     PromptCompletion,
+    Prompt,
     Text,
     Pair,
     PairOfMessages,
@@ -54,6 +74,7 @@ impl Shape {
             Rows::Pairs => &[Shape::Pair, Shape::PairOfMessages],
             Rows::Judged => &[Shape::JudgedMessages, Shape::JudgedPair],
             Rows::Prompts => &[Shape::PromptCompletion],
+            Rows::Questions => &[Shape::Prompt],
         }
     }
 
@@ -61,6 +82,7 @@ impl Shape {
         match self {
             Shape::Messages => &["messages"],
             Shape::PromptCompletion => &["prompt", "completion"],
+            Shape::Prompt => &["prompt"],
             Shape::Text => &["text"],
             Shape::Pair => &["prompt", "chosen", "rejected"],
             Shape::PairOfMessages => &["chosen", "rejected"],
@@ -166,6 +188,11 @@ fn no_shape(what: Rows, columns: &str) -> EngineError {
             "no prompts with their answers: prompt and completion",
             "Name the columns in the recipe's `map`: the completion is the answer that is rewarded.",
         ),
+        Rows::Questions => (
+            "no_prompts",
+            "no prompts for the teacher: prompt",
+            "Name the column of the questions in the recipe's `map`.",
+        ),
         Rows::Judged => (
             "no_judgements",
             "no judgements: label, with prompt and completion or with messages",
@@ -207,6 +234,9 @@ fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
     let messages = |column: &str| RowText::from_messages_json(&text(column)?);
     let texts = match shape {
         Shape::Text => vec![RowText::Text(text("text")?)],
+        Shape::Prompt => {
+            vec![RowText::PromptCompletion { prompt: text("prompt")?, completion: String::new() }]
+        }
         Shape::PromptCompletion | Shape::JudgedPair => vec![prompted("completion")?],
         Shape::Messages | Shape::JudgedMessages => vec![messages("messages")?],
         Shape::Pair => vec![prompted("chosen")?, prompted("rejected")?],
@@ -223,7 +253,7 @@ fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
         }
         _ => false,
     };
-    Ok(DataRow { id, texts, good })
+    Ok(DataRow { id, texts, good, open: false })
 }
 
 #[cfg(test)]
@@ -236,7 +266,7 @@ mod tests {
             prompt: format!("q{i}"),
             completion: format!("a{answer}"),
         };
-        let row = |i: usize| DataRow { id: i.to_string(), texts: vec![pair(i, i)], good: true };
+        let row = |i: usize| DataRow { id: i.to_string(), texts: vec![pair(i, i)], good: true, open: false };
         let mut rows: Vec<DataRow> = (0..3).map(row).collect();
         add_unrelated(&mut rows).unwrap();
         for (i, row) in rows.iter().enumerate() {

@@ -18,7 +18,8 @@ pub struct Dataset {
     rows: Rows,
     /// For each judged row whether it is good.
     pub good: Vec<bool>,
-    /// For each prompt the answer that is wanted; empty where rows are no prompts.
+    /// The prompts, and for each the answer that is wanted; empty where rows are no prompts.
+    pub prompts: Vec<String>,
     pub answers: Vec<String>,
     /// Tokens that a prompt's answers may take, and how many there are.
     room: (usize, usize),
@@ -55,6 +56,7 @@ impl Dataset {
                     }
                     _ => encoder.encode(text).map(|(example, _)| example),
                 };
+                let encoded = encoded.map(|e| if row.open { unended(e, encoder) } else { e });
                 encoded.map_err(|mut e| {
                     e.message = format!("Row {}: {}", row.id, e.message);
                     e
@@ -62,12 +64,15 @@ impl Dataset {
             })
             .collect();
         let examples = examples.into_iter().collect::<Result<_, _>>()?;
+        let asked = rows.iter().filter(|_| what == Rows::Prompts).map(asked);
+        let (prompts, answers) = asked.unzip();
         Ok(Self {
             ids: rows.iter().map(|r| r.id.clone()).collect(),
             examples,
             rows: what,
             good: rows.iter().map(|r| r.good).collect(),
-            answers: if what == Rows::Prompts { rows.iter().map(wanted).collect() } else { Vec::new() },
+            prompts,
+            answers,
             room: method.room(),
             reference: Vec::new(),
         })
@@ -76,7 +81,7 @@ impl Dataset {
     /// Texts of a row.
     fn texts_of_a_row(&self) -> usize {
         match self.rows {
-            Rows::Texts | Rows::Prompts => 1,
+            Rows::Texts | Rows::Prompts | Rows::Questions => 1,
             Rows::Pairs | Rows::Judged => 2,
         }
     }
@@ -108,7 +113,7 @@ impl Dataset {
                 _ if self.is_masked(self.own(row)) => 0,
                 Rows::Prompts => lengths.map(|prompt| self.room.1 * (prompt + self.room.0)).sum(),
                 Rows::Judged => lengths.max().unwrap_or(0),
-                Rows::Texts | Rows::Pairs => lengths.sum(),
+                Rows::Texts | Rows::Questions | Rows::Pairs => lengths.sum(),
             }
         };
         (0..self.ids.len()).map(length).collect()
@@ -205,11 +210,23 @@ fn prompted(encoder: &RowEncoder, prompt: &str, new: usize) -> Result<Example, E
     Ok(Example { tokens, trained, cut })
 }
 
-/// The answer that a row wants.
-fn wanted(row: &DataRow) -> String {
+/// A text that would go on, without a label on its end.
+fn unended(mut example: Example, encoder: &RowEncoder) -> Example {
+    let stops = encoder.tokenizer().stop_ids();
+    let end = example.tokens.iter().rposition(|token| stops.contains(token));
+    let first = example.trained.iter().position(|trained| *trained);
+    // Where the row was cut, its end is gone already, and the last such token may be the prompt's.
+    if let Some(end) = end.filter(|end| first.is_some_and(|first| *end >= first)) {
+        example.trained[end..].fill(false);
+    }
+    example
+}
+
+/// A row's prompt, and the answer that it wants.
+fn asked(row: &DataRow) -> (String, String) {
     match row.texts.first() {
-        Some(RowText::PromptCompletion { completion, .. }) => completion.clone(),
-        _ => String::new(),
+        Some(RowText::PromptCompletion { prompt, completion }) => (prompt.clone(), completion.clone()),
+        _ => Default::default(),
     }
 }
 
@@ -228,6 +245,7 @@ mod tests {
             examples,
             rows,
             good: vec![true; n],
+            prompts: Vec::new(),
             answers: Vec::new(),
             room: (0, 1),
             reference: Vec::new(),

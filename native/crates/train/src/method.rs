@@ -52,6 +52,9 @@ impl Method {
         let beta = p.beta.unwrap_or(0.1);
         Method::Pairs(match spec.objective {
             Objective::Pretrain | Objective::Sft => return Method::Tokens,
+            Objective::Distill if spec.distill.as_ref().is_some_and(|d| d.sequence.is_some()) => {
+                return Method::Tokens;
+            }
             Objective::Distill => {
                 let settings = spec.distill.as_ref().map_or((1.0, 1.0), |d| (d.temperature, d.alpha));
                 return Method::Distill(Distillation {
@@ -59,7 +62,7 @@ impl Method {
                     alpha: settings.1 as f32,
                 });
             }
-            Objective::Grpo | Objective::Rloo => {
+            Objective::Grpo | Objective::Rloo | Objective::Ppo => {
                 let config = spec.policy.clone().unwrap_or_else(policy::nothing);
                 return Method::Policy(policy::Settings::of(spec.objective, &config));
             }
@@ -82,8 +85,8 @@ impl Method {
 
     /// A setting that is there and that the objective does not use.
     pub fn unused(objective: Objective, p: &PreferenceConfig) -> Option<&'static str> {
-        use Objective::{Distill, Grpo, Pretrain, Reward, Rloo, Sft};
-        let pairs = !matches!(objective, Pretrain | Sft | Distill | Reward | Grpo | Rloo);
+        use Objective::{Distill, Grpo, Ppo, Pretrain, Reward, Rloo, Sft};
+        let pairs = !matches!(objective, Pretrain | Sft | Distill | Reward | Grpo | Rloo | Ppo);
         let each = [
             ("beta", p.beta, pairs),
             ("label_smoothing", p.label_smoothing, objective == Objective::Dpo),
@@ -135,7 +138,9 @@ impl Method {
         }
     }
 
-    /// Adds the gradients of the batch's part of the step's loss; `weight` is that of the whole step.    ///
+    /// Adds the gradients of the batch's part of the step's loss; `weight` is that of the whole step. A policy's steps are
+    /// rounds: see [`policy::take`].
+    ///
     /// # Errors
     /// As [`Model::forward_backward`].
     pub fn forward_backward(
@@ -151,8 +156,8 @@ impl Method {
             pack.normalizer = Some(weight as f32);
             return Ok(of_tokens(&model.forward_backward(&pack)?));
         }
-        if let (Method::Policy(settings), Some(round)) = (self, &around.round) {
-            return policy::forward_backward(settings, model, data, rows, weight, round);
+        if let Method::Policy(_) = self {
+            return Err(EngineError::internal("no_round", "A policy learns in rounds, not from rows."));
         }
         if let (Method::Distill(settings), Some(teacher)) = (self, around.teacher) {
             let mut pack = data.pack(rows);

@@ -2,8 +2,9 @@
 
 use crate::fork::Origin;
 use crate::machine::Machine;
+use crate::method::Method;
 use crate::setup::Prepared;
-use crate::{setup, spec};
+use crate::{policy, sequence, setup, spec};
 use std::path::Path;
 use std::time::Instant;
 use tillage_protocol::rpc::PreflightResult;
@@ -20,13 +21,15 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
     spec::resolve(&mut spec, run_dir);
     spec::check(&spec)?;
     let origin = Origin::load(&spec)?;
-    let mut prepared = setup::prepare(&spec, origin.as_ref().map(|o| &o.checkpoint))?;
+    let (given, answering) = sequence::foresee(&spec)?;
+    let mut prepared = setup::prepare(&spec, origin.as_ref().map(|o| &o.checkpoint), run_dir, given)?;
     if let Some(origin) = &origin {
         origin.place(&spec, &mut prepared)?;
     }
     let first = origin.map_or(0, |o| o.checkpoint.state.step);
     let free_bytes = Machine::new().available();
     let (planned_bytes, recompute) = setup::plan_memory(&mut prepared, &spec.train, free_bytes);
+    let planned_bytes = planned_bytes.max(answering.bytes);
     let total_steps = prepared.plan.total();
     let mut longest: (usize, Vec<usize>) = (0, Vec::new());
     let mut batches = 0;
@@ -48,8 +51,8 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
     }
     let (mut seconds, mut before) = (0.0, 0.0);
     if free_bytes == 0 || planned_bytes <= free_bytes {
-        let Prepared { method, model, train, teacher, rewards, encoder, .. } = &mut prepared;
-        let around = setup::around(encoder, teacher.as_ref(), rewards.as_ref(), 0, 0);
+        let Prepared { method, model, train, partners, encoder, .. } = &mut prepared;
+        let around = setup::around(encoder, partners, 0, 0);
         let rows = &longest.1;
         let weight = method.weight(train, rows);
         if method.needs_reference() {
@@ -59,11 +62,16 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
             method.evaluate(model, train, rows, &around)?;
             before = begun.elapsed().as_secs_f64() * f64::from(batches);
         }
-        // The first pass also makes the buffers; the second is what a step takes.
-        method.forward_backward(model, train, rows, weight, &around)?;
-        let begun = Instant::now();
-        method.forward_backward(model, train, rows, weight, &around)?;
-        seconds = begun.elapsed().as_secs_f64() * f64::from(batches) / f64::from(steps_seen.max(1));
+        let batch = if let (Method::Policy(settings), Some(round)) = (&*method, &around.round) {
+            policy::measure(settings, model, train, rows, round)?
+        } else {
+            // The first pass also makes the buffers; the second is what a step takes.
+            method.forward_backward(model, train, rows, weight, &around)?;
+            let begun = Instant::now();
+            method.forward_backward(model, train, rows, weight, &around)?;
+            begun.elapsed().as_secs_f64()
+        };
+        seconds = batch * f64::from(batches) / f64::from(steps_seen.max(1));
     }
     let counts = prepared.counts;
     Ok(PreflightResult {
@@ -79,6 +87,6 @@ pub fn preflight(spec: &RunSpec, run_dir: &Path) -> Result<PreflightResult, Engi
         recompute,
         free_bytes,
         seconds_per_step: seconds,
-        seconds_total: before + seconds * (total_steps - first) as f64,
+        seconds_total: answering.seconds + before + seconds * (total_steps - first) as f64,
     })
 }

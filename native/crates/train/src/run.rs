@@ -7,7 +7,9 @@ use crate::events::{now, EventLog};
 use crate::fork::Origin;
 use crate::machine::Machine;
 use crate::optimizer::Optimizer;
+use crate::rollouts::Rollouts;
 use crate::row_loss::RowLoss;
+use crate::sequence::{self, Asked};
 use crate::trainer::Trainer;
 use crate::{files, guard, lock, resume, setup, spec};
 use std::path::Path;
@@ -73,7 +75,17 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
     // Once a fork has a checkpoint of its own, it does not need the other run any more.
     let origin = if checkpoint.is_some() { None } else { Origin::load(&spec)? };
     let begin = checkpoint.as_ref().or(origin.as_ref().map(|o| &o.checkpoint));
-    let mut prepared = setup::prepare(&spec, begin)?;
+    // What a teacher tells while it answers stays in the log of a run that begins.
+    let answers = checkpoint.is_none() && sequence::wanted(&spec).is_some();
+    if answers {
+        rewind(run_dir, log, None)?;
+    }
+    let (given, asked_bytes) = match sequence::ensure(&spec, run_dir, begin, log, &options.control)? {
+        Asked::Nobody => (None, 0),
+        Asked::All(splits, bytes) => (Some(splits), bytes),
+        Asked::Stopped => return stopped(run_dir, log, *done, begun),
+    };
+    let mut prepared = setup::prepare(&spec, begin, run_dir, given)?;
     let mut optimizer = Optimizer::new(&mut prepared.model, spec.train.optimizer)
         .with_b_ratio(spec.adapter.as_ref().and_then(|a| a.lora_plus).unwrap_or(1.0));
     let (mut moved, mut forked_from) = (None, checkpoint.as_ref().and_then(|c| c.state.forked_from.clone()));
@@ -92,7 +104,12 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
         Some(c) => RowLoss::reopen(run_dir, c.state.step, &prepared.train.ids)?,
         None => RowLoss::new(run_dir),
     };
-    rewind(run_dir, log, checkpoint.as_ref())?;
+    let draws = spec.policy.is_some();
+    let kept = checkpoint.as_ref().map_or(0, |c| c.state.rollouts_bytes);
+    let rollouts = draws.then(|| Rollouts::open(run_dir, kept)).transpose()?;
+    if !answers {
+        rewind(run_dir, log, checkpoint.as_ref())?;
+    }
     let machine = Machine::new();
     let (planned_bytes, recompute) = setup::plan_memory(&mut prepared, &spec.train, machine.available());
     machine.check(planned_bytes)?;
@@ -109,7 +126,7 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
         train_rows: prepared.counts.rows,
         train_tokens: prepared.counts.tokens,
         valid_rows: prepared.valid.ids.len() as u64,
-        planned_bytes,
+        planned_bytes: planned_bytes.max(asked_bytes),
         forked_from: forked_from.clone(),
     })?;
     if let Some(message) = moved {
@@ -128,6 +145,7 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
         optimizer,
         log,
         row_loss,
+        rollouts,
         machine,
         begun,
         spec_hash,
@@ -140,10 +158,14 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
     let completed = trainer.run(&options.control)?;
     if completed {
         files::write_folder(&run_dir.join(output(&spec)), |dir| match trainer.best() {
-            Some(best) => checkpoint::copy_result(run_dir, best.step, dir),
+            Some(best) => checkpoint::copy_result(run_dir, best.step, dir, keeps_value_head(&spec)),
             None => {
                 let p = &trainer.prepared;
-                checkpoint::save_result(dir, &p.model, &p.base_name, p.encoder.tokenizer())
+                checkpoint::save_result(dir, &p.model, &p.base_name, p.encoder.tokenizer())?;
+                if keeps_value_head(&spec) {
+                    p.model.save_score(&dir.join(checkpoint::KEPT_VALUE_HEAD))?;
+                }
+                Ok(())
             }
         })?;
     }
@@ -161,6 +183,28 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
     })?;
     log.sync()?;
     Ok(if completed { Ended::Completed } else { Ended::Stopped })
+}
+
+/// The end of a run that was asked to stop before it had begun to learn.
+fn stopped(run_dir: &Path, log: &mut EventLog, step: u64, begun: Instant) -> Result<Ended, EngineError> {
+    files::remove(&stop_file(run_dir))?;
+    let (outcome, seconds) = (Outcome::Stopped, begun.elapsed().as_secs_f64());
+    log.append(&Event::Finished {
+        time: now(),
+        step,
+        outcome,
+        seconds,
+        output: None,
+        best: None,
+        early: false,
+    })?;
+    log.sync()?;
+    Ok(Ended::Stopped)
+}
+
+/// Whether the result has the policy's value head beside it.
+fn keeps_value_head(spec: &RunSpec) -> bool {
+    spec.policy.as_ref().and_then(|p| p.ppo.as_ref()).is_some_and(|p| p.keep_value_head)
 }
 
 /// Name of the result's folder.

@@ -1,13 +1,13 @@
 //! From a spec to a model, its rows and its plan.
 
-use crate::checkpoint::Checkpoint;
-use crate::data::{self, DataRow};
+use crate::checkpoint::{Checkpoint, VALUE_HEAD};
+use crate::data::{DataRow, Splits};
 use crate::dataset::{Counts, Dataset};
 use crate::machine::Machine;
 use crate::method::{Around, Method};
+use crate::partners::Partners;
 use crate::plan::Plan;
 use crate::policy::Round;
-use crate::reward::Rewards;
 use crate::{best, optimizer, spec};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -23,10 +23,7 @@ use tillage_text::{bpe, Clock, RowEncoder, RowText, Tokenizer};
 pub struct Prepared {
     pub method: Method,
     pub model: Model,
-    /// What a distillation learns from.
-    pub teacher: Option<Model>,
-    /// What the model's own answers are worth.
-    pub rewards: Option<Rewards>,
+    pub partners: Partners,
     /// What an adapter says it belongs to.
     pub base_name: String,
     pub base_hash: Option<String>,
@@ -44,29 +41,32 @@ pub struct Prepared {
 impl Prepared {
     /// What a pass of a step needs beside the model and the rows.
     pub fn around(&self, seed: u64, step: u64) -> Around<'_> {
-        around(&self.encoder, self.teacher.as_ref(), self.rewards.as_ref(), seed, step)
+        around(&self.encoder, &self.partners, seed, step)
     }
 }
 
 /// The same from the parts, while others of them are borrowed.
-pub fn around<'a>(
-    encoder: &'a RowEncoder,
-    teacher: Option<&'a Model>,
-    rewards: Option<&'a Rewards>,
-    seed: u64,
-    step: u64,
-) -> Around<'a> {
-    Around { teacher, round: rewards.map(|rewards| Round { encoder, rewards, seed, step }) }
+pub fn around<'a>(encoder: &'a RowEncoder, partners: &'a Partners, seed: u64, step: u64) -> Around<'a> {
+    let Partners { teacher, reference, rewards } = partners;
+    let round = |rewards| Round { encoder, rewards, reference: reference.as_ref(), seed, step };
+    Around { teacher: teacher.as_ref(), round: rewards.as_ref().map(round) }
 }
 
 /// Reads, tokenises and loads everything; from a checkpoint when there is one.
 ///
 /// # Errors
 /// User errors of the run's inputs.
-pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepared, EngineError> {
+pub fn prepare(
+    spec: &RunSpec,
+    checkpoint: Option<&Checkpoint>,
+    run_dir: &Path,
+    given: Option<Splits>,
+) -> Result<Prepared, EngineError> {
     let method = Method::of(spec);
-    let rows = data::read(&spec.data.train, method.rows())?;
-    let valid_rows = data::read(&spec.data.valid, method.rows())?;
+    let Splits { train: rows, valid: valid_rows } = match given {
+        Some(splits) => splits,
+        None => Splits::read(spec, method.rows())?,
+    };
     if rows.is_empty() {
         return Err(EngineError::user(
             "empty_dataset",
@@ -103,27 +103,24 @@ pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepar
     let plan = Plan::new(lengths, &spec.train, checkpoint.map_or(0, |c| c.state.first_step));
     let (mut model, base_name, mut base_hash) = load_model(spec, encoder.tokenizer(), checkpoint)?;
     check_fit(spec, &model, encoder.tokenizer())?;
-    let teacher = match &spec.distill {
-        Some(d) => {
-            check_weights(&ModelConfig::from_dir(&d.teacher)?, None, spec.dtype)?;
-            let teacher = tillage_generate::load(&d.teacher, d.adapter.as_deref(), spec.dtype)?;
-            model.check_teacher(&teacher)?;
-            // Another teacher would make another run, as another base would.
-            let hashes = base_hash.into_iter().chain([tillage_generate::model_hash(&d.teacher)?]);
-            let adapter = d.adapter.as_deref().map(tillage_generate::adapter_hash).transpose()?;
-            base_hash = Some(hashes.chain(adapter).collect::<Vec<_>>().join("+"));
-            Some(teacher)
+    let (partners, hashes) = Partners::load(spec, &method, &model, clock, run_dir)?;
+    if !hashes.is_empty() {
+        base_hash = Some(base_hash.into_iter().chain(hashes).collect::<Vec<_>>().join("+"));
+    }
+    match &method {
+        Method::Reward => model.attach_score(spec.train.seed)?,
+        Method::Policy(settings) if settings.has_values() => {
+            model.attach_values(spec.train.seed)?;
+            if let Some(c) = checkpoint {
+                model.load_score(&c.path.join(VALUE_HEAD))?;
+            }
         }
-        None => None,
-    };
-    if method == Method::Reward {
-        model.attach_score(spec.train.seed)?;
+        _ => {}
     }
     Ok(Prepared {
         method,
         model,
-        teacher,
-        rewards: spec.policy.as_ref().map(|p| Rewards::new(&p.rewards)).transpose()?,
+        partners,
         base_name,
         base_hash,
         encoder,
@@ -217,7 +214,11 @@ fn check_same(model: &Model, wanted: &LoraConfig, dir: &Path) -> Result<(), Engi
 }
 
 /// Weights alone, and under full training their gradients and the optimiser's states, must fit before anything is allocated.
-fn check_weights(config: &ModelConfig, full: Option<OptimizerKind>, dtype: Dtype) -> Result<(), EngineError> {
+pub fn check_weights(
+    config: &ModelConfig,
+    full: Option<OptimizerKind>,
+    dtype: Dtype,
+) -> Result<(), EngineError> {
     let tensors = DecoderSpec::of(config).tensors();
     let held: u64 = tensors.iter().map(|t| t.bytes(dtype)).sum();
     let named = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
@@ -275,6 +276,8 @@ pub fn spec_hash(spec: &RunSpec) -> String {
         *path = PathBuf::new();
         adapter.iter_mut().for_each(|dir| *dir = PathBuf::new());
     }
+    let rewards = same.policy.iter_mut().flat_map(|p| &mut p.rewards);
+    rewards.flat_map(|r| r.kind.paths_mut()).for_each(|path| *path = PathBuf::new());
     if let Some(distill) = &mut same.distill {
         distill.teacher = PathBuf::new();
         distill.adapter.iter_mut().for_each(|dir| *dir = PathBuf::new());
@@ -289,7 +292,7 @@ pub fn spec_hash(spec: &RunSpec) -> String {
 }
 
 /// Memory of the process itself: its code, libraries, threads, tokenizer and the heap's gaps (measured: 15 to 22 MB).
-const PROCESS_BYTES: usize = 20 << 20;
+pub const PROCESS_BYTES: usize = 20 << 20;
 
 /// Decides whether activations are kept or computed again, and returns the bytes planned with that and whether they are
 /// computed again. `available`: what the machine has free, 0 where that is unknown.
@@ -320,8 +323,8 @@ fn planned_bytes(prepared: &mut Prepared, kind: OptimizerKind) -> u64 {
         }
         _ => 0,
     };
-    let teacher = prepared.teacher.as_ref().map_or(0, |t| t.plan_scoring_bytes(prepared.batch_tokens));
-    (model.plan_bytes(prepared.batch_tokens) + teacher + caches + rows + PROCESS_BYTES) as u64 + states
+    let partners = prepared.partners.planned_bytes(prepared.batch_tokens);
+    (model.plan_bytes(prepared.batch_tokens) + partners + caches + rows + PROCESS_BYTES) as u64 + states
 }
 
 /// The run's folder must be there.

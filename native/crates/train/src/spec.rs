@@ -53,6 +53,8 @@ pub fn resolve(spec: &mut RunSpec, run_dir: &Path) {
         fix(&mut distill.teacher);
         distill.adapter.iter_mut().for_each(fix);
     }
+    let rewards = spec.policy.iter_mut().flat_map(|p| &mut p.rewards);
+    rewards.flat_map(|r| r.kind.paths_mut()).for_each(fix);
     spec.fork.iter_mut().for_each(|f| fix(&mut f.checkpoint));
 }
 

@@ -1,9 +1,11 @@
 //! One optimiser step and its evidence.
 
-use crate::method::BatchLoss;
+use crate::dataset::Dataset;
+use crate::method::{Around, BatchLoss, Method};
 use crate::metrics::Metrics;
 use crate::optimizer::Optimizer;
 use crate::plan::PlannedStep;
+use crate::policy;
 use crate::row_loss::Seen;
 use crate::schedule::learning_rate;
 use crate::setup::{self, Prepared};
@@ -16,7 +18,7 @@ use tillage_protocol::{EngineError, Event};
 /// The loss of a step is the mean over all labelled tokens, or all rows, of its batches, however they are split.
 ///
 /// # Errors
-/// `nan_loss` naming the rows; the weights are still those of the step before.
+/// `nan_loss` naming the rows; the weights are still those of the step before, or of a round's update before.
 pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
     let begun = Instant::now();
     let number = *trainer.done;
@@ -25,56 +27,82 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
     let Some(planned) = prepared.plan.step(number) else {
         return Err(EngineError::internal("no_step", "The plan has no further step."));
     };
-    let Prepared { method, model, train, teacher, rewards, encoder, .. } = prepared;
-    let around = setup::around(encoder, teacher.as_ref(), rewards.as_ref(), config.seed, number);
-    let weight: usize = planned.batches.iter().map(|rows| method.weight(train, rows)).sum();
+    let Prepared { method, model, train, partners, encoder, .. } = prepared;
+    let around = setup::around(encoder, partners, config.seed, number);
     let processed: usize = planned.batches.iter().flatten().map(|row| train.tokens(*row)).sum();
-    model.zero_grad();
-    let mut losses = Vec::with_capacity(planned.batches.len());
-    for (i, rows) in planned.batches.iter().enumerate() {
-        model.set_dropout_key(dropout_key(config.seed, number, i as u64));
-        losses.push(method.forward_backward(model, train, rows, weight, &around)?);
-    }
-    let ids = &prepared.train.ids;
-    check_finite(&planned, &losses, ids, number + 1)?;
-    let norm = Optimizer::grad_norm(&mut prepared.model);
-    if !norm.is_finite() {
-        let rows = planned.batches.concat();
-        return Err(not_a_number("gradient", rows.iter().map(|r| ids[*r].as_str()), number + 1));
-    }
     let lr = learning_rate(config, number, prepared.plan.total());
-    trainer.optimizer.apply(&mut prepared.model, config, lr, norm);
+    let optimizer = &mut trainer.optimizer;
+    let taken = match (&*method, &around.round) {
+        (Method::Policy(settings), Some(round)) => {
+            let pass = policy::Pass { model, optimizer, config, lr };
+            policy::take(settings, pass, train, &planned.batches, round)?
+        }
+        _ => {
+            let pass = policy::Pass { model, optimizer, config, lr };
+            learn(method, pass, train, &planned, number, &around)?
+        }
+    };
     *trainer.done += 1;
+    if let Some(rollouts) = &mut trainer.rollouts {
+        rollouts.append(&taken.rollouts)?;
+    }
 
     let step = *trainer.done;
-    for (rows, loss) in planned.batches.iter().zip(&losses) {
+    for (rows, loss) in planned.batches.iter().zip(&taken.batches) {
         for (row, (loss, tokens)) in rows.iter().zip(&loss.rows) {
             let (row, tokens) = (*row as u32, *tokens as i32);
             let seen = Seen { row, step: step as i64, epoch: planned.epoch, loss: *loss, tokens };
             trainer.row_loss.push(seen);
         }
     }
-    let loss = losses.iter().map(|l| l.sum).sum::<f64>() / weight as f64;
-    let labelled: usize = losses.iter().flat_map(|l| &l.rows).map(|(_, tokens)| tokens).sum();
-    let mut metrics = Metrics::default();
-    losses.iter().for_each(|l| metrics.merge(&l.metrics));
+    let labelled: usize = taken.batches.iter().flat_map(|l| &l.rows).map(|(_, tokens)| tokens).sum();
+    let ids = &prepared.train.ids;
     trainer.log.append(&Event::Step {
         step,
         epoch: planned.epoch,
-        loss,
+        loss: taken.loss,
         lr,
-        grad_norm: norm,
+        grad_norm: taken.norm,
         tokens: labelled as u64,
         tokens_per_second: processed.max(labelled) as f64 / begun.elapsed().as_secs_f64(),
         memory_bytes: trainer.machine.resident(),
         seconds: trainer.begun.elapsed().as_secs_f64(),
         rows: planned.batches.iter().flatten().map(|r| ids[*r].clone()).collect(),
-        metrics: metrics.means(),
+        metrics: taken.metrics.means(),
     })
 }
 
+/// One update from rows.
+fn learn(
+    method: &Method,
+    pass: policy::Pass,
+    data: &Dataset,
+    planned: &PlannedStep,
+    number: u64,
+    around: &Around,
+) -> Result<policy::Taken, EngineError> {
+    let policy::Pass { model, optimizer, config, lr } = pass;
+    let weight: usize = planned.batches.iter().map(|rows| method.weight(data, rows)).sum();
+    model.zero_grad();
+    let mut batches = Vec::with_capacity(planned.batches.len());
+    for (i, rows) in planned.batches.iter().enumerate() {
+        model.set_dropout_key(dropout_key(config.seed, number, i as u64));
+        batches.push(method.forward_backward(model, data, rows, weight, around)?);
+    }
+    check_finite(planned, &batches, &data.ids, number + 1)?;
+    let norm = Optimizer::grad_norm(model);
+    if !norm.is_finite() {
+        return Err(not_a_number_of(&planned.batches, &data.ids, number + 1)("gradient"));
+    }
+    optimizer.apply(model, config, lr, norm);
+    let loss = batches.iter().map(|l| l.sum).sum::<f64>() / weight as f64;
+    let mut metrics = Metrics::default();
+    batches.iter().for_each(|l| metrics.merge(&l.metrics));
+    Ok(policy::Taken { loss, norm, batches, metrics, rollouts: Vec::new() })
+}
+
 /// A number for each micro-step that a resumed run finds again (SplitMix64's finaliser, Steele et al. 2014).
-fn dropout_key(seed: u64, step: u64, batch: u64) -> u64 {
+pub fn dropout_key(seed: u64, step: u64, batch: u64) -> u64 {
     let mut z = seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ batch.rotate_left(48);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -98,6 +126,15 @@ fn check_finite(
         bad = planned.batches.iter().flatten().map(|row| ids[*row].as_str()).collect();
     }
     Err(not_a_number("loss", bad.into_iter(), step))
+}
+
+/// The error of a number that has become none, and to which all rows of a step may have led.
+pub fn not_a_number_of<'a>(
+    batches: &'a [Vec<usize>],
+    ids: &'a [String],
+    step: u64,
+) -> impl Fn(&str) -> EngineError + 'a {
+    move |what| not_a_number(what, batches.iter().flatten().map(|row| ids[*row].as_str()), step)
 }
 
 fn not_a_number<'a>(what: &str, rows: impl Iterator<Item = &'a str>, step: u64) -> EngineError {

@@ -7,6 +7,7 @@ use crate::events::EventLog;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
 use crate::optimizer::Optimizer;
+use crate::rollouts::Rollouts;
 use crate::row_loss::RowLoss;
 use crate::setup::Prepared;
 use crate::{reference, step};
@@ -25,6 +26,8 @@ pub struct Trainer<'a> {
     pub optimizer: Optimizer,
     pub log: &'a mut EventLog,
     pub row_loss: RowLoss,
+    /// The answers that a policy draws.
+    pub rollouts: Option<Rollouts>,
     pub machine: Machine,
     pub begun: Instant,
     pub spec_hash: String,
@@ -138,6 +141,7 @@ impl Trainer<'_> {
             return Err(step::broken(&format!("A weight after step {step}")));
         }
         self.log.sync()?;
+        self.rollouts.as_ref().map_or(Ok(()), Rollouts::sync)?;
         self.row_loss.write(&self.prepared.train.ids)?;
         let state = State {
             version: checkpoint::STATE_VERSION,
@@ -146,6 +150,7 @@ impl Trainer<'_> {
             rng: RngState { algorithm: "chacha8".into(), seed: self.spec.train.seed },
             position: self.prepared.plan.step(step).map(|s| s.position),
             events_bytes: self.log.len(),
+            rollouts_bytes: self.rollouts.as_ref().map_or(0, Rollouts::len),
             threads: self.threads,
             spec_hash: self.spec_hash.clone(),
             data_hash: self.prepared.data_hash.clone(),

@@ -158,7 +158,9 @@ pub fn train(run: &Path) -> String {
 pub fn failure(args: &[&str]) -> (i32, Value) {
     let out = engine(&[args, &["--json"]].concat());
     let text = String::from_utf8(out.stderr).unwrap();
-    let error = serde_json::from_str(text.trim()).unwrap_or_else(|e| panic!("{e}: {text:?}"));
+    // A program that the run asks may have said something before.
+    let last = text.trim().lines().last().unwrap_or_default();
+    let error = serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {text:?}"));
     (out.status.code().unwrap(), error)
 }
 

@@ -238,9 +238,6 @@ fn a_policy_is_moved_by_the_rewards_of_its_own_answers() {
         failure(&["train", run.to_str().unwrap()]).1["code"].clone()
     };
     assert_eq!(code("none", &json!({})), "bad_setting");
-    let mut beta = patch.clone();
-    merge(&mut beta, &json!({"policy": {"beta": 0.1}}));
-    assert_eq!(code("beta", &beta), "bad_setting");
 }
 
 #[test]

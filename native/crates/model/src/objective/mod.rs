@@ -4,12 +4,14 @@
 mod judgement;
 mod pairs;
 mod policy;
+mod ppo;
 mod reward;
 mod texts;
 
 pub use judgement::{kto, Judged};
 pub use pairs::{PairLoss, Pairs};
 pub use policy::{advantages, leave_one_out, policy, Average, Generated, PolicyLoss};
+pub use ppo::{explained_variance, gae, ppo, token_rewards, whiten, PpoFound, PpoLoss, Valued};
 pub use reward::bradley_terry;
 pub use texts::Texts;
 

@@ -8,3 +8,4 @@ mod gradients;
 mod packing;
 mod precision;
 mod support;
+mod values;

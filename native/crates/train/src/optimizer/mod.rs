@@ -114,7 +114,7 @@ impl Optimizer {
         })
     }
 
-    /// Reads the states back.
+    /// Reads the states back. How many updates they have seen stands in the file; it is `step` where a run updates once a step.
     ///
     /// # Errors
     /// `bad_checkpoint` when the file is broken or belongs to another model or optimiser.
@@ -132,7 +132,9 @@ impl Optimizer {
         for slot in &mut self.slots {
             slot.states.read(&file, &slot.name, &slot.shape).map_err(bad)?;
         }
-        self.step = step;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
+        let told = header.metadata().as_ref().and_then(|m| m.get("step"));
+        self.step = told.and_then(|updates| updates.parse().ok()).unwrap_or(step);
         Ok(())
     }
 }
