@@ -11,5 +11,6 @@ mod memory;
 mod precision;
 mod prefer;
 mod resume;
+mod score;
 mod serve;
 mod stopping;
