@@ -111,10 +111,11 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--ready", type=Path, help="a folder with the model's files, which are not written again")
     parser.add_argument("--close", type=float, default=1e-4, help="largest difference of a token's log-probability in f32")
     args = parser.parse_args()
     args.scratch.mkdir(parents=True, exist_ok=True)
-    files = {kind: export(args, kind) for kind in ("f32", "f16", "bf16", "q8_0", "q4_0")}
+    files = {kind: args.ready / f"{kind}.gguf" if args.ready else export(args, kind) for kind in ("f32", "f16", "bf16", "q8_0", "q4_0")}
     compare_blocks(files)
 
     context = int(next(f.parts[f.data[0]][0] for n, f in GGUFReader(files["f32"]).fields.items() if n.endswith(".context_length")))
