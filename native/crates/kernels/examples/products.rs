@@ -1,5 +1,6 @@
 //! Speed of products with frozen matrices beside the f32 product, in turns:
-//! `cargo run --release -p tillage-kernels --example products -- [ROWS INPUTS OUTPUTS]...`.
+//! `cargo run --release -p tillage-kernels --example products -- [CASE] [ROWS INPUTS OUTPUTS]...`, CASE being a part of a
+//! case's name.
 
 use std::time::Instant;
 use tillage_kernels::cpu::{self, Isa};
@@ -9,7 +10,9 @@ use tillage_kernels::matrix::{Arithmetic, Matrix, Store};
 type Case<'a> = (String, Box<dyn FnMut() + 'a>);
 
 fn main() {
-    let args: Vec<usize> = std::env::args().skip(1).map(|a| a.parse().expect("a number")).collect();
+    let mut args = std::env::args().skip(1).peekable();
+    let only = args.next_if(|a| a.parse::<usize>().is_err());
+    let args: Vec<usize> = args.map(|a| a.parse().expect("a number")).collect();
     let shapes: Vec<[usize; 3]> = if args.is_empty() {
         vec![
             [1024, 576, 1536],
@@ -62,6 +65,9 @@ fn main() {
                     Box::new(move || cpu::frozen_backward_input_on(isa, &mut dx, dys, w, rows, 1.0, false))
                 }));
             }
+        }
+        if let Some(only) = &only {
+            cases.retain(|(name, _)| name.contains(only.as_str()));
         }
         let mut times = vec![Vec::new(); cases.len()];
         for _ in 0..9 {

@@ -148,6 +148,7 @@ impl Model {
         let Workspace { branch, dx, dattended, dqkv, dqk, norm, dnorm, linear, positions, ropes, .. } = ws;
         let (ids, tensors) = (&weights.layers[n], &mut weights.tensors[..]);
         let hidden = &lora[slot::OUTPUT];
+        linear::receive(branch, tensors, adapter.as_ref(), &places[1], linear);
         linear::backward_weights(branch, attended, hidden, tensors, adapter.as_mut(), &places[1], linear);
         if !inputs {
             return;
@@ -165,6 +166,7 @@ impl Model {
                 qk_norm_backward(config, tensors, &ids, which, [dqkv, dqk], [qk, stats_qk], rows);
             }
         }
+        linear::receive(dqkv, tensors, adapter.as_ref(), &places[0], linear);
         if trains_qkv {
             let input: &[f32] = match &ids.before_attention {
                 Some(ids) => {

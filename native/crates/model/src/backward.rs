@@ -14,11 +14,13 @@ impl Model {
         let whole = self.trains_all();
         let trained = (0..layers_count).find(|&n| self.trains(n, 0..usize::MAX));
         let Some(lowest) = trained.or(whole.then_some(0)) else { return };
-        let mut layers = std::mem::take(&mut ws.layers);
-        for n in (lowest..layers_count).rev() {
-            self.layer_backward(n, starts, ws, &mut layers[n], n > lowest || whole);
-        }
-        ws.layers = layers;
+        cpu::pooled(|| {
+            let mut layers = std::mem::take(&mut ws.layers);
+            for n in (lowest..layers_count).rev() {
+                self.layer_backward(n, starts, ws, &mut layers[n], n > lowest || whole);
+            }
+            ws.layers = layers;
+        });
         if whole {
             self.embed_backward(tokens, ws);
         }

@@ -208,10 +208,12 @@ impl Model {
             let (into, from) =
                 (with_rows(places[slot::up(e)], pairs.len()), with_rows(places[slot::down(e)], pairs.len()));
             let (act, up, d) = (&mut act[own(i)], &mut up[own(2 * i)], &mut dgathered[own(h)]);
+            linear::receive(d, tensors, adapter.as_ref(), &from, linear);
             linear::backward_input(act, d, tensors, adapter.as_ref(), &from, linear, false);
             cpu::gated_backward(act, up, i, config.activation);
             let hidden = &lora[slot::down(e)];
             linear::backward_weights(d, act, hidden, tensors, adapter.as_mut(), &from, linear);
+            linear::receive(up, tensors, adapter.as_ref(), &into, linear);
             let (x, hidden) = (&gathered[own(h)], &lora[slot::up(e)]);
             linear::backward_weights(up, x, hidden, tensors, adapter.as_mut(), &into, linear);
             if below {

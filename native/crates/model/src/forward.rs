@@ -30,13 +30,15 @@ impl Model {
         }
         let longest = ws.positions.iter().max().map_or(0, |&p| p as usize + 1);
         ws.ropes.iter_mut().for_each(|table| table.grow(longest));
-        self.embed(tokens, ws);
-        let mut layers = std::mem::take(&mut ws.layers);
-        for n in 0..config.num_hidden_layers {
-            let acts = &mut layers[if keep { n } else { 0 }];
-            self.layer(n, &mut context, ws, acts, keep);
-        }
-        ws.layers = layers;
+        cpu::pooled(|| {
+            self.embed(tokens, ws);
+            let mut layers = std::mem::take(&mut ws.layers);
+            for n in 0..config.num_hidden_layers {
+                let acts = &mut layers[if keep { n } else { 0 }];
+                self.layer(n, &mut context, ws, acts, keep);
+            }
+            ws.layers = layers;
+        });
         if let Context::Caches(caches, starts) = context {
             let new = starts.windows(2).map(|w| w[1] - w[0]);
             caches.iter_mut().zip(new).for_each(|(cache, new)| cache.len += new);

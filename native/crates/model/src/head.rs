@@ -78,7 +78,8 @@ impl Model {
         let head = &mut ws.head;
         head.logits.resize(rows.len() * self.config().vocab_size, 0.0);
         let table = &self.weights.tensors[self.weights.head];
-        table.linear(&mut head.logits, &head.norm, rows.len(), self.config().scales.logits, false);
+        let scale = self.config().scales.logits;
+        cpu::pooled(|| table.linear(&mut head.logits, &head.norm, rows.len(), scale, false));
         if self.config().logits_softcap > 0.0 {
             cpu::soft_cap(&mut head.logits, self.config().logits_softcap);
         }

@@ -2,7 +2,8 @@
 
 use crate::adapter::{add_product, inverse_row_norms, Adapter, LoraPart};
 use crate::weights::{LinearIds, Tensor};
-use tillage_kernels::cpu::{self, View, ViewMut};
+use tillage_kernels::cpu::{self, LowRank, LowRankPart, Upstream, View, ViewMut};
+use tillage_kernels::matrix::{Arithmetic, Matrix, FEW_ROWS};
 
 /// Places of the projections of a layer in [`crate::spec::LayerSpec::linears`].
 pub(crate) mod slot {
@@ -69,9 +70,26 @@ fn parts<'a>(adapter: Option<&'a Adapter>, tensors: &[Tensor], at: &Place) -> Ve
         .collect()
 }
 
+/// The frozen matrix and the adapters on it where their products are one: in bf16, over many rows, without DoRA, which
+/// needs the sum's own values.
+fn joined<'a>(parts: &[Lora], tensors: &'a [Tensor], at: &Place) -> Option<(&'a Matrix, LowRank)> {
+    let w = tensors[at.ids.weight].frozen.as_ref()?;
+    let fits = at.rows > FEW_ROWS && w.arithmetic() == Arithmetic::Bf16;
+    if !fits || parts.is_empty() || parts.iter().any(|p| p.factors.is_some()) {
+        return None;
+    }
+    let own = parts.iter().map(|Lora { part, a, b, .. }| LowRankPart {
+        outputs: part.outputs.clone(),
+        a,
+        b,
+        scale: part.scale,
+    });
+    Some((w, LowRank::new(w.inputs(), w.rows(), &own.collect::<Vec<_>>())))
+}
+
 /// `y[rows, out] = W x + bias`, with the adapter: W x + s B (A dropout(x)), DoRA's factor on the sum of both.
 ///
-/// `hidden` receives A x of each part behind one another, which the backward pass needs.
+/// `hidden` receives A x, `[rows, ranks of all parts]`, which the backward pass needs.
 pub(crate) fn forward(
     y: &mut [f32],
     x: &[f32],
@@ -82,35 +100,48 @@ pub(crate) fn forward(
     scratch: &mut Vec<f32>,
 ) {
     let rows = at.rows;
-    tensors[at.ids.weight].linear(y, x, rows, 1.0, false);
     let parts = parts(adapter, tensors, at);
-    if !parts.is_empty() {
-        let width = y.len() / rows;
-        let inputs = x.len() / rows;
-        let x = dropped(x, at, scratch);
-        hidden.resize(parts.iter().map(|p| rows * p.part.r).sum(), 0.0);
-        let mut rest = &mut hidden[..];
-        for lora in &parts {
-            let (r, outputs) = (lora.part.r, &lora.part.outputs);
-            let (own, after) = rest.split_at_mut(rows * r);
-            rest = after;
-            cpu::linear(own, x, lora.a, rows, 1.0, false);
-            debug_assert_eq!(lora.a.len(), r * inputs);
-            cpu::matmul(
-                ViewMut::columns(y, rows, width, outputs.clone()),
-                View::new(own, rows, r),
-                View::new(lora.b, outputs.len(), r).t(),
-                lora.part.scale,
-                true,
-                true,
-            );
-            if let Some(factors) = &lora.factors {
-                scale_columns(y, width, outputs.start, factors);
-            }
+    let ranks: usize = parts.iter().map(|p| p.part.r).sum();
+    hidden.resize(rows * ranks, 0.0);
+    if let Some((w, low)) = joined(&parts, tensors, at) {
+        let dropped = at.dropout.is_some().then(|| dropped(x, at, scratch));
+        cpu::low_rank_linear(y, hidden, x, dropped, (w, &low), rows);
+    } else {
+        tensors[at.ids.weight].linear(y, x, rows, 1.0, false);
+        if ranks > 0 {
+            add_adapters(y, dropped(x, at, scratch), &parts, rows, hidden);
         }
     }
     if let Some(bias) = at.ids.bias {
         cpu::add_bias(y, &tensors[bias].value);
+    }
+}
+
+/// `y += s B A x`, part by part, with DoRA's factors on the sum.
+fn add_adapters(y: &mut [f32], x: &[f32], parts: &[Lora], rows: usize, hidden: &mut [f32]) {
+    let (width, inputs, ranks) = (y.len() / rows, x.len() / rows, hidden.len() / rows);
+    let mut first = 0;
+    for lora in parts {
+        let (r, outputs) = (lora.part.r, &lora.part.outputs);
+        let own = first..first + r;
+        first = own.end;
+        if ranks == r {
+            cpu::linear(hidden, x, lora.a, rows, 1.0, false);
+        } else {
+            let to = ViewMut::columns(hidden, rows, ranks, own.clone());
+            cpu::matmul(to, View::new(x, rows, inputs), View::new(lora.a, r, inputs).t(), 1.0, false, true);
+        }
+        cpu::matmul(
+            ViewMut::columns(y, rows, width, outputs.clone()),
+            View::strided(&hidden[own.start..], rows, r, ranks),
+            View::new(lora.b, outputs.len(), r).t(),
+            lora.part.scale,
+            true,
+            true,
+        );
+        if let Some(factors) = &lora.factors {
+            scale_columns(y, width, outputs.start, factors);
+        }
     }
 }
 
@@ -133,8 +164,12 @@ fn scale_columns(y: &mut [f32], width: usize, first: usize, factors: &[f32]) {
 /// Buffers of the backward pass of one projection.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    /// d(A x), `[rows, r]`.
+    /// d(A x) of each part behind one another, `[rows, r]` each.
     dhidden: Vec<f32>,
+    /// The same and dy where the products with adapter and weights are one.
+    upstream: Upstream,
+    /// The adapters in such products.
+    low: Option<LowRank>,
     /// DoRA: dy times the factors, and y before them.
     dy: Vec<f32>,
     y: Vec<f32>,
@@ -143,11 +178,59 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub fn bytes(&self) -> usize {
-        4 * (self.dhidden.capacity() + self.dy.capacity() + self.y.capacity() + self.dropped.capacity())
+        let numbers =
+            self.dhidden.capacity() + self.dy.capacity() + self.y.capacity() + self.dropped.capacity();
+        4 * numbers + self.upstream.bytes()
     }
 }
 
-/// Gradient with respect to the input, added to `dx` when `accumulate`.
+/// Takes the gradient of a projection's output, for [`backward_input`] and [`backward_weights`] of the same projection,
+/// which come next in any order: d(A x) = s dy B, dy times DoRA's factors.
+pub(crate) fn receive(
+    dy: &[f32],
+    tensors: &[Tensor],
+    adapter: Option<&Adapter>,
+    at: &Place,
+    s: &mut Scratch,
+) {
+    let rows = at.rows;
+    let parts = parts(adapter, tensors, at);
+    s.low = joined(&parts, tensors, at).map(|(_, low)| low);
+    if let Some(low) = &s.low {
+        return cpu::low_rank_receive(&mut s.upstream, dy, low, rows);
+    }
+    let width = dy.len() / rows;
+    if parts.iter().any(|p| p.factors.is_some()) {
+        s.dy.clear();
+        s.dy.extend_from_slice(dy);
+        for lora in &parts {
+            if let Some(factors) = &lora.factors {
+                scale_columns(&mut s.dy, width, lora.part.outputs.start, factors);
+            }
+        }
+    } else {
+        s.dy.clear();
+    }
+    let Scratch { dhidden, dy: own, .. } = s;
+    let dy = if own.is_empty() { dy } else { own };
+    dhidden.resize(parts.iter().map(|p| rows * p.part.r).sum(), 0.0);
+    let mut rest = &mut dhidden[..];
+    for lora in &parts {
+        let (r, outputs) = (lora.part.r, &lora.part.outputs);
+        let (own, after) = rest.split_at_mut(rows * r);
+        rest = after;
+        cpu::matmul(
+            ViewMut::new(own, rows, r),
+            View::strided(&dy[outputs.start..], rows, outputs.len(), width),
+            View::new(lora.b, outputs.len(), r),
+            lora.part.scale,
+            false,
+            true,
+        );
+    }
+}
+
+/// Gradient with respect to the input, added to `dx` when `accumulate`; `dy` was [`receive`]d.
 ///
 /// dx = Wᵀ dy + s Aᵀ Bᵀ dy.
 pub(crate) fn backward_input(
@@ -160,50 +243,44 @@ pub(crate) fn backward_input(
     accumulate: bool,
 ) {
     let rows = at.rows;
+    if let (Some(low), Some(w)) = (&s.low, &tensors[at.ids.weight].frozen) {
+        let apart = at.dropout.is_some().then(|| {
+            s.y.resize(dx.len(), 0.0);
+            &mut s.y[..]
+        });
+        cpu::low_rank_backward_input(dx, apart, dy, &s.upstream, (w, low), rows, accumulate);
+        if let Some(dropout) = at.dropout {
+            add_dropped(dx, &s.y, dropout, &mut s.dropped);
+        }
+        return;
+    }
     let parts = parts(adapter, tensors, at);
-    let dy = scaled(dy, rows, &parts, &mut s.dy);
-    let width = dy.len() / rows;
+    let dy = if s.dy.is_empty() { dy } else { &s.dy };
     tensors[at.ids.weight].backward_input(dx, dy, rows, 1.0, accumulate);
+    let mut rest = &s.dhidden[..];
     for lora in &parts {
-        let (r, outputs) = (lora.part.r, &lora.part.outputs);
-        s.dhidden.resize(rows * r, 0.0);
-        cpu::matmul(
-            ViewMut::new(&mut s.dhidden, rows, r),
-            View::strided(&dy[outputs.start..], rows, outputs.len(), width),
-            View::new(lora.b, outputs.len(), r),
-            lora.part.scale,
-            false,
-            true,
-        );
+        let (own, after) = rest.split_at(rows * lora.part.r);
+        rest = after;
         match at.dropout {
-            None => cpu::linear_backward_input(dx, &s.dhidden, lora.a, rows, 1.0, true),
+            None => cpu::linear_backward_input(dx, own, lora.a, rows, 1.0, true),
             Some(dropout) => {
                 s.y.resize(dx.len(), 0.0);
-                cpu::linear_backward_input(&mut s.y, &s.dhidden, lora.a, rows, 1.0, false);
-                s.dropped.resize(dx.len(), 0.0);
-                cpu::dropout(&mut s.dropped, &s.y, dropout.probability, dropout.key);
-                cpu::add(dx, &s.dropped, 1.0);
+                cpu::linear_backward_input(&mut s.y, own, lora.a, rows, 1.0, false);
+                add_dropped(dx, &s.y, dropout, &mut s.dropped);
             }
         }
     }
 }
 
-/// dy with DoRA's factors on the parts that have them.
-fn scaled<'a>(dy: &'a [f32], rows: usize, parts: &[Lora], buffer: &'a mut Vec<f32>) -> &'a [f32] {
-    if parts.iter().all(|p| p.factors.is_none()) {
-        return dy;
-    }
-    buffer.clear();
-    buffer.extend_from_slice(dy);
-    for lora in parts {
-        if let Some(factors) = &lora.factors {
-            scale_columns(buffer, dy.len() / rows, lora.part.outputs.start, factors);
-        }
-    }
-    buffer
+/// `dx += d` under the mask that the forward pass had.
+fn add_dropped(dx: &mut [f32], d: &[f32], dropout: Dropout, scratch: &mut Vec<f32>) {
+    scratch.resize(d.len(), 0.0);
+    cpu::dropout(scratch, d, dropout.probability, dropout.key);
+    cpu::add(dx, scratch, 1.0);
 }
 
-/// Adds the gradients of the projection's trained tensors. `x` is its input, `hidden` what [`forward`] left.
+/// Adds the gradients of the projection's trained tensors. `x` is its input, `hidden` what [`forward`] left; `dy` was
+/// [`receive`]d.
 ///
 /// dW = dyᵀ x; dB = s dyᵀ (A x); dA = s (dy B)ᵀ x; DoRA: dm = Σ dy (W x + s B A x) / ‖W + s B A‖, dy scaled by the factors.
 pub(crate) fn backward_weights(
@@ -219,53 +296,68 @@ pub(crate) fn backward_weights(
         cpu::bias_backward(dbias, dy);
     }
     let rows = at.rows;
-    let dy_scaled = scaled(dy, rows, &parts(adapter.as_deref(), tensors, at), &mut s.dy);
+    let dy_scaled = if s.dy.is_empty() { dy } else { &s.dy };
     if let Some(dw) = tensors[at.ids.weight].grad_mut() {
         cpu::linear_backward_weight(dw, dy_scaled, x, rows, 1.0);
     }
     let Some(adapter) = adapter.filter(|a| a.enabled) else { return };
     let Adapter { tensors: own, slots, .. } = adapter;
-    let mut hidden = hidden;
-    for part in &slots[at.layer][at.slot] {
-        if !own[part.a].trained() {
-            return;
+    let parts = &slots[at.layer][at.slot];
+    if parts.first().is_none_or(|part| !own[part.a].trained()) {
+        return;
+    }
+    if let Some(low) = &s.low {
+        let x = dropped(x, at, &mut s.dropped);
+        let mut taken: Vec<[Vec<f32>; 2]> =
+            parts.iter().map(|p| [p.a, p.b].map(|t| std::mem::take(&mut own[t].grad))).collect();
+        let mut gradients: Vec<_> = taken.iter_mut().map(|[a, b]| (&mut a[..], &mut b[..])).collect();
+        cpu::low_rank_backward_weights(&mut gradients, (x, hidden), dy, &s.upstream, low, rows);
+        for (part, [a, b]) in parts.iter().zip(taken) {
+            (own[part.a].grad, own[part.b].grad) = (a, b);
         }
-        let (ax, after) = hidden.split_at(rows * part.r);
-        hidden = after;
+        return;
+    }
+    let ranks = hidden.len() / rows;
+    let (mut first, mut rest) = (0, &s.dhidden[..]);
+    for part in parts {
+        let (dhidden, after) = rest.split_at(rows * part.r);
+        rest = after;
+        let ax = View::strided(&hidden[first..], rows, part.r, ranks);
+        first += part.r;
         part_backward_weights(
-            [dy, dy_scaled, x, ax],
+            [dy, dy_scaled, x, dhidden],
+            ax,
             tensors,
             own,
             part,
             at,
-            [&mut s.dhidden, &mut s.y, &mut s.dropped],
+            [&mut s.y, &mut s.dropped],
         );
     }
 }
 
 fn part_backward_weights(
-    [dy, dy_scaled, x, ax]: [&[f32]; 4],
+    [dy, dy_scaled, x, dhidden]: [&[f32]; 4],
+    ax: View,
     tensors: &[Tensor],
     own: &mut [Tensor],
     part: &LoraPart,
     at: &Place,
-    [dhidden, y, scratch]: [&mut Vec<f32>; 3],
+    [y, scratch]: [&mut Vec<f32>; 2],
 ) {
     let (rows, r, outputs) = (at.rows, part.r, &part.outputs);
     let width = dy.len() / rows;
     let dy_part = View::strided(&dy_scaled[outputs.start..], rows, outputs.len(), width);
-    dhidden.resize(rows * r, 0.0);
-    let b = View::new(&own[part.b].value, outputs.len(), r);
-    cpu::matmul(ViewMut::new(dhidden, rows, r), dy_part, b, part.scale, false, true);
     let db = ViewMut::new(&mut own[part.b].grad, outputs.len(), r);
-    cpu::matmul(db, dy_part.t(), View::new(ax, rows, r), part.scale, true, true);
+    cpu::matmul(db, dy_part.t(), ax, part.scale, true, true);
     cpu::linear_backward_weight(&mut own[part.a].grad, dhidden, dropped(x, at, scratch), rows, 1.0);
     if let Some(m) = part.magnitude {
         // The output before the factors is computed again rather than kept for every layer.
         let weight = tensors[at.ids.weight].read(outputs.clone());
         y.resize(rows * outputs.len(), 0.0);
         cpu::linear(y, x, &weight, rows, 1.0, false);
-        cpu::linear(y, ax, &own[part.b].value, rows, part.scale, true);
+        let b = View::new(&own[part.b].value, outputs.len(), r);
+        cpu::matmul(ViewMut::new(y, rows, outputs.len()), ax, b.t(), part.scale, true, true);
         let inverse = part.inverse_norm.get().expect("the forward pass computed the norms");
         let dm = &mut own[m].grad;
         for (dy, y) in dy.chunks_exact(width).zip(y.chunks_exact(outputs.len())) {

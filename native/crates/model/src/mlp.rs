@@ -56,6 +56,7 @@ impl Model {
         let Workspace { branch, dx, act, norm, dnorm, linear, .. } = ws;
         let (act, up) = own_part(config, rows, act, up);
         let (ids, tensors) = (&weights.layers[n], &mut weights.tensors[..]);
+        linear::receive(branch, tensors, adapter.as_ref(), &down_place, linear);
         linear::backward_input(act, branch, tensors, adapter.as_ref(), &down_place, linear, false);
         // The activation is computed again rather than kept.
         if config.gated {
@@ -65,6 +66,9 @@ impl Model {
         }
         let hidden = &lora[slot::down(0)];
         linear::backward_weights(branch, act, hidden, tensors, adapter.as_mut(), &down_place, linear);
+        if trains_up || below {
+            linear::receive(up, tensors, adapter.as_ref(), &up_place, linear);
+        }
         if trains_up {
             let input: &[f32] = match &ids.before_mlp {
                 Some(ids) => {

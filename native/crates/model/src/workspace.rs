@@ -5,10 +5,10 @@ use crate::config::{ModelConfig, NormPlace, QkNorm};
 use crate::experts::Routing;
 use crate::linear;
 use crate::norms::stats_width;
-use tillage_kernels::cpu::{attention_scratch_bytes, frozen_scratch_bytes, RopeTable};
+use tillage_kernels::cpu::{attention_scratch_bytes, frozen_scratch_bytes, RopeTable, Upstream};
 
 /// Bytes that one chunk of logits may take.
-const LOGITS_BYTES: usize = 16 << 20;
+const LOGITS_BYTES: usize = 64 << 20;
 
 /// Declares a struct of `f32` buffers with a list of them all.
 macro_rules! buffers {
@@ -259,7 +259,9 @@ pub(crate) fn plan(
     4 * (tokens * (layers * layer + shared + adapter) + head + rope)
         + attention_scratch_bytes(tokens)
         + if frozen {
-            frozen_scratch_bytes(tokens, widest).max(frozen_scratch_bytes(chunk, config.vocab_size))
+            let upstream = if ranks > 0 { Upstream::bytes_of(tokens, widest, 64) } else { 0 };
+            upstream
+                + frozen_scratch_bytes(tokens, widest).max(frozen_scratch_bytes(chunk, config.vocab_size))
         } else {
             0
         }

@@ -30,11 +30,14 @@ pub use elementwise::{
 pub use embedding::{embedding, embedding_backward, gather_rows, scatter_add_rows};
 pub use frozen::{
     frozen_backward_input, frozen_backward_input_on, frozen_embedding, frozen_linear, frozen_linear_on,
-    frozen_scratch_bytes, Isa,
+    frozen_scratch_bytes, low_rank_backward_input, low_rank_backward_input_on, low_rank_backward_weights,
+    low_rank_backward_weights_on, low_rank_linear, low_rank_linear_on, low_rank_receive, low_rank_receive_on,
+    Isa, LowRank, LowRankPart, Upstream,
 };
 pub use loss::{cross_entropy, log_softmax_at, softmax, Target};
 pub use matmul::{linear, linear_backward_input, linear_backward_weight, matmul, View, ViewMut};
 pub use muon::{muon, muon_scratch_bytes, MuonScratch};
 pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use optimizer::{adamw, grad_norm, AdamWTensor};
+pub use par::pooled;
 pub use rope::{rope, RopeTable, RopeVariant};

@@ -4,6 +4,54 @@
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Calls `f` on one of the threads of the pool, unless it is called there already, and keeps the others from falling
+/// asleep meanwhile: the products of a token take less time than waking a thread for each of them.
+pub fn pooled<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    if rayon::current_thread_index().is_some() {
+        return f();
+    }
+    let done = Done(AtomicBool::new(false));
+    rayon::scope(|scope| {
+        (1..rayon::current_num_threads()).for_each(|_| scope.spawn(|_| done.wait()));
+        // Set when `f` panics too.
+        let _end = End(&done);
+        f()
+    })
+}
+
+struct Done(AtomicBool);
+
+/// Polls for work in a loop; beyond that, another program may have the processor in between.
+const PATIENCE: u32 = 20_000;
+
+impl Done {
+    /// Works on what the pool has until the end.
+    fn wait(&self) {
+        let mut idle = 0;
+        while !self.0.load(Ordering::Acquire) {
+            if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                idle = 0;
+                continue;
+            }
+            idle += 1;
+            if idle < PATIENCE {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+struct End<'a>(&'a Done);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0 .0.store(true, Ordering::Release);
+    }
+}
 
 /// Calls `f` on consecutive ranges that cover `0..n`, at least `grain` long, one a thread.
 pub(crate) fn ranges(n: usize, grain: usize, f: impl Fn(Range<usize>) + Sync) {

@@ -5,6 +5,7 @@ mod attention;
 mod frozen;
 mod layers;
 mod loss_and_optimizer;
+mod low_rank;
 mod optimizers;
 mod products;
 mod support;

@@ -11,8 +11,10 @@
 mod amx;
 mod decode;
 mod few;
+mod halves;
 mod isa;
 mod lanes;
+mod low_rank;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
@@ -20,13 +22,21 @@ mod plain;
 mod product;
 mod tile;
 #[cfg(target_arch = "x86_64")]
+mod tiles;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub use isa::Isa;
+pub use low_rank::{
+    low_rank_backward_input, low_rank_backward_input_on, low_rank_backward_weights,
+    low_rank_backward_weights_on, low_rank_linear, low_rank_linear_on, low_rank_receive, low_rank_receive_on,
+    LowRank, LowRankPart, Upstream,
+};
 
 use super::par::{self, Disjoint};
 use crate::matrix::{self, Arithmetic, Matrix, Store, FEW_ROWS};
 use few::{single as single_few, Few, Weights};
+use halves::Halves;
 use pack::{Buffers, Over};
 use product::{Job, Operand};
 use std::cell::{Cell, RefCell};
@@ -34,18 +44,27 @@ use std::ops::Range;
 
 /// Numbers of the contraction that are multiplied in one go, so that the operand's copy in bf16 stays small.
 const SPAN: usize = 2048;
+/// The same on tiles, whose operand is rounded once for all lanes.
+#[cfg(target_arch = "x86_64")]
+const TILES_SPAN: usize = 8192;
 
 thread_local! {
     static BUFFERS: RefCell<Box<Buffers>> = RefCell::new(Buffers::boxed());
     /// The operand in bf16, or rounded to it; kept between products.
-    static HALVES: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
+    static HALVES: RefCell<Halves> = RefCell::default();
+    static PAIRS: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
     static ROUNDED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 /// Bytes that products of up to so many rows, with sums over up to `deep` numbers, take beyond their operands.
 pub fn frozen_scratch_bytes(rows: usize, deep: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    #[cfg(target_arch = "x86_64")]
+    if Isa::best() == Isa::Amx {
+        return Halves::bytes_of(rows, &[deep.min(TILES_SPAN)]) + threads * tiles::BYTES_OF_A_THREAD;
+    }
     let each = if Isa::best().pairs() { 2 } else { 4 };
-    rows * deep.min(SPAN) * each + rayon::current_num_threads() * std::mem::size_of::<Buffers>()
+    rows * deep.min(SPAN) * each + threads * std::mem::size_of::<Buffers>()
 }
 
 /// `y[rows, w.rows] = scale * x[rows, w.inputs] wᵀ`, added to `y` when `accumulate`.
@@ -108,9 +127,15 @@ pub fn frozen_linear_on(
     let grain = (65_536 / inputs.max(1)).max(1);
     let halves = w.arithmetic() == Arithmetic::Bf16 && matches!(w.locate(0).0, Store::Bf16(_));
     if halves && isa.pairs() {
-        let mut own = HALVES.take();
+        let mut own = PAIRS.take();
         own.resize(x.len(), 0);
         narrow(isa, x, &mut own);
+        #[cfg(target_arch = "x86_64")]
+        if isa == Isa::Amx && tiles::few::fits(w, rows) {
+            tiles::few::linear(y, &own, w, rows, scale, accumulate);
+            PAIRS.set(own);
+            return;
+        }
         let job = Few {
             y: Disjoint::new(y),
             x: &own[..],
@@ -122,7 +147,7 @@ pub fn frozen_linear_on(
         };
         // SAFETY: the instructions are there, and ranges of outputs do not overlap.
         par::ranges(w.rows(), grain, |range| unsafe { few_pairs(&job, range) });
-        HALVES.set(own);
+        PAIRS.set(own);
         return;
     }
     let mut own = ROUNDED.take();
@@ -188,7 +213,13 @@ fn product(
         Over::Inputs => (w.rows(), w.inputs()),
         Over::Outputs => (w.inputs(), w.rows()),
     };
-    let (mut halves, mut rounded) = (HALVES.take(), ROUNDED.take());
+    #[cfg(target_arch = "x86_64")]
+    if w.arithmetic() == Arithmetic::Bf16 && isa == Isa::Amx {
+        return HALVES.with(|halves| {
+            product_of_tiles(&mut halves.borrow_mut(), y, x, (w, over), rows, scale, accumulate);
+        });
+    }
+    let (mut halves, mut rounded) = (PAIRS.take(), ROUNDED.take());
     for start in (0..deep).step_by(SPAN) {
         let span = start..deep.min(start + SPAN);
         let accumulate = accumulate || start > 0;
@@ -218,7 +249,7 @@ fn product(
             let x = Operand::pairs(&halves, rows, stride / 2);
             let job = Job { y, width, x, rows, w, over, span, scale, accumulate };
             // SAFETY: the instructions are there, the copy is alive, and ranges of lanes do not overlap.
-            each(&|lanes, b| unsafe { product_pairs(isa, &job, lanes, b) });
+            each(&|lanes, b| unsafe { product_pairs(&job, lanes, b) });
             continue;
         }
         let x = if w.arithmetic() == Arithmetic::Bf16 {
@@ -234,8 +265,31 @@ fn product(
         // SAFETY: as above.
         each(&|lanes, b| unsafe { product_single(isa, &job, lanes, b) });
     }
-    HALVES.set(halves);
+    PAIRS.set(halves);
     ROUNDED.set(rounded);
+}
+
+/// A product of many rows on tiles, span by span.
+#[cfg(target_arch = "x86_64")]
+fn product_of_tiles(
+    halves: &mut Halves,
+    y: &mut [f32],
+    x: &[f32],
+    (w, over): (&Matrix, Over),
+    rows: usize,
+    scale: f32,
+    accumulate: bool,
+) {
+    let tiles::Piece { deep, .. } = tiles::whole(w, over);
+    let width = y.len() / rows;
+    for first in (0..deep).step_by(TILES_SPAN) {
+        let own = (deep - first).min(TILES_SPAN);
+        halves.reserve(rows, &[own]);
+        halves.put(Isa::Amx, 0, x, deep, first, own);
+        let pieces = &[tiles::Piece { first, deep: own, ..tiles::whole(w, over) }];
+        let accumulate = accumulate || first > 0;
+        tiles::Product { x: halves, pieces, rows, width, lanes: 0..width, scale, accumulate }.run(y);
+    }
 }
 
 /// Compiles a function of the vectors `$lanes` for each instruction set and calls the one that is asked for.
@@ -294,17 +348,9 @@ for_each_isa!(few_single, single_few, (job: &Few<f32>, range: Range<usize>));
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-unsafe fn product_pairs(isa: Isa, job: &Job<u32>, range: Range<usize>, b: &mut Buffers) {
+unsafe fn product_pairs(job: &Job<u32>, range: Range<usize>, b: &mut Buffers) {
     // SAFETY: the caller's promise.
-    unsafe {
-        if isa == Isa::Amx {
-            amx::configure();
-            product::product::<amx::Tiles>(job, range, b);
-            amx::release();
-        } else {
-            product::product::<pack::Pairs>(job, range, b);
-        }
-    }
+    unsafe { product::product::<pack::Pairs>(job, range, b) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -315,7 +361,7 @@ unsafe fn few_pairs(job: &Few<u16>, range: Range<usize>) {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-unsafe fn product_pairs(_: Isa, _: &Job<u32>, _: Range<usize>, _: &mut Buffers) {
+unsafe fn product_pairs(_: &Job<u32>, _: Range<usize>, _: &mut Buffers) {
     unreachable!("only x86-64 has AVX-512")
 }
 

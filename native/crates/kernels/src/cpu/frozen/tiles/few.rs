@@ -1,0 +1,147 @@
+//! Products of up to sixteen rows with weights in bf16, straight from the store: the weights' rows are the rows of the
+//! tiles, so that nothing is packed but the few rows of the operand, and reading the weights is what takes the time.
+
+use super::super::amx;
+use super::super::halves::LINE;
+use crate::cpu::par::{self, Disjoint};
+use crate::matrix::{Matrix, Store};
+use std::arch::asm;
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// Rows of the operand at most.
+pub(in super::super) const ROWS: usize = 16;
+
+thread_local! {
+    /// The operand as tiles of 16 pairs by 16 rows.
+    static PANEL: RefCell<Vec<Tile>> = const { RefCell::new(Vec::new()) };
+    /// Rows of weights that do not fill a tile.
+    static REST: RefCell<Vec<u16>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A tile in memory.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+struct Tile([[u32; 16]; 16]);
+
+/// Whether such products can be computed here.
+pub(in super::super) fn fits(w: &Matrix, rows: usize) -> bool {
+    let bf16 = matches!(w.locate(0).0, Store::Bf16(_));
+    amx::available() && bf16 && rows <= ROWS && w.inputs().is_multiple_of(LINE)
+}
+
+/// `y[rows, w.rows] = scale * x wᵀ`, added to `y` when `accumulate`; `x` is in bf16, row by row.
+///
+/// # Panics
+/// When the shapes do not fit, or the product does not ([`fits`]).
+pub(in super::super) fn linear(
+    y: &mut [f32],
+    x: &[u16],
+    w: &Matrix,
+    rows: usize,
+    scale: f32,
+    accumulate: bool,
+) {
+    let (inputs, outputs) = (w.inputs(), w.rows());
+    assert!(fits(w, rows) && x.len() == rows * inputs && y.len() == rows * outputs);
+    PANEL.with_borrow_mut(|panel| {
+        panel.clear();
+        panel.resize(inputs / LINE, Tile([[0; 16]; 16]));
+        for (row, x) in x.chunks_exact(inputs).enumerate() {
+            for (tile, x) in panel.iter_mut().zip(x.chunks_exact(LINE)) {
+                for (to, pair) in tile.0.iter_mut().zip(x.as_chunks::<2>().0) {
+                    to[row] = u32::from(pair[0]) | u32::from(pair[1]) << 16;
+                }
+            }
+        }
+        let (y, panel) = (Disjoint::new(y), &panel[..]);
+        let grain = (65_536 / inputs).div_ceil(32).max(1);
+        par::ranges(outputs.div_ceil(32), grain, |range| {
+            let own = 32 * range.start..outputs.min(32 * range.end);
+            let put = |output: usize, row: usize, sum: f32| {
+                let at = row * outputs + output;
+                // SAFETY: no other thread has this output.
+                let y = &mut unsafe { y.part(at..at + 1) }[0];
+                *y = if accumulate { *y + scale * sum } else { scale * sum };
+            };
+            // SAFETY: there are tiles.
+            unsafe { part(panel, w, own, rows, &put) };
+        });
+    });
+}
+
+/// Some of the outputs.
+///
+/// # Safety
+/// There are tiles.
+unsafe fn part(panel: &[Tile], w: &Matrix, own: Range<usize>, rows: usize, put: &dyn Fn(usize, usize, f32)) {
+    let inputs = w.inputs();
+    let mut sums = [Tile([[0; 16]; 16]); 2];
+    let give = |sums: &[Tile; 2], first: usize, count: usize| {
+        for n in 0..count {
+            let of = &sums[n / 16].0[n % 16];
+            (0..rows).for_each(|row| put(first + n, row, f32::from_bits(of[row])));
+        }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { amx::configure() };
+    for (places, store) in w.stores(own) {
+        let Store::Bf16(numbers) = store else { unreachable!("all parts of a matrix are of one kind") };
+        let first = w.locate(places.start).1;
+        let numbers = &numbers.as_slice()[first * inputs..(first + places.len()) * inputs];
+        for (n, block) in numbers.chunks(32 * inputs).enumerate() {
+            let count = block.len() / inputs;
+            if count == 32 {
+                // SAFETY: the caller's promise; 32 rows are there.
+                unsafe { two(&mut sums, block.as_ptr(), inputs, panel) };
+            } else {
+                REST.with_borrow_mut(|rest| {
+                    rest.clear();
+                    rest.extend_from_slice(block);
+                    rest.resize(32 * inputs, 0);
+                    // SAFETY: as above.
+                    unsafe { two(&mut sums, rest.as_ptr(), inputs, panel) };
+                });
+            }
+            give(&sums, places.start + 32 * n, count);
+        }
+    }
+    // SAFETY: as above.
+    unsafe { amx::release() };
+}
+
+/// 32 rows of weights with the operand: `sums[output][row]`.
+///
+/// # Safety
+/// The thread's tiles are configured, and the rows are there.
+#[inline(always)]
+unsafe fn two(sums: &mut [Tile; 2], w: *const u16, inputs: usize, panel: &[Tile]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "2:",
+            "tileloadd tmm6, [{x} + {line}]",
+            "tileloadd tmm4, [{w} + {stride}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm5, [{below} + {stride}]",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "add {w}, 64",
+            "add {below}, 64",
+            "add {x}, 1024",
+            "dec {n}",
+            "jnz 2b",
+            "tilestored [{y} + {line}], tmm0",
+            "tilestored [{y} + {line} + 1024], tmm1",
+            w = inout(reg) w => _,
+            below = inout(reg) w.add(16 * inputs) => _,
+            x = inout(reg) panel.as_ptr() => _,
+            n = inout(reg) panel.len() => _,
+            stride = in(reg) 2 * inputs,
+            line = in(reg) 64usize,
+            y = in(reg) sums.as_mut_ptr(),
+            options(nostack)
+        );
+    }
+}
