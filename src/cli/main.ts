@@ -6,12 +6,16 @@ import { build } from "./commands/build";
 import { demo } from "./commands/demo";
 import type { DemoOptions } from "./commands/demo";
 import { compare, evaluate } from "./commands/evaluate";
+import { exportModel } from "./commands/export";
+import type { ExportOptions } from "./commands/export";
 import { stats, tokens, why } from "./commands/inspect";
 import type { TokensOptions } from "./commands/inspect";
 import { report } from "./commands/report";
 import type { ReportOptions } from "./commands/report";
 import { rollouts } from "./commands/rollouts";
 import type { RolloutOptions } from "./commands/rollouts";
+import { score } from "./commands/score";
+import type { ScoreOptions } from "./commands/score";
 import { pause, resume, train } from "./commands/train";
 import { createContext } from "./context";
 import type { Context, GlobalOptions } from "./context";
@@ -52,6 +56,17 @@ program.command("tokens").description("a row exactly as the model will see it").
   .option("--text <text>").option("--prompt <text>").option("--completion <text>").option("--row <file>", "one JSON row")
   .option("--loss-on <what>", "all, completion or assistant").option("--context <tokens>", "the longest row")
   .action(async (options: TokensOptions) => run(process.cwd(), (context) => tokens(context, options)));
+
+program.command("score").description("how likely a model finds a file's rows: loss, perplexity, pairs, multiple choice, embeddings").argument("<rows>", "Parquet or JSONL: text; prompt and completion; messages; chosen and rejected; or prompt and choices")
+  .requiredOption("--model <ref>", "a folder, run:NAME or run:NAME@STEP").option("--out <file>", "where the rows' scores go, .parquet or .jsonl (default: beside the rows)")
+  .option("--loss-on <what>", "all, completion or assistant").option("--context <tokens>", "the longest row").option("--batch-tokens <tokens>", "tokens computed at once")
+  .option("--dtype <dtype>", "how the weights are held: f32, bf16, int8 or nf4").option("--embed", "add the mean of each text's last hidden states").option("--normalize", "embeddings of length 1")
+  .action(async (rows: string, options: ScoreOptions) => run(rows, (context) => score(context, rows, options)));
+
+program.command("export").description("write a run's result or a model for other programs").argument("<ref>", "a folder, run:NAME, run:NAME@STEP or a run's folder")
+  .requiredOption("--to <format>", "peft, merged or gguf").requiredOption("--out <path>", "a new folder; for gguf a new .gguf file")
+  .option("--quantize <kind>", "for gguf: f32, f16, bf16, q8_0 or q4_0").option("--name <name>", "what a PEFT adapter says it belongs to, or the name in a GGUF file")
+  .action(async (ref: string, options: ExportOptions) => run(process.cwd(), (context) => exportModel(context, ref, options)));
 
 program.command("stats").description("what is in a corpus file").argument("<file>", "Parquet, JSONL or CSV")
   .action(async (file: string) => run(file, (context) => stats(context, file)));

@@ -298,6 +298,14 @@ export type Row =
   | {
       text: string;
     };
+/**
+ * What to write.
+ */
+export type ExportFormat = "peft" | "merged" | "gguf";
+/**
+ * How the matrices of a GGUF file are stored; norms and biases are f32 always.
+ */
+export type Quantize = ("f32" | "f16" | "bf16") | "q8_0" | "q4_0";
 
 /**
  * Every type that crosses the boundary, by name.
@@ -318,6 +326,12 @@ export interface NativeProtocol {
   inspect_params: InspectParams;
   inspect_result: InspectResult;
   preflight_result: PreflightResult;
+  export_params: ExportParams;
+  export_result: ExportResult;
+  export_notification: ExportNotification;
+  score_params: ScoreParams;
+  score_result: ScoreResult;
+  score_notification: ScoreNotification;
 }
 /**
  * `run.json`. All paths are absolute or relative to the run's folder.
@@ -907,6 +921,205 @@ export interface PreflightResult {
   seconds_per_step: number;
   seconds_total: number;
 }
+export interface ExportParams {
+  /**
+   * Model folder.
+   */
+  base: string;
+  /**
+   * PEFT adapter folder; `peft` needs one.
+   */
+  adapter?: string | null;
+  to: ExportFormat;
+  /**
+   * For `gguf` only.
+   */
+  quantize?: Quantize | null;
+  /**
+   * A folder for `peft` and `merged`, a `.gguf` file for `gguf`. It must not exist, or be an empty folder.
+   */
+  out: string;
+  /**
+   * What a PEFT adapter says it belongs to, a hub name or a path; the base's folder by default. For `gguf` the model's name.
+   */
+  name?: string | null;
+}
+export interface ExportResult {
+  files: ExportedFile[];
+  /**
+   * What the format could not take as it was, a sentence each.
+   */
+  notes: string[];
+}
+/**
+ * A file that was written.
+ */
+export interface ExportedFile {
+  path: string;
+  bytes: number;
+}
+/**
+ * `export/progress`.
+ */
+export interface ExportNotification {
+  /**
+   * Id of the `export` request.
+   */
+  request: number;
+  /**
+   * Tensors written, of all of them.
+   */
+  done: number;
+  total: number;
+}
+export interface ScoreParams {
+  model: ModelRef;
+  /**
+   * Parquet or JSONL file (`.parquet`, `.jsonl`, `.ndjson`); it is only read.
+   */
+  rows: string;
+  /**
+   * File that is written, Parquet or JSONL by its ending; one that is there is replaced when all rows are scored.
+   */
+  out: string;
+  template: Template;
+  /**
+   * Which tokens the loss counts; by default all of a text, the completion of a prompt, the assistant's turns of a
+   * conversation. Pairs and choices always count their answers.
+   */
+  loss_on?: LossOn | null;
+  /**
+   * Tokens of a row at most; by default what the model takes.
+   */
+  context?: number | null;
+  /**
+   * Tokens computed at once; a longer row is a batch of its own.
+   */
+  batch_tokens?: number;
+  /**
+   * Whether rows get a vector each.
+   */
+  embed?: "none" | "mean" | "normalized";
+}
+export interface ScoreResult {
+  rows: number;
+  /**
+   * Tokens that were computed.
+   */
+  tokens: number;
+  /**
+   * Tokens that carry a label.
+   */
+  labels: number;
+  /**
+   * Sum of all losses over all labelled tokens, nats; absent when no token is labelled.
+   */
+  loss?: number | null;
+  /**
+   * exp(loss).
+   */
+  perplexity?: number | null;
+  /**
+   * Rows longer than the context, and the tokens that were cut from them.
+   */
+  cut_rows: number;
+  cut_tokens: number;
+  /**
+   * Rows of which no token carries a label: they have no loss.
+   */
+  unlabelled_rows: number;
+  pairs?: PairSummary | null;
+  choices?: ChoiceSummary | null;
+  /**
+   * The rows with the largest mean loss, largest first.
+   */
+  worst: ScoredRow[];
+  /**
+   * From the first batch to the last.
+   */
+  seconds: number;
+  /**
+   * SHA-256 of the weights' files, first 16 hex digits.
+   */
+  model_hash: string;
+  adapter_hash?: string | null;
+}
+/**
+ * What the preferences of a file came to.
+ */
+export interface PairSummary {
+  /**
+   * Share of the rows whose chosen answer is the likelier one.
+   */
+  accuracy: number;
+  /**
+   * Mean of log-probability of chosen minus that of rejected, nats.
+   */
+  margin: number;
+}
+/**
+ * What the multiple-choice rows of a file came to.
+ */
+export interface ChoiceSummary {
+  /**
+   * Rows that name the right choice; the shares are of these, and absent when there are none.
+   */
+  answered: number;
+  /**
+   * Share of right choices by plain log-likelihood.
+   */
+  accuracy?: number | null;
+  /**
+   * By log-likelihood per token.
+   */
+  accuracy_per_token?: number | null;
+  /**
+   * By log-likelihood per byte of the choice's text.
+   */
+  accuracy_per_byte?: number | null;
+}
+/**
+ * A row and its mean loss.
+ */
+export interface ScoredRow {
+  row_id: string;
+  /**
+   * Mean over the row's labelled tokens, nats.
+   */
+  loss: number;
+  /**
+   * Labelled tokens.
+   */
+  labels: number;
+}
+/**
+ * `score/progress`.
+ */
+export interface ScoreNotification {
+  /**
+   * Id of the `score` request.
+   */
+  request: number;
+  progress: ScoreProgress;
+}
+/**
+ * How far the scoring of a file has come.
+ */
+export interface ScoreProgress {
+  /**
+   * Rows that are done.
+   */
+  rows: number;
+  /**
+   * Rows of the file.
+   */
+  total: number;
+  /**
+   * Tokens that were computed.
+   */
+  tokens: number;
+  seconds: number;
+}
 
 /** The same contract for checks at run time. */
 export const nativeSchema: object = {
@@ -959,6 +1172,24 @@ export const nativeSchema: object = {
     },
     "preflight_result": {
       "$ref": "#/$defs/PreflightResult"
+    },
+    "export_params": {
+      "$ref": "#/$defs/ExportParams"
+    },
+    "export_result": {
+      "$ref": "#/$defs/ExportResult"
+    },
+    "export_notification": {
+      "$ref": "#/$defs/ExportNotification"
+    },
+    "score_params": {
+      "$ref": "#/$defs/ScoreParams"
+    },
+    "score_result": {
+      "$ref": "#/$defs/ScoreResult"
+    },
+    "score_notification": {
+      "$ref": "#/$defs/ScoreNotification"
     }
   },
   "required": [
@@ -976,7 +1207,13 @@ export const nativeSchema: object = {
     "tokens_result",
     "inspect_params",
     "inspect_result",
-    "preflight_result"
+    "preflight_result",
+    "export_params",
+    "export_result",
+    "export_notification",
+    "score_params",
+    "score_result",
+    "score_notification"
   ],
   "$defs": {
     "RunSpec": {
@@ -3397,6 +3634,491 @@ export const nativeSchema: object = {
         "free_bytes",
         "seconds_per_step",
         "seconds_total"
+      ]
+    },
+    "ExportParams": {
+      "type": "object",
+      "properties": {
+        "base": {
+          "description": "Model folder.",
+          "type": "string"
+        },
+        "adapter": {
+          "description": "PEFT adapter folder; `peft` needs one.",
+          "type": [
+            "string",
+            "null"
+          ],
+          "default": null
+        },
+        "to": {
+          "$ref": "#/$defs/ExportFormat"
+        },
+        "quantize": {
+          "description": "For `gguf` only.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/Quantize"
+            },
+            {
+              "type": "null"
+            }
+          ],
+          "default": null
+        },
+        "out": {
+          "description": "A folder for `peft` and `merged`, a `.gguf` file for `gguf`. It must not exist, or be an empty folder.",
+          "type": "string"
+        },
+        "name": {
+          "description": "What a PEFT adapter says it belongs to, a hub name or a path; the base's folder by default. For `gguf` the model's name.",
+          "type": [
+            "string",
+            "null"
+          ],
+          "default": null
+        }
+      },
+      "required": [
+        "base",
+        "to",
+        "out"
+      ]
+    },
+    "ExportFormat": {
+      "description": "What to write.",
+      "oneOf": [
+        {
+          "description": "A folder with `adapter_config.json` and `adapter_model.safetensors`, as PEFT reads it.",
+          "type": "string",
+          "const": "peft"
+        },
+        {
+          "description": "A Hugging Face model folder (f32) with the adapter added to the weights.",
+          "type": "string",
+          "const": "merged"
+        },
+        {
+          "description": "One GGUF file for llama.cpp, with a Modelfile for Ollama beside it.",
+          "type": "string",
+          "const": "gguf"
+        }
+      ]
+    },
+    "Quantize": {
+      "description": "How the matrices of a GGUF file are stored; norms and biases are f32 always.",
+      "oneOf": [
+        {
+          "type": "string",
+          "enum": [
+            "f32",
+            "f16",
+            "bf16"
+          ]
+        },
+        {
+          "description": "Blocks of 32 numbers of 8 bits with a scale.",
+          "type": "string",
+          "const": "q8_0"
+        },
+        {
+          "description": "Blocks of 32 numbers of 4 bits with a scale; embedding and output projection have 8 bits.",
+          "type": "string",
+          "const": "q4_0"
+        }
+      ]
+    },
+    "ExportResult": {
+      "type": "object",
+      "properties": {
+        "files": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/ExportedFile"
+          }
+        },
+        "notes": {
+          "description": "What the format could not take as it was, a sentence each.",
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        }
+      },
+      "required": [
+        "files",
+        "notes"
+      ]
+    },
+    "ExportedFile": {
+      "description": "A file that was written.",
+      "type": "object",
+      "properties": {
+        "path": {
+          "type": "string"
+        },
+        "bytes": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        }
+      },
+      "required": [
+        "path",
+        "bytes"
+      ]
+    },
+    "ExportNotification": {
+      "description": "`export/progress`.",
+      "type": "object",
+      "properties": {
+        "request": {
+          "description": "Id of the `export` request.",
+          "type": "integer",
+          "format": "int32"
+        },
+        "done": {
+          "description": "Tensors written, of all of them.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "total": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        }
+      },
+      "required": [
+        "request",
+        "done",
+        "total"
+      ]
+    },
+    "ScoreParams": {
+      "type": "object",
+      "properties": {
+        "model": {
+          "$ref": "#/$defs/ModelRef"
+        },
+        "rows": {
+          "description": "Parquet or JSONL file (`.parquet`, `.jsonl`, `.ndjson`); it is only read.",
+          "type": "string"
+        },
+        "out": {
+          "description": "File that is written, Parquet or JSONL by its ending; one that is there is replaced when all rows are scored.",
+          "type": "string"
+        },
+        "template": {
+          "$ref": "#/$defs/Template"
+        },
+        "loss_on": {
+          "description": "Which tokens the loss counts; by default all of a text, the completion of a prompt, the assistant's turns of a\nconversation. Pairs and choices always count their answers.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/LossOn"
+            },
+            {
+              "type": "null"
+            }
+          ],
+          "default": null
+        },
+        "context": {
+          "description": "Tokens of a row at most; by default what the model takes.",
+          "type": [
+            "integer",
+            "null"
+          ],
+          "format": "uint",
+          "minimum": 0,
+          "default": null
+        },
+        "batch_tokens": {
+          "description": "Tokens computed at once; a longer row is a batch of its own.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0,
+          "default": 2048
+        },
+        "embed": {
+          "$ref": "#/$defs/Embed",
+          "default": "none"
+        }
+      },
+      "required": [
+        "model",
+        "rows",
+        "out",
+        "template"
+      ]
+    },
+    "Embed": {
+      "description": "Whether rows get a vector each.",
+      "oneOf": [
+        {
+          "type": "string",
+          "enum": [
+            "none"
+          ]
+        },
+        {
+          "description": "The mean over the text's tokens of the hidden states behind the last norm.",
+          "type": "string",
+          "const": "mean"
+        },
+        {
+          "description": "The same divided by its Euclidean length.",
+          "type": "string",
+          "const": "normalized"
+        }
+      ]
+    },
+    "ScoreResult": {
+      "type": "object",
+      "properties": {
+        "rows": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "tokens": {
+          "description": "Tokens that were computed.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "labels": {
+          "description": "Tokens that carry a label.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "loss": {
+          "description": "Sum of all losses over all labelled tokens, nats; absent when no token is labelled.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "perplexity": {
+          "description": "exp(loss).",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "cut_rows": {
+          "description": "Rows longer than the context, and the tokens that were cut from them.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "cut_tokens": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "unlabelled_rows": {
+          "description": "Rows of which no token carries a label: they have no loss.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "pairs": {
+          "anyOf": [
+            {
+              "$ref": "#/$defs/PairSummary"
+            },
+            {
+              "type": "null"
+            }
+          ],
+          "default": null
+        },
+        "choices": {
+          "anyOf": [
+            {
+              "$ref": "#/$defs/ChoiceSummary"
+            },
+            {
+              "type": "null"
+            }
+          ],
+          "default": null
+        },
+        "worst": {
+          "description": "The rows with the largest mean loss, largest first.",
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/ScoredRow"
+          }
+        },
+        "seconds": {
+          "description": "From the first batch to the last.",
+          "type": "number",
+          "format": "double"
+        },
+        "model_hash": {
+          "description": "SHA-256 of the weights' files, first 16 hex digits.",
+          "type": "string"
+        },
+        "adapter_hash": {
+          "type": [
+            "string",
+            "null"
+          ],
+          "default": null
+        }
+      },
+      "required": [
+        "rows",
+        "tokens",
+        "labels",
+        "cut_rows",
+        "cut_tokens",
+        "unlabelled_rows",
+        "worst",
+        "seconds",
+        "model_hash"
+      ]
+    },
+    "PairSummary": {
+      "description": "What the preferences of a file came to.",
+      "type": "object",
+      "properties": {
+        "accuracy": {
+          "description": "Share of the rows whose chosen answer is the likelier one.",
+          "type": "number",
+          "format": "double"
+        },
+        "margin": {
+          "description": "Mean of log-probability of chosen minus that of rejected, nats.",
+          "type": "number",
+          "format": "double"
+        }
+      },
+      "required": [
+        "accuracy",
+        "margin"
+      ]
+    },
+    "ChoiceSummary": {
+      "description": "What the multiple-choice rows of a file came to.",
+      "type": "object",
+      "properties": {
+        "answered": {
+          "description": "Rows that name the right choice; the shares are of these, and absent when there are none.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "accuracy": {
+          "description": "Share of right choices by plain log-likelihood.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "accuracy_per_token": {
+          "description": "By log-likelihood per token.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        },
+        "accuracy_per_byte": {
+          "description": "By log-likelihood per byte of the choice's text.",
+          "type": [
+            "number",
+            "null"
+          ],
+          "format": "double"
+        }
+      },
+      "required": [
+        "answered"
+      ]
+    },
+    "ScoredRow": {
+      "description": "A row and its mean loss.",
+      "type": "object",
+      "properties": {
+        "row_id": {
+          "type": "string"
+        },
+        "loss": {
+          "description": "Mean over the row's labelled tokens, nats.",
+          "type": "number",
+          "format": "double"
+        },
+        "labels": {
+          "description": "Labelled tokens.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        }
+      },
+      "required": [
+        "row_id",
+        "loss",
+        "labels"
+      ]
+    },
+    "ScoreNotification": {
+      "description": "`score/progress`.",
+      "type": "object",
+      "properties": {
+        "request": {
+          "description": "Id of the `score` request.",
+          "type": "integer",
+          "format": "int32"
+        },
+        "progress": {
+          "$ref": "#/$defs/ScoreProgress"
+        }
+      },
+      "required": [
+        "request",
+        "progress"
+      ]
+    },
+    "ScoreProgress": {
+      "description": "How far the scoring of a file has come.",
+      "type": "object",
+      "properties": {
+        "rows": {
+          "description": "Rows that are done.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "total": {
+          "description": "Rows of the file.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "tokens": {
+          "description": "Tokens that were computed.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "seconds": {
+          "type": "number",
+          "format": "double"
+        }
+      },
+      "required": [
+        "rows",
+        "total",
+        "tokens",
+        "seconds"
       ]
     }
   }

@@ -5,7 +5,7 @@ import path from "node:path";
 import { CancellationTokenSource, createMessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import type { MessageConnection } from "vscode-jsonrpc/node";
 import { problemSchema, TillageError } from "../protocol/errors";
-import type { GenerateResult, InitializeResult, InspectResult, PreflightResult, TokenNotification, TokensResult } from "../protocol/native.gen";
+import type { ExportNotification, ExportResult, GenerateResult, InitializeResult, InspectResult, PreflightResult, ScoreNotification, ScoreResult, TokenNotification, TokensResult } from "../protocol/native.gen";
 import type { Engine } from "./engine";
 
 const PROTOCOL = 1;
@@ -32,6 +32,8 @@ export function createEngineClient(options: EngineClientOptions): Engine {
 class EngineClient implements Engine {
   private server: Server | undefined;
   private readonly listeners = new Set<(token: TokenNotification) => void>();
+  private readonly scoring = new Set<(note: ScoreNotification) => void>();
+  private readonly exporting = new Set<(note: ExportNotification) => void>();
 
   constructor(private readonly options: EngineClientOptions) {}
 
@@ -40,13 +42,17 @@ class EngineClient implements Engine {
   }
 
   async generate(params: Parameters<Engine["generate"]>[0], options: Parameters<Engine["generate"]>[1] = {}): Promise<GenerateResult> {
-    const onToken = options.onToken;
-    if (onToken) this.listeners.add(onToken);
-    try {
-      return (await this.request("generate", params, options.signal)) as GenerateResult;
-    } finally {
-      if (onToken) this.listeners.delete(onToken);
-    }
+    return listening(this.listeners, options.onToken, async () => (await this.request("generate", params, options.signal)) as GenerateResult);
+  }
+
+  async score(params: Parameters<Engine["score"]>[0], options: Parameters<Engine["score"]>[1] = {}): Promise<ScoreResult> {
+    const { onProgress } = options;
+    const listener = onProgress && ((note: ScoreNotification) => onProgress(note.progress));
+    return listening(this.scoring, listener, async () => (await this.request("score", params, options.signal)) as ScoreResult);
+  }
+
+  async export(params: Parameters<Engine["export"]>[0], options: Parameters<Engine["export"]>[1] = {}): Promise<ExportResult> {
+    return listening(this.exporting, options.onProgress, async () => (await this.request("export", params, options.signal)) as ExportResult);
   }
 
   async tokens(params: Parameters<Engine["tokens"]>[0], signal?: AbortSignal): Promise<TokensResult> {
@@ -129,12 +135,24 @@ class EngineClient implements Engine {
     connection.onNotification("generate/token", (token: TokenNotification) => {
       for (const listener of this.listeners) listener(token);
     });
+    connection.onNotification("score/progress", (note: ScoreNotification) => this.scoring.forEach((listener) => listener(note)));
+    connection.onNotification("export/progress", (note: ExportNotification) => this.exporting.forEach((listener) => listener(note)));
     connection.onError(([error]) => this.options.log?.(`engine protocol: ${error.message}`));
     connection.listen();
     const capabilities = Promise.race([connection.sendRequest<InitializeResult>("initialize", { protocol: PROTOCOL }), gone]);
     capabilities.catch(() => undefined);
     this.server = { process: child, connection, capabilities, gone };
     return this.server;
+  }
+}
+
+/** Keeps a listener while a request is open. */
+async function listening<L, T>(listeners: Set<L>, listener: L | undefined, work: () => Promise<T>): Promise<T> {
+  if (listener !== undefined) listeners.add(listener);
+  try {
+    return await work();
+  } finally {
+    if (listener !== undefined) listeners.delete(listener);
   }
 }
 

@@ -71,6 +71,14 @@ function engineProxy(client: Lazy<Engine>): Engine {
       requireTrust();
       return (await client.get()).preflight(spec, signal);
     },
+    score: async (params, options) => {
+      requireTrust();
+      return (await client.get()).score(params, options);
+    },
+    export: async (params, options) => {
+      requireTrust();
+      return (await client.get()).export(params, options);
+    },
     startRun: async (runDir) => {
       requireTrust();
       return (await client.get()).startRun(runDir);

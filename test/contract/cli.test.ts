@@ -54,6 +54,32 @@ describe("tillage build", () => {
   });
 });
 
+describe("tillage score and tillage export", () => {
+  const llama = path.join(root, "test/fixtures/engine/llama");
+
+  it("score the rows of a file, name the worst, and keep their ids", async () => {
+    const rows = [{ _row_id: "plain", text: "The elm stands in Graz." }, { _row_id: "odd", text: "zq zq zq 77 zq" }];
+    writeFileSync(path.join(workspace, "rows.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+    const result = z.object({ rows: z.literal(2), loss: z.number(), perplexity: z.number(), out: z.string(), worst: z.array(z.object({ row_id: z.string(), loss: z.number() })).length(2) });
+    const { loss, perplexity, out, worst } = result.parse(json(await tillage("--json", "score", "rows.jsonl", "--model", llama, "--out", "scores.jsonl")));
+    expect(perplexity).toBeCloseTo(Math.exp(loss), 6);
+    const lines = readFileSync(out, "utf8").trim().split("\n").map((line) => z.looseObject({ _row_id: z.string(), loss: z.number() }).parse(JSON.parse(line)));
+    expect(lines.map((line) => line._row_id)).toEqual(["plain", "odd"]);
+    expect(worst[0]?.loss).toBe(Math.max(...lines.map((line) => line.loss)));
+    const { stdout } = await tillage("score", "rows.jsonl", "--model", llama, "--out", "scores.jsonl");
+    expect(stdout).toMatch(/mean loss .*perplexity/u);
+    expect(stdout).toContain("odd");
+  });
+
+  it("write a GGUF file once, and refuse to write over it", async () => {
+    const result = z.object({ files: z.array(z.object({ path: z.string(), bytes: z.number() })).length(2) });
+    const { files } = result.parse(json(await tillage("--json", "export", llama, "--to", "gguf", "--quantize", "q8_0", "--out", "small.gguf")));
+    expect(readFileSync(files[0]?.path ?? "").subarray(0, 4).toString()).toBe("GGUF");
+    const { error } = problem.parse(json(await tillage("--json", "export", llama, "--to", "gguf", "--out", "small.gguf")));
+    expect(error).toMatchObject({ code: "output_exists", blame: "user" });
+  });
+});
+
 describe("errors", () => {
   it.each([
     ["an unknown key in a recipe", "bad.recipe.yaml", "tillage: 1\nsources:\n  a: { files: data/pairs.jsonl }\nsteps:\n  - dedupe: { exact: normalized }\n", ["build", "bad.recipe.yaml"], 5],

@@ -7,6 +7,7 @@ import { lastRunOf } from "../../runtime/run-folder";
 import type { Feature, Services } from "../../vscode/services";
 import { showProblem } from "../../vscode/show-problem";
 import { trusted } from "../../vscode/trust";
+import { exportRun } from "./export";
 import { forkRun } from "./fork";
 import { depsFor } from "./panel-actions";
 import type { TrainingHost } from "./panel-actions";
@@ -67,6 +68,11 @@ class Training implements vscode.Disposable {
         if (!trusted(REFUSED)) return;
         const dir = await pickRun(argument, "Fork which run? A new run goes on from one of its checkpoints, under other settings.");
         if (dir !== undefined) await forkRun(dir);
+      }),
+      this.command("tillage.run.export", async (argument) => {
+        if (!trusted("nothing is exported from it")) return;
+        const dir = await pickRun(argument, "Export the result of which run?", (phase) => phase === "completed");
+        if (dir !== undefined) await exportRun(services, dir);
       }),
       vscode.window.registerWebviewPanelSerializer("tillage.training", {
         deserializeWebviewPanel: (panel, state) => {

@@ -3,7 +3,9 @@
 use crate::parity::ParityArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use tillage_protocol::export::{ExportFormat, Quantize};
 use tillage_protocol::run::{Dtype, LossOn, Template};
+use tillage_protocol::score::BATCH_TOKENS;
 
 /// Train, ask and inspect small language models on this machine.
 #[derive(Debug, Parser)]
@@ -30,6 +32,10 @@ pub enum Command {
     },
     /// Answer prompts.
     Generate(GenerateArgs),
+    /// Score the rows of a file: losses, log-probabilities, choices, embeddings.
+    Score(ScoreArgs),
+    /// Write a model for other programs: PEFT, Hugging Face or GGUF.
+    Export(ExportArgs),
     /// Show a row as tokens with its label mask.
     Tokens(TokensArgs),
     /// Describe a model folder.
@@ -88,6 +94,65 @@ pub struct GenerateArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// Model folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// PEFT adapter folder.
+    #[arg(long)]
+    pub adapter: Option<PathBuf>,
+    /// How the weights are held: f32, bf16, int8 or nf4.
+    #[arg(long, default_value = "f32", value_parser = dtype)]
+    pub dtype: Dtype,
+    /// Parquet or JSONL file with text; prompt and completion; messages; chosen and rejected; or prompt and choices.
+    #[arg(long)]
+    pub rows: PathBuf,
+    /// Parquet or JSONL file for the scores.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// plain, chat, or format:TEXT with {prompt} in it (\n is a line break).
+    #[arg(long, default_value = "plain", value_parser = template)]
+    pub template: Template,
+    /// What the loss counts; by default all of a text, the completion of a prompt, the assistant's turns of messages.
+    #[arg(long, value_enum)]
+    pub loss_on: Option<LossOnArg>,
+    /// Tokens of a row at most; the model's own limit when absent.
+    #[arg(long)]
+    pub context: Option<usize>,
+    /// Tokens computed at once.
+    #[arg(long, default_value_t = BATCH_TOKENS)]
+    pub batch_tokens: usize,
+    /// Adds the mean of each text's last hidden states.
+    #[arg(long)]
+    pub embed: bool,
+    /// Divides embeddings by their length.
+    #[arg(long, requires = "embed")]
+    pub normalize: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Model folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// PEFT adapter folder.
+    #[arg(long)]
+    pub adapter: Option<PathBuf>,
+    /// peft, merged or gguf.
+    #[arg(long, value_parser = export_format)]
+    pub to: ExportFormat,
+    /// f32, f16, bf16, q8_0 or q4_0; f16 when absent. For gguf only.
+    #[arg(long, value_parser = quantize)]
+    pub quantize: Option<Quantize>,
+    /// A new folder, or for gguf a new .gguf file.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// What a PEFT adapter says it belongs to, or the name in a GGUF file.
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct TokensArgs {
     /// Model folder.
     #[arg(long)]
@@ -125,6 +190,16 @@ impl From<LossOnArg> for LossOn {
 pub fn dtype(text: &str) -> Result<Dtype, String> {
     let known = Dtype::ALL.into_iter().find(|d| d.name() == text);
     known.ok_or_else(|| format!("use {}", Dtype::ALL.map(Dtype::name).join(", ")))
+}
+
+fn export_format(text: &str) -> Result<ExportFormat, String> {
+    let known = ExportFormat::ALL.into_iter().find(|f| f.name() == text);
+    known.ok_or_else(|| format!("use {}", ExportFormat::ALL.map(ExportFormat::name).join(", ")))
+}
+
+fn quantize(text: &str) -> Result<Quantize, String> {
+    let known = Quantize::ALL.into_iter().find(|q| q.name() == text);
+    known.ok_or_else(|| format!("use {}", Quantize::ALL.map(Quantize::name).join(", ")))
 }
 
 fn template(text: &str) -> Result<Template, String> {

@@ -2,9 +2,11 @@
 
 mod args;
 mod ask;
+mod exporting;
 mod inspect;
 mod parity;
 mod report;
+mod scoring;
 mod serve;
 mod training;
 
@@ -47,6 +49,14 @@ fn run(cli: Cli) -> Result<ExitCode, EngineError> {
         Command::Generate(args) => {
             training::set_threads(cli.threads, 0)?;
             ask::generate(&args, cli.json)?;
+        }
+        Command::Export(args) => {
+            training::set_threads(cli.threads, 0)?;
+            exporting::export(&args, cli.json)?;
+        }
+        Command::Score(args) => {
+            training::set_threads(cli.threads, 0)?;
+            scoring::score(&args, cli.json)?;
         }
         Command::Tokens(args) => ask::tokens(&args, cli.json)?,
         Command::Inspect { model } => inspect::print(&model, cli.json)?,

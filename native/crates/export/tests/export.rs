@@ -1,11 +1,30 @@
 //! Exports of the fixture with its adapters: what comes out computes the same.
 
 use std::path::{Path, PathBuf};
-use tillage_export::{export, Format};
 use tillage_model::{Model, Packed};
+use tillage_protocol::export::{ExportFormat, ExportParams, ExportResult};
+use tillage_protocol::EngineError;
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../test/fixtures/engine/llama")
+}
+
+fn export(
+    base: &Path,
+    adapter: &Path,
+    name: &str,
+    to: ExportFormat,
+    out: &Path,
+) -> Result<ExportResult, EngineError> {
+    let params = ExportParams {
+        base: base.into(),
+        adapter: Some(adapter.into()),
+        to,
+        quantize: None,
+        out: out.into(),
+        name: Some(name.into()),
+    };
+    tillage_export::export(&params, &mut |_, _| true)
 }
 
 fn logits(model: &Model) -> Vec<f32> {
@@ -24,7 +43,7 @@ fn merged_models_stand_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["adapter", "adapter_rslora", "adapter_dora"] {
         let out = folder.path().join(name);
-        export(&fixture(), &fixture().join(name), "base", Format::Merged, &out).expect("an export");
+        export(&fixture(), &fixture().join(name), "base", ExportFormat::Merged, &out).expect("an export");
         let ours = logits(&Model::load(&out).expect("a whole model"));
         let expected = logits(&tuned(&fixture().join(name)));
         let largest = expected.iter().fold(0.0f32, |m, x| m.max(x.abs()));
@@ -49,7 +68,7 @@ fn peft_adapters_come_out_as_they_went_in() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["adapter", "adapter_rslora", "adapter_dora"] {
         let out = folder.path().join(name);
-        export(&fixture(), &fixture().join(name), "some/base", Format::Peft, &out).expect("an export");
+        export(&fixture(), &fixture().join(name), "some/base", ExportFormat::Peft, &out).expect("an export");
         assert_eq!(logits(&tuned(&out)), logits(&tuned(&fixture().join(name))), "{name}, bit for bit");
         let read = |path: &Path| -> serde_json::Value {
             serde_json::from_str(
@@ -72,17 +91,17 @@ fn an_export_never_overwrites() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("notes.txt"), "mine").expect("written");
     let adapter = fixture().join("adapter");
-    let error =
-        export(&fixture(), &adapter, "base", Format::Merged, folder.path()).expect_err("a folder in use");
+    let error = export(&fixture(), &adapter, "base", ExportFormat::Merged, folder.path())
+        .expect_err("a folder in use");
     assert_eq!(error.code, "output_exists");
     // Sources are read-only: exporting a model onto itself is refused by the same rule.
     assert_eq!(
-        export(&fixture(), &adapter, "base", Format::Merged, &fixture()).expect_err("the base").code,
+        export(&fixture(), &adapter, "base", ExportFormat::Merged, &fixture()).expect_err("the base").code,
         "output_exists"
     );
     let out = folder.path().join("new");
-    let missing =
-        export(&fixture(), &folder.path().join("none"), "base", Format::Peft, &out).expect_err("no adapter");
+    let missing = export(&fixture(), &folder.path().join("none"), "base", ExportFormat::Peft, &out)
+        .expect_err("no adapter");
     assert_eq!(missing.code, "file_not_found");
     assert!(!out.exists());
 }

@@ -7,10 +7,12 @@ pub mod course;
 pub mod error;
 pub mod event;
 pub mod evidence;
+pub mod export;
 pub mod objective;
 pub mod rpc;
 pub mod run;
 pub mod schema;
+pub mod score;
 
 pub use error::{Blame, EngineError};
 pub use event::Event;

@@ -7,6 +7,8 @@
 //! | `tokens` | [`TokensParams`] | [`TokensResult`] |
 //! | `inspect` | [`InspectParams`] | [`InspectResult`] |
 //! | `preflight` | [`crate::RunSpec`] | [`PreflightResult`] |
+//! | `score` | [`crate::score::ScoreParams`] | [`crate::score::ScoreResult`]; `score/progress` notifications of [`crate::score::ScoreNotification`] on the way |
+//! | `export` | [`crate::export::ExportParams`] | [`crate::export::ExportResult`]; `export/progress` notifications of [`crate::export::ExportNotification`] on the way |
 //! | `shutdown` | null | null |
 //!
 //! `$/cancelRequest` with the request's id cancels it. Errors carry an [`crate::EngineError`] in `data`.

@@ -21,6 +21,12 @@ struct NativeProtocol {
     inspect_params: crate::rpc::InspectParams,
     inspect_result: crate::rpc::InspectResult,
     preflight_result: crate::rpc::PreflightResult,
+    export_params: crate::export::ExportParams,
+    export_result: crate::export::ExportResult,
+    export_notification: crate::export::ExportNotification,
+    score_params: crate::score::ScoreParams,
+    score_result: crate::score::ScoreResult,
+    score_notification: crate::score::ScoreNotification,
 }
 
 /// The schema of all of it, pretty-printed.

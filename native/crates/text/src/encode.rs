@@ -187,6 +187,35 @@ impl RowEncoder {
         Ok((ids, trained, text))
     }
 
+    /// A prompt as the model sees it before it answers, with the beginning of an answer behind it, which alone carries
+    /// labels; nothing ends it. What does not fit is cut from the front, so that the answer stays.
+    ///
+    /// # Errors
+    /// As [`RowEncoder::encode`].
+    pub fn continuation(&self, prompt: &str, answer: &str) -> Result<Example, EngineError> {
+        let front = match &self.chat {
+            Some(chat) => chat.render(&[message("user", prompt)], None, true)?.text,
+            None => self.prompt_text(prompt),
+        };
+        let mut tokens = self.prompt(prompt)?;
+        let known = tokens.len();
+        let joined = self.tokenizer.encode(&format!("{front}{answer}"), self.chat.is_none())?;
+        if joined.starts_with(&tokens) {
+            tokens = joined;
+            let ended = |(end, id): (&str, u32)| tokens.last() == Some(&id) && !answer.ends_with(end);
+            // A tokenizer that ends every text by itself has ended this one.
+            if self.chat.is_none() && tokens.len() > known && self.tokenizer.eos().is_some_and(ended) {
+                tokens.pop();
+            }
+        } else {
+            tokens.extend(self.tokenizer.encode(answer, false)?);
+        }
+        let cut = tokens.len().saturating_sub(self.context);
+        let trained = (cut..tokens.len()).map(|i| i >= known).collect();
+        tokens.drain(..cut);
+        Ok(Example { tokens, trained, cut })
+    }
+
     fn push_eos(&self, ids: &mut Vec<u32>, mut text: String) -> String {
         if let Some((token, id)) = self.tokenizer.eos() {
             if ids.last() != Some(&id) {

@@ -214,6 +214,11 @@ impl Tokenizer {
         })
     }
 
+    /// The text of `tokenizer.json`.
+    pub fn json(&self) -> &[u8] {
+        &self.files.tokenizer
+    }
+
     /// The library's tokenizer, for streaming decoders.
     pub fn inner(&self) -> &tokenizers::Tokenizer {
         &self.inner

@@ -20,8 +20,8 @@ use tillage_text::{Clock, RowEncoder};
 
 /// The computing side of the server, with the models that it keeps loaded.
 pub struct Handlers<N> {
-    notify: N,
-    models: Models,
+    pub(super) notify: N,
+    pub(super) models: Models,
 }
 
 /// The answer to a request that was taken back.
@@ -43,6 +43,8 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         match request.method.as_str() {
             "initialize" => result(&initialize(&parse(params)?)?),
             "generate" => result(&self.generate(&request.id, &parse(params)?, cancel)?),
+            "export" => result(&self.export(&request.id, &parse(params)?, cancel)?),
+            "score" => result(&self.score(&request.id, &parse(params)?, cancel)?),
             "tokens" => result(&ask::tokenise(&parse::<TokensParams>(params)?)?),
             "inspect" => result(&inspect::inspect(&parse::<InspectParams>(params)?.model)?),
             "preflight" => result(&tillage_train::preflight(&parse::<RunSpec>(params)?, Path::new(""))?),
@@ -57,13 +59,7 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         params: &GenerateParams,
         cancel: &Cancel,
     ) -> Result<GenerateResult, EngineError> {
-        // The protocol's ids are whole numbers, so that notifications can name them.
-        let number: i32 = id.to_string().parse().map_err(|_| {
-            EngineError::internal(
-                "bad_params",
-                format!("The request id {id} is not a whole number of 32 bits."),
-            )
-        })?;
+        let number = number(id)?;
         let loaded = self.models.get(&params.model)?;
         let context = loaded.model.config().max_position_embeddings;
         let tokenizer = std::sync::Arc::clone(&loaded.tokenizer);
@@ -104,6 +100,13 @@ impl<N: Fn(&str, Value)> Handlers<N> {
             adapter_hash: loaded.adapter_hash(),
         })
     }
+}
+
+/// A request's id for its notifications: the protocol's ids are whole numbers.
+pub(super) fn number(id: &RequestId) -> Result<i32, EngineError> {
+    id.to_string().parse().map_err(|_| {
+        EngineError::internal("bad_params", format!("The request id {id} is not a whole number of 32 bits."))
+    })
 }
 
 fn initialize(params: &InitializeParams) -> Result<InitializeResult, EngineError> {

@@ -3,7 +3,9 @@
 //! One thread reads, one computes, one answers what is quick and need not wait. Every request gets exactly one answer: a result, an error, or the cancellation that was asked for.
 
 mod cache;
+mod export;
 mod handlers;
+mod score;
 
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response, ResponseError};
 use serde_json::Value;

@@ -13,6 +13,7 @@ mod precision;
 mod prefer;
 mod recompute;
 mod resume;
+mod score;
 mod sequence;
 mod serve;
 mod stopping;

@@ -121,6 +121,22 @@ fn every_request_settles() {
     assert_ne!(exact, nf4);
     assert_eq!(logprobs(&mut c, 22, "f32"), exact);
 
+    // Scores go to a file; progress is told on the way.
+    let score = |out: &str, rows: &str| json!({"model": {"base": model}, "rows": w.path().join(rows), "out": w.path().join(out), "template": {"kind": "plain"}});
+    let scored = c.call(30, "score", score("scores.parquet", "docs.parquet")).unwrap();
+    assert_eq!((&scored["rows"], &scored["worst"].as_array().unwrap().len()), (&json!(48), &20));
+    assert!(w.path().join("scores.parquet").is_file());
+    let told = c.notes.iter().rfind(|n| n.method == "score/progress").unwrap();
+    assert_eq!((&told.params["request"], &told.params["progress"]["rows"]), (&json!(30), &json!(48)));
+    assert_eq!(c.call(31, "score", score("x.parquet", "no.parquet")).unwrap_err()["code"], "file_not_found");
+    let many: String =
+        (0..20_000).map(|i| format!("{}\n", json!({"text": format!("The elm {i}")}))).collect();
+    std::fs::write(w.path().join("many.jsonl"), many).unwrap();
+    c.request(32, "score", score("y.parquet", "many.jsonl"));
+    c.cancel(32);
+    assert_eq!(c.answer().error.unwrap().code, -32800);
+    assert!(!w.path().join("y.parquet").exists());
+
     // Cancelled while it runs, and while it waits; what is quick does not wait.
     c.request(10, "generate", generate(&model, 2000, 50));
     c.request(11, "generate", generate(&model, 2000, 50));

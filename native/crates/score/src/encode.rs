@@ -1,0 +1,128 @@
+//! Rows as texts of tokens, with the labels that are scored.
+
+use crate::content::{Content, Shape};
+use crate::source::SourceRow;
+use std::sync::Arc;
+use tillage_model::{Packed, IGNORE};
+use tillage_protocol::run::{LossOn, Template};
+use tillage_protocol::EngineError;
+use tillage_text::{Clock, Example, RowEncoder, RowText, Tokenizer};
+
+/// A text to run the model over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    pub tokens: Vec<u32>,
+    /// For each token whether the loss counts it, and whether it belongs to the answer.
+    pub marks: Vec<(bool, bool)>,
+    /// Tokens that were cut.
+    pub cut: usize,
+    /// Whether an answer can be told from the rest.
+    pub answered: bool,
+}
+
+impl Item {
+    /// Labelled tokens; the first token of a text is never one.
+    pub fn labels(&self) -> usize {
+        self.marks.iter().skip(1).filter(|(loss, answer)| *loss || *answer).count()
+    }
+
+    fn of(example: Example) -> Item {
+        let marks = example.trained.iter().map(|&t| (t, t)).collect();
+        Item { tokens: example.tokens, marks, cut: example.cut, answered: true }
+    }
+}
+
+/// Turns the rows of a file into texts.
+#[derive(Debug)]
+pub struct Encoder {
+    /// By the rule for the loss.
+    loss: RowEncoder,
+    /// By the rule for the answer.
+    answer: RowEncoder,
+    shape: Shape,
+}
+
+impl Encoder {
+    /// # Errors
+    /// As [`RowEncoder::new`]; `no_completion` when the loss should count completions and rows are texts.
+    pub fn new(
+        tokenizer: &Arc<Tokenizer>,
+        template: &Template,
+        loss_on: Option<LossOn>,
+        context: usize,
+        shape: Shape,
+    ) -> Result<Encoder, EngineError> {
+        // Both encoders see the same time, or they could render two different texts.
+        let clock = Clock::freeze();
+        let with = |rule| RowEncoder::new(Arc::clone(tokenizer), template.clone(), rule, context, clock);
+        let rule = match shape {
+            Shape::Text => loss_on.unwrap_or(LossOn::All),
+            Shape::PromptCompletion => loss_on.unwrap_or(LossOn::Completion),
+            Shape::Messages => loss_on.unwrap_or(LossOn::Assistant),
+            Shape::Pair | Shape::PairOfMessages | Shape::Choices => LossOn::Completion,
+        };
+        Ok(Encoder { loss: with(rule)?, answer: with(LossOn::Completion)?, shape })
+    }
+
+    /// The texts of a row: one, the chosen and the rejected one, or one for each choice.
+    ///
+    /// # Errors
+    /// The row's, with its name.
+    pub fn items(&self, row: &SourceRow) -> Result<Vec<Item>, EngineError> {
+        let items = match &row.content {
+            Content::Text(text) => self.text(text).map(|item| vec![item]),
+            Content::Pair(texts) => {
+                texts.iter().map(|text| Ok(Item::of(self.answer.encode(text)?.0))).collect()
+            }
+            Content::Choices { prompt, choices, .. } => {
+                choices.iter().map(|choice| self.choice(prompt, choice)).collect()
+            }
+        };
+        items.map_err(|mut e| {
+            e.message = format!("Row {}: {}", row.id, e.message);
+            e
+        })
+    }
+
+    fn text(&self, text: &RowText) -> Result<Item, EngineError> {
+        let mut item = Item::of(self.loss.encode(text)?.0);
+        item.answered = self.shape != Shape::Text;
+        let answer = match (self.shape, self.answer.encode(text)) {
+            (Shape::Text, _) => None,
+            (_, Ok((example, _))) => Some(example.trained),
+            // A template that rewrites earlier turns: the loss was asked of all tokens, and the answer stays unknown.
+            (_, Err(e)) if e.code == "no_assistant_mask" => None,
+            (_, Err(e)) => return Err(e),
+        };
+        item.answered = answer.is_some();
+        for (at, mark) in item.marks.iter_mut().enumerate() {
+            mark.1 = answer.as_ref().is_some_and(|a| a[at]);
+        }
+        Ok(item)
+    }
+
+    fn choice(&self, prompt: &str, choice: &str) -> Result<Item, EngineError> {
+        let item = Item::of(self.answer.continuation(prompt, choice)?);
+        if item.labels() == 0 {
+            return Err(EngineError::user(
+                "unscorable_choice",
+                format!("the choice {choice:?} is a single token with nothing before it, which has no probability."),
+                "Give the row a prompt.",
+            ));
+        }
+        Ok(item)
+    }
+}
+
+/// Lays texts end to end.
+pub fn pack<'a>(items: impl IntoIterator<Item = &'a Item>) -> Packed {
+    let mut pack = Packed { starts: vec![0], ..Packed::default() };
+    for item in items {
+        pack.tokens.extend_from_slice(&item.tokens);
+        let next = item.tokens.iter().zip(&item.marks).skip(1);
+        pack.labels.extend(next.map(|(&token, &(a, b))| if a || b { i64::from(token) } else { IGNORE }));
+        pack.labels.push(IGNORE);
+        pack.starts.push(pack.tokens.len());
+    }
+    pack
+}
