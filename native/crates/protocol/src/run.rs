@@ -303,6 +303,11 @@ pub struct RunSpec {
     pub data: RunData,
     pub template: Template,
     pub loss_on: LossOn,
+    /// A column of numbers, 0 or more: what each row weighs. The loss is the weighted mean, Σ w · Σ token losses / Σ w · tokens, and
+    /// for pairs Σ w · loss / Σ w: a row of weight 2 counts as if it were there twice, and one of weight 0 is left out. Training and
+    /// validation rows both have it. Absent: every row weighs the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
     pub train: TrainConfig,
     #[serde(default)]
     pub watch: Vec<WatchPrompt>,

@@ -96,5 +96,11 @@ pub fn warn(
             ),
         )?;
     }
+    if counts.weightless_rows > 0 {
+        warn(
+            "rows_weightless",
+            format!("{} of {} rows have the weight 0 and are left out.", counts.weightless_rows, counts.rows),
+        )?;
+    }
     Ok(())
 }

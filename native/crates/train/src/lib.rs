@@ -33,6 +33,7 @@ mod setup;
 pub mod spec;
 mod step;
 mod trainer;
+mod weights;
 
 pub use control::Control;
 pub use preflight::preflight;

@@ -110,7 +110,7 @@ pub fn forward_backward(
     model: &mut Model,
     data: &Dataset,
     rows: &[usize],
-    weight: usize,
+    weight: f64,
     round: &Round,
 ) -> Result<BatchLoss, EngineError> {
     let answers = ask(settings, model, data, rows, round, false)?;
@@ -129,7 +129,7 @@ pub fn forward_backward(
     } else {
         vec![Vec::new(); answers.sampled.len()]
     };
-    let share = rows.len() as f64 / weight as f64;
+    let share = rows.len() as f64 / weight;
     let mut found = told(&answers, group);
     let (mut loss, mut divergence) = (0.0, (0.0, 0));
     model.forward_backward_by(&texts.pack, &mut |losses| {

@@ -65,8 +65,8 @@ pub fn around<'a>(
 /// User errors of the run's inputs.
 pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepared, EngineError> {
     let method = Method::of(spec);
-    let rows = data::read(&spec.data.train, method.rows())?;
-    let valid_rows = data::read(&spec.data.valid, method.rows())?;
+    let rows = data::read(&spec.data.train, method.rows(), spec.weight.as_deref())?;
+    let valid_rows = data::read(&spec.data.valid, method.rows(), spec.weight.as_deref())?;
     if rows.is_empty() {
         return Err(EngineError::user(
             "empty_dataset",
@@ -83,14 +83,14 @@ pub fn prepare(spec: &RunSpec, checkpoint: Option<&Checkpoint>) -> Result<Prepar
         spec.train.context,
         Clock::Fixed(clock),
     )?;
-    let train = Dataset::encode(&rows, &method, &encoder)?;
-    let valid = Dataset::encode(&valid_rows, &method, &encoder)?;
+    let train = Dataset::encode(&rows, &method, &encoder, spec.weight.is_some())?;
+    let valid = Dataset::encode(&valid_rows, &method, &encoder, spec.weight.is_some())?;
     let counts = train.counts();
-    if counts.masked_rows == counts.rows {
+    if counts.masked_rows + counts.weightless_rows == counts.rows {
         return Err(EngineError::user(
             "nothing_to_learn",
             "No training row has a token that the loss counts.",
-            "Check `loss_on` and `context`: completions may be empty, or cut off.",
+            "Check `loss_on` and `context`: completions may be empty, or cut off; where rows have weights, they may all be 0.",
         ));
     }
     let mut digest = Sha256::new();

@@ -13,7 +13,8 @@ use tillage_protocol::{EngineError, Event};
 
 /// Takes the next step: gradients over its batches, clipping, AdamW, and the events.
 ///
-/// The loss of a step is the mean over all labelled tokens, or all rows, of its batches, however they are split.
+/// The loss of a step is the mean over all labelled tokens, or all rows, of its batches, weighed by the rows' weights, however they
+/// are split.
 ///
 /// # Errors
 /// `nan_loss` naming the rows; the weights are still those of the step before.
@@ -27,7 +28,7 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
     };
     let Prepared { method, model, train, teacher, rewards, encoder, .. } = prepared;
     let around = setup::around(encoder, teacher.as_ref(), rewards.as_ref(), config.seed, number);
-    let weight: usize = planned.batches.iter().map(|rows| method.weight(train, rows)).sum();
+    let weight: f64 = planned.batches.iter().map(|rows| method.weight(train, rows)).sum();
     let processed: usize = planned.batches.iter().flatten().map(|row| train.tokens(*row)).sum();
     model.zero_grad();
     let mut losses = Vec::with_capacity(planned.batches.len());
@@ -54,7 +55,7 @@ pub fn take(trainer: &mut Trainer<'_>) -> Result<(), EngineError> {
             trainer.row_loss.push(seen);
         }
     }
-    let loss = losses.iter().map(|l| l.sum).sum::<f64>() / weight as f64;
+    let loss = losses.iter().map(|l| l.sum).sum::<f64>() / weight;
     let labelled: usize = losses.iter().flat_map(|l| &l.rows).map(|(_, tokens)| tokens).sum();
     let mut metrics = Metrics::default();
     losses.iter().for_each(|l| metrics.merge(&l.metrics));

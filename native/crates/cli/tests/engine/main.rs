@@ -13,3 +13,4 @@ mod prefer;
 mod resume;
 mod serve;
 mod stopping;
+mod weights;
