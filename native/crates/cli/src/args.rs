@@ -3,7 +3,8 @@
 use crate::parity::ParityArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tillage_protocol::run::{Dtype, LossOn, Template};
+use tillage_protocol::rpc::AdapterRef;
+use tillage_protocol::run::{Dtype, LossOn, Template, Truncate};
 
 /// Train, ask and inspect small language models on this machine.
 #[derive(Debug, Parser)]
@@ -62,13 +63,13 @@ pub struct GenerateArgs {
     /// Model folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// PEFT adapter folder.
-    #[arg(long)]
-    pub adapter: Option<PathBuf>,
+    /// PEFT adapter: [NAME=]FOLDER[:WEIGHT]. Several are mixed: their changes are added up, each times its weight.
+    #[arg(long, value_parser = crate::adapters::parse)]
+    pub adapter: Vec<AdapterRef>,
     /// How the weights are held: f32, bf16, int8 or nf4.
     #[arg(long, default_value = "f32", value_parser = dtype)]
     pub dtype: Dtype,
-    /// JSONL file of objects with `id` and `prompt`.
+    /// JSONL file of objects with `id` and `prompt`, and `adapters` where a prompt has its own: {"NAME": WEIGHT}, {} for none.
     #[arg(long)]
     pub prompts: PathBuf,
     /// 0 takes the most likely token each time.
@@ -92,7 +93,8 @@ pub struct TokensArgs {
     /// Model folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// JSON file with one row: {"text"}, {"prompt", "completion"} or {"messages"}.
+    /// JSON file with one row: {"text"}, {"prompt", "completion"}, {"messages"}, a pair of "chosen" and "rejected" answers, or an
+    /// answer with its "label"; beside messages the "tools" that are offered.
     #[arg(long)]
     pub row: PathBuf,
     /// plain, chat, or format:TEXT with {prompt} in it (\n is a line break).
@@ -102,6 +104,9 @@ pub struct TokensArgs {
     pub loss_on: LossOnArg,
     #[arg(long, default_value_t = 1024)]
     pub context: usize,
+    /// Where a longer row is cut: end, start, or drop.
+    #[arg(long, default_value = "end", value_parser = truncate)]
+    pub truncate: Truncate,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -125,6 +130,15 @@ impl From<LossOnArg> for LossOn {
 pub fn dtype(text: &str) -> Result<Dtype, String> {
     let known = Dtype::ALL.into_iter().find(|d| d.name() == text);
     known.ok_or_else(|| format!("use {}", Dtype::ALL.map(Dtype::name).join(", ")))
+}
+
+fn truncate(text: &str) -> Result<Truncate, String> {
+    match text {
+        "end" => Ok(Truncate::End),
+        "start" => Ok(Truncate::Start),
+        "drop" => Ok(Truncate::Drop),
+        _ => Err("use end, start or drop".into()),
+    }
 }
 
 fn template(text: &str) -> Result<Template, String> {

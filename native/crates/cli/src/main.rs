@@ -1,11 +1,13 @@
 //! `tillage-native`: the engine on the command line and as a server on stdio.
 
+mod adapters;
 mod args;
 mod ask;
 mod inspect;
 mod parity;
 mod report;
 mod serve;
+mod tokens;
 mod training;
 
 use args::{Cli, Command};
@@ -48,7 +50,7 @@ fn run(cli: Cli) -> Result<ExitCode, EngineError> {
             training::set_threads(cli.threads, 0)?;
             ask::generate(&args, cli.json)?;
         }
-        Command::Tokens(args) => ask::tokens(&args, cli.json)?,
+        Command::Tokens(args) => tokens::print(&args, cli.json)?,
         Command::Inspect { model } => inspect::print(&model, cli.json)?,
         Command::Parity(args) => {
             training::set_threads(cli.threads, 0)?;

@@ -50,6 +50,14 @@ pub fn export(
     refuse_occupied(out)?;
     let mut model = Model::load(base)?;
     model.load_adapter(adapter)?;
+    if format == Format::Merged && model.prompt_tokens() > 0 {
+        return Err(EngineError::user(
+            "prompt_not_mergeable",
+            "The adapter is a tuned prompt, which no weights of a model can stand for.",
+            "Export it as a PEFT adapter, or train a LoRA.",
+        )
+        .with_file(adapter));
+    }
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let io = |path: &Path| {
         let path = path.to_path_buf();

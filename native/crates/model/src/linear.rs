@@ -1,6 +1,7 @@
 //! One projection with its bias and adapters.
 
 use crate::adapter::{add_product, inverse_row_norms, Adapter, LoraPart};
+use crate::mix::Adding;
 use crate::weights::{LinearIds, Tensor};
 use tillage_kernels::cpu::{self, View, ViewMut};
 
@@ -76,13 +77,32 @@ pub(crate) fn forward(
     y: &mut [f32],
     x: &[f32],
     tensors: &[Tensor],
-    adapter: Option<&Adapter>,
+    adding: Adding,
+    at: &Place,
+    hidden: &mut Vec<f32>,
+    scratch: &mut Vec<f32>,
+) {
+    tensors[at.ids.weight].linear(y, x, at.rows, 1.0, false);
+    match adding {
+        Adding::One(adapter) => add(y, x, tensors, (adapter, 1.0), at, hidden, scratch),
+        Adding::Routed(routed) => routed.add(y, x, tensors, at, hidden, scratch),
+    }
+    if let Some(bias) = at.ids.bias {
+        cpu::add_bias(y, &tensors[bias].value);
+    }
+}
+
+/// `y += factor` times what the adapter makes of `x`; DoRA's factors on the sum, for a factor of 1 alone.
+pub(crate) fn add(
+    y: &mut [f32],
+    x: &[f32],
+    tensors: &[Tensor],
+    (adapter, factor): (Option<&Adapter>, f32),
     at: &Place,
     hidden: &mut Vec<f32>,
     scratch: &mut Vec<f32>,
 ) {
     let rows = at.rows;
-    tensors[at.ids.weight].linear(y, x, rows, 1.0, false);
     let parts = parts(adapter, tensors, at);
     if !parts.is_empty() {
         let width = y.len() / rows;
@@ -100,7 +120,7 @@ pub(crate) fn forward(
                 ViewMut::columns(y, rows, width, outputs.clone()),
                 View::new(own, rows, r),
                 View::new(lora.b, outputs.len(), r).t(),
-                lora.part.scale,
+                lora.part.scale * factor,
                 true,
                 true,
             );
@@ -108,9 +128,6 @@ pub(crate) fn forward(
                 scale_columns(y, width, outputs.start, factors);
             }
         }
-    }
-    if let Some(bias) = at.ids.bias {
-        cpu::add_bias(y, &tensors[bias].value);
     }
 }
 

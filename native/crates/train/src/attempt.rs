@@ -78,7 +78,15 @@ pub fn warn(
     if checkpoint.is_some() {
         return Ok(());
     }
-    if counts.long_rows > 0 {
+    if counts.dropped_rows > 0 {
+        warn(
+            "rows_dropped",
+            format!(
+                "{} of {} rows are longer than the context and are left out.",
+                counts.dropped_rows, counts.rows
+            ),
+        )?;
+    } else if counts.long_rows > 0 {
         warn(
             "rows_cut",
             format!(

@@ -38,6 +38,9 @@ pub enum Rows {
 /// The column that names rows.
 const ROW_ID: &str = "_row_id";
 
+/// The column of the tools that a conversation is offered, JSON text.
+const TOOLS: &str = "tools";
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
     Messages,
@@ -58,6 +61,10 @@ impl Shape {
             Rows::Judged => &[Shape::JudgedMessages, Shape::JudgedPair],
             Rows::Prompts => &[Shape::PromptCompletion],
         }
+    }
+
+    fn has_messages(self) -> bool {
+        matches!(self, Shape::Messages | Shape::PairOfMessages | Shape::JudgedMessages)
     }
 
     fn columns(self) -> &'static [&'static str] {
@@ -156,6 +163,9 @@ fn project(schema: &Type, what: Rows, weight: Option<&str>) -> Result<(Type, Sha
             columns.push(column);
         }
     }
+    if shape.has_messages() && weight != Some(TOOLS) {
+        columns.extend(find(TOOLS));
+    }
     let projection = Type::group_type_builder(schema.name())
         .with_fields(columns)
         .build()
@@ -218,7 +228,13 @@ fn read_row(row: &Row, shape: Shape, weight: Option<&str>) -> Result<DataRow, En
     let prompted = |answer: &str| {
         Ok::<_, EngineError>(RowText::PromptCompletion { prompt: text("prompt")?, completion: text(answer)? })
     };
-    let messages = |column: &str| RowText::from_messages_json(&text(column)?);
+    let messages = |column: &str| {
+        let talk = RowText::from_messages_json(&text(column)?)?;
+        match field(TOOLS) {
+            Some(Field::Null) | None => Ok(talk),
+            Some(_) => talk.with_tools_json(&text(TOOLS)?),
+        }
+    };
     let texts = match shape {
         Shape::Text => vec![RowText::Text(text("text")?)],
         Shape::PromptCompletion | Shape::JudgedPair => vec![prompted("completion")?],

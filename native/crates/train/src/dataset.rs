@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tillage_model::objective::Texts;
 use tillage_model::{Packed, IGNORE};
+use tillage_protocol::run::Truncate;
 use tillage_protocol::EngineError;
 use tillage_text::{Example, RowEncoder, RowText};
 
@@ -26,6 +27,8 @@ pub struct Dataset {
     pub reference: Vec<f64>,
     /// What each row weighs; `None` where all weigh the same.
     pub weights: Option<Vec<f32>>,
+    /// Rows that are longer than the context are left out.
+    drops: bool,
 }
 
 /// What the encoding of a split found.
@@ -40,6 +43,8 @@ pub struct Counts {
     pub masked_rows: u64,
     /// Other rows that weigh nothing; they are left out too.
     pub weightless_rows: u64,
+    /// Rows that are left out because they are longer than the context.
+    pub dropped_rows: u64,
 }
 
 impl Dataset {
@@ -79,8 +84,18 @@ impl Dataset {
             answers: if what == Rows::Prompts { rows.iter().map(wanted).collect() } else { Vec::new() },
             room: method.room(),
             reference: Vec::new(),
+            drops: encoder.truncate() == Truncate::Drop,
             weights: weighed.then(|| rows.iter().map(|r| r.weight).collect()),
         })
+    }
+
+    /// Puts tokens that carry no label before every text.
+    pub fn with_prefix(mut self, prefix: &[u32]) -> Self {
+        for e in &mut self.examples {
+            e.tokens.splice(..0, prefix.iter().copied());
+            e.trained.splice(..0, prefix.iter().map(|_| false));
+        }
+        self
     }
 
     /// What a row weighs.
@@ -111,6 +126,10 @@ impl Dataset {
         let mut counts = Counts { rows: self.ids.len() as u64, ..Counts::default() };
         for row in 0..self.ids.len() {
             let texts = self.own(row);
+            if self.is_dropped(texts) {
+                (counts.dropped_rows, counts.long_rows) = (counts.dropped_rows + 1, counts.long_rows + 1);
+                continue;
+            }
             let masked = self.is_masked(texts);
             counts.tokens += texts.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
             counts.long_rows += u64::from(texts.iter().any(|e| e.cut > 0));
@@ -128,13 +147,22 @@ impl Dataset {
             let width = self.texts_of_a_row();
             let lengths = self.examples[row * width..][..width].iter().map(|e| e.tokens.len());
             match self.rows {
-                _ if self.is_masked(self.own(row)) || self.weight(row) == 0.0 => 0,
+                _ if self.is_dropped(self.own(row))
+                    || self.is_masked(self.own(row))
+                    || self.weight(row) == 0.0 =>
+                {
+                    0
+                }
                 Rows::Prompts => lengths.map(|prompt| self.room.1 * (prompt + self.room.0)).sum(),
                 Rows::Judged => lengths.max().unwrap_or(0),
                 Rows::Texts | Rows::Pairs => lengths.sum(),
             }
         };
         (0..self.ids.len()).map(length).collect()
+    }
+
+    fn is_dropped(&self, texts: &[Example]) -> bool {
+        self.drops && texts.iter().any(|e| e.cut > 0)
     }
 
     /// Whether nothing can be learned from a row with these texts. A prompt's labels are still to be drawn; it must leave room
@@ -259,6 +287,7 @@ mod tests {
             room: (0, 1),
             reference: Vec::new(),
             weights: None,
+            drops: false,
         }
     }
 

@@ -23,6 +23,7 @@ mod optimizer;
 pub mod plan;
 mod policy;
 pub mod preflight;
+mod prompt;
 mod reference;
 mod resume;
 mod reward;

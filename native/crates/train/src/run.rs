@@ -159,7 +159,7 @@ fn run(run_dir: &Path, options: &Options, log: &mut EventLog, done: &mut u64) ->
 
 /// Name of the result's folder.
 fn output(spec: &RunSpec) -> &'static str {
-    if spec.adapter.is_some() {
+    if spec.freezes() {
         "adapter"
     } else {
         "model"

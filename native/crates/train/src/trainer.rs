@@ -49,7 +49,7 @@ impl Trainer<'_> {
             self.checkpoint()?;
         }
         if *self.done == 0 {
-            if self.spec.adapter.is_none() && self.saved.is_none() {
+            if !self.spec.freezes() && self.saved.is_none() {
                 self.checkpoint()?;
             }
             if self.spec.train.watch_every > 0 {

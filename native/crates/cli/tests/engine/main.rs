@@ -1,5 +1,6 @@
 //! The engine's binary from outside: whole runs, interrupted runs, bad input, and the server.
 
+mod adapters;
 mod bad_input;
 mod common;
 mod disk;
@@ -10,7 +11,9 @@ mod learns;
 mod memory;
 mod precision;
 mod prefer;
+mod prompts;
 mod resume;
 mod serve;
 mod stopping;
+mod tokens;
 mod weights;

@@ -5,6 +5,8 @@ mod adapters;
 mod families;
 mod files;
 mod gradients;
+mod mixtures;
 mod packing;
 mod precision;
+mod prompts;
 mod support;
