@@ -198,6 +198,12 @@ impl Model {
     pub fn merge_adapter(&mut self) {
         if let Some(adapter) = self.adapter.take() {
             adapter.merge_into(&mut self.weights);
+            // DoRA's norms are those of the weights.
+            for held in &mut self.library {
+                if let Tuned::Lora(adapter) = &mut held.what {
+                    adapter.parameters_changed();
+                }
+            }
         }
     }
 

@@ -52,6 +52,21 @@ fn a_tuned_prompt_learns_and_is_asked_and_goes_on() {
     let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(answer["generations"][0]["text"], of_type(&log, "sample").last().unwrap()["text"]);
 
+    let plain = engine(&[
+        "generate",
+        "--model",
+        pre.join("model").to_str().unwrap(),
+        "--prompts",
+        prompts.to_str().unwrap(),
+        "--template",
+        "format:Q: {prompt}\\nA:",
+        "--max-new",
+        "12",
+        "--json",
+    ]);
+    let plain: Value = serde_json::from_slice(&plain.stdout).unwrap();
+    assert_ne!(answer["generations"][0]["text"], plain["generations"][0]["text"]);
+
     // As another run's start.
     let more = removed(json!({"prompt": {"tokens": 6}, "model": {"adapter": "../prompt/adapter"},
         "train": {"epochs": 1, "lr": 1e-6, "checkpoint_every": 0}}));
