@@ -5,7 +5,7 @@
 // PATH is a Python with bench/requirements.txt. Everything is made in a temporary folder, or in DIR.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -78,7 +78,7 @@ function train(id, spec) {
   writeFileSync(join(folder, 'run.json'), JSON.stringify(whole, null, 2));
   const status = run(options.engine, ['train', folder, '--threads', '2']);
   if (status !== 0) throw new Error(`tillage-native train ${folder} ended with code ${status}`);
-  return join(folder, spec.adapter === undefined ? 'model' : 'adapter');
+  return join(folder, spec.adapter === undefined && spec.prompt === undefined ? 'model' : 'adapter');
 }
 
 const pretrain = (shape, settings) => ({
@@ -123,6 +123,28 @@ const adapters = [
 ];
 for (const [i, [name, base, adapter]] of adapters.entries()) check(name, join(work, base), train(`adapter-${i}`, tune(`../${base}`, adapter)));
 check('LoRA on the pretrained model', tied, train('adapter-own', tune('../pretrain/model', { r: 8, alpha: 16, targets: ['all-linear'] })));
+
+// Tuned prompts, and adapters that are mixed.
+const asked = join(work, 'asked.jsonl');
+writeFileSync(asked, [...pairs.slice(0, 3), { prompt: 'Who keeps the light?' }].map(({ prompt }, i) => JSON.stringify({ id: String(i), prompt }) + '\n').join(''));
+writeFileSync(join(work, 'rows.json'), JSON.stringify(pairs.map(({ prompt, completion }) => [prompt, completion])));
+function checkAdapters(name, model, args) {
+  console.log(`\n${name}`);
+  if (run(options.python, [join(here, 'check_adapters.py'), '--engine', options.engine, '--model', model, '--prompts', asked, ...args]) !== 0) failures.push(name);
+}
+const bases = [['the pretrained model', tied, '../pretrain/model'], ...['llama', 'llama_tied', 'llama_rope3'].map((name) => [`fixture ${name}`, join(work, name), `../${name}`])];
+for (const [i, [name, base, path]] of bases.entries()) {
+  const spec = { ...tune(path), prompt: { tokens: 7, text: 'When was the elm planted?' } };
+  // All rows in the first step, so that its loss is that of all rows.
+  const result = train(`prompt-${i}`, { ...spec, train: { ...spec.train, epochs: 30, lr: 0.05, batch_tokens: 100000 } });
+  const first = readFileSync(join(work, `prompt-${i}`, 'events.jsonl'), 'utf8').split('\n').find((line) => line.includes('"type":"step"'));
+  checkAdapters(`tuned prompt on ${name}`, base, ['--prompt', result, '--step-loss', String(JSON.parse(first).loss), '--rows', join(work, 'rows.json')]);
+  const tuned = [
+    train(`mixed-${i}-a`, tune(path, { r: 8, alpha: 16, targets: ['all-linear'] })),
+    train(`mixed-${i}-b`, tune(path, { r: 4, alpha: 6, targets: ['q_proj', 'v_proj'], rslora: true })),
+  ];
+  checkAdapters(`two adapters mixed on ${name}`, base, ['--adapter', `a=${tuned[0]}:0.7`, '--adapter', `b=${tuned[1]}:-0.4`]);
+}
 
 if (options.keep === undefined) rmSync(work, { recursive: true, force: true });
 console.log(failures.length === 0 ? '\nAll exports load and agree.' : `\nFailed: ${failures.join('; ')}.`);

@@ -3,7 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import { readText } from "../disk/read-text";
 import { TillageError } from "../protocol/errors";
-import type { LoraConfig, Template } from "../protocol/native.gen";
+import type { LoraConfig, PromptConfig, Template } from "../protocol/native.gen";
 import { runsDir } from "../disk/layout";
 import { readSpec } from "../runtime/spec";
 
@@ -108,7 +108,12 @@ function resolveFolder(ref: string, from: string): ResolvedModel {
   return { ref, label: path.basename(dir), base: dir, template: { kind: existsSync(path.join(dir, "chat_template.jinja")) ? "chat" : "plain" } };
 }
 
-const adapterSchema = z.looseObject({
+const promptSchema = z.looseObject({
+  base_model_name_or_path: z.string(),
+  peft_type: z.literal("PROMPT_TUNING"),
+  num_virtual_tokens: z.number().int().positive(),
+});
+const loraSchema = z.looseObject({
   base_model_name_or_path: z.string(),
   r: z.number().int().positive(),
   lora_alpha: z.number().positive(),
@@ -117,12 +122,20 @@ const adapterSchema = z.looseObject({
   use_dora: z.boolean().nullish(),
   target_modules: z.union([z.string(), z.array(z.string())]),
 });
+type LoraFields = z.infer<typeof loraSchema>;
+type PromptFields = z.infer<typeof promptSchema>;
+const typeSchema = z.looseObject({ peft_type: z.unknown() });
 
 /** The settings of an adapter's folder, for a run that goes on with it. */
-export function readAdapter(adapter: string): LoraConfig {
+export function readAdapter(adapter: string): { adapter: LoraConfig | null; prompt?: PromptConfig } {
   const config = adapterConfig(adapter);
+  if (isPrompt(config)) return { adapter: null, prompt: { tokens: config.num_virtual_tokens } };
   const targets = typeof config.target_modules === "string" ? [config.target_modules] : config.target_modules;
-  return { r: config.r, alpha: config.lora_alpha, dropout: config.lora_dropout ?? 0, targets, rslora: config.use_rslora ?? false, dora: config.use_dora ?? false };
+  return { adapter: { r: config.r, alpha: config.lora_alpha, dropout: config.lora_dropout ?? 0, targets, rslora: config.use_rslora ?? false, dora: config.use_dora ?? false } };
+}
+
+function isPrompt(config: LoraFields | PromptFields): config is PromptFields {
+  return config.peft_type === "PROMPT_TUNING";
 }
 
 /** The base model's folder that an adapter's config names. */
@@ -130,7 +143,7 @@ function baseOf(adapter: string): string {
   return path.resolve(adapter, adapterConfig(adapter).base_model_name_or_path);
 }
 
-function adapterConfig(adapter: string): z.infer<typeof adapterSchema> {
+function adapterConfig(adapter: string): LoraFields | PromptFields {
   const file = path.join(adapter, "adapter_config.json");
   const broken = (why: string): TillageError => TillageError.user("broken_adapter", `${file} is not an adapter's config: ${why}.`, "Copy the adapter's folder again.", { file });
   let value: unknown;
@@ -139,7 +152,9 @@ function adapterConfig(adapter: string): z.infer<typeof adapterSchema> {
   } catch (error) {
     throw error instanceof TillageError ? error : broken(error instanceof Error ? error.message : String(error));
   }
-  const config = adapterSchema.safeParse(value);
+  const type = typeSchema.safeParse(value);
+  const schema = type.success && type.data.peft_type === "PROMPT_TUNING" ? promptSchema : loraSchema;
+  const config = schema.safeParse(value);
   if (!config.success) throw broken(config.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "));
   return config.data;
 }

@@ -158,6 +158,25 @@ it("reads a reward's schema, finds its model, and says where its program runs", 
   expect(mismatch("run_spec", taught)).toBeUndefined();
 });
 
+it("tunes a prompt on rows that weigh what a column says, and goes on with one", async () => {
+  const [base, prompt] = [path.join(root, "base"), path.join(root, "prompt")];
+  mkdirSync(base);
+  mkdirSync(prompt);
+  writeFileSync(path.join(base, "config.json"), "{}");
+  writeFileSync(path.join(prompt, "adapter_config.json"), JSON.stringify({ base_model_name_or_path: "../base", peft_type: "PROMPT_TUNING", num_virtual_tokens: 9, token_dim: 8 }));
+  const file = path.join(root, "p.run.yaml");
+  const text = readFileSync(file, "utf8").replace(/model:\n.*\n/u, "model: base\n").replace("epochs: 2 }", "epochs: 2, truncate: start }");
+  writeFileSync(file, `${text}prompt: { tokens: 4, text: "Q:" }\nweight: score\n`);
+  const { spec } = await resolveRun(file, deps([]));
+  expect(spec).toMatchObject({ adapter: null, prompt: { tokens: 4, text: "Q:" }, weight: "score", model: { kind: "folder", path: base }, train: { truncate: "start" } });
+  expect(mismatch("run_spec", spec)).toBeUndefined();
+  writeFileSync(file, text.replace("model: base", "model: prompt"));
+  const more = (await resolveRun(file, deps([]))).spec;
+  expect(more).toMatchObject({ adapter: null, prompt: { tokens: 9 }, model: { kind: "folder", path: base, adapter: prompt } });
+  expect(more).not.toHaveProperty("weight");
+  expect(mismatch("run_spec", more)).toBeUndefined();
+});
+
 it("is stopped only where it is a run", () => {
   expect(() => stopRun(root)).toThrow(expect.objectContaining({ problem: expect.objectContaining({ code: "no_run", blame: "user" }) as unknown }));
   expect(existsSync(path.join(root, "stop"))).toBe(false);

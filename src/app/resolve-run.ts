@@ -56,6 +56,7 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
     ...forkOf(run, deps.root),
     data: dataFiles(run, file, dataset),
     template: toTemplate(run.template),
+    ...(run.weight === undefined ? {} : { weight: run.weight }),
     loss_on: run.loss_on ?? (run.objective === "pretrain" ? "all" : "completion"),
     train: { ...run.train, max_steps: run.train.max_steps ?? null, seed: run.seed, watch_every: run.watch?.every ?? 0 },
     watch: run.watch ? readYaml(besides(file, run.watch.eval), "eval file", parseEvalFile).prompts.map(({ id: promptId, prompt }) => ({ id: promptId, prompt })) : [],
@@ -106,13 +107,15 @@ export function toTemplate(choice: TemplateChoice): Template {
   return typeof choice === "string" ? { kind: choice } : { kind: "format", prompt: choice.prompt };
 }
 
-/** What the run begins with, and the adapter that it trains: its own, or the one that it goes on with. */
-function startOf(run: RunFile, root: string, file: string): Pick<RunSpec, "model" | "adapter"> {
+/** What the run begins with, and the adapter or prompt that it trains: its own, or the one that it goes on with. */
+function startOf(run: RunFile, root: string, file: string): Pick<RunSpec, "model" | "adapter" | "prompt"> {
   const adapter = run.adapter ?? null;
+  const own = { adapter, ...(run.prompt ? { prompt: run.prompt } : {}) };
   if (typeof run.model === "string") {
     const from = resolveModel(root, run.model, path.dirname(file));
-    if (from.adapter === undefined) return { model: { kind: "folder", path: from.base }, adapter };
-    return { model: { kind: "folder", path: from.base, adapter: from.adapter }, adapter: adapter ?? readAdapter(from.adapter) };
+    if (from.adapter === undefined) return { model: { kind: "folder", path: from.base }, ...own };
+    const model: ModelSource = { kind: "folder", path: from.base, adapter: from.adapter };
+    return { model, ...(run.adapter || run.prompt ? own : readAdapter(from.adapter)) };
   }
   const { tokenizer, ...shape } = run.model.init;
   const source: ModelSource = {
@@ -120,7 +123,7 @@ function startOf(run: RunFile, root: string, file: string): Pick<RunSpec, "model
     shape,
     tokenizer: typeof tokenizer === "string" ? { kind: "folder", path: resolveModel(root, tokenizer, path.dirname(file)).base } : { kind: "train", vocab_size: tokenizer.vocab_size },
   };
-  return { model: source, adapter };
+  return { model: source, ...own };
 }
 
 function forkOf(run: RunFile, root: string): Pick<RunSpec, "fork"> {

@@ -285,15 +285,37 @@ export type Outcome = "completed" | "stopped";
  */
 export type Blame = "user" | "environment" | "internal";
 /**
- * One row in any of the shapes that the engine trains on.
+ * One row in any of the shapes that the engine trains on. `tools` are the tools that the conversation may call, as JSON
+ * Schema.
  */
 export type Row =
+  | {
+      prompt: string;
+      chosen: string;
+      rejected: string;
+    }
+  | {
+      chosen: Message[];
+      rejected: Message[];
+      tools?: unknown[] | null;
+    }
+  | {
+      prompt: string;
+      completion: string;
+      label: boolean;
+    }
+  | {
+      messages: Message[];
+      label: boolean;
+      tools?: unknown[] | null;
+    }
   | {
       prompt: string;
       completion: string;
     }
   | {
       messages: Message[];
+      tools?: unknown[] | null;
     }
   | {
       text: string;
@@ -369,9 +391,13 @@ export interface RunSpec {
    */
   dtype?: ("f32" | "bf16") | "int8" | "nf4";
   /**
-   * LoRA when present, full training when absent.
+   * LoRA when present; full training when it and `prompt` are absent.
    */
   adapter?: LoraConfig | null;
+  /**
+   * A tuned prompt in the place of an adapter.
+   */
+  prompt?: PromptConfig | null;
   /**
    * Where the run begins when it is not at step 0 with the weights of `model`. Model, adapter, objective and optimiser are those
    * of the other run.
@@ -380,6 +406,12 @@ export interface RunSpec {
   data: RunData;
   template: Template;
   loss_on: LossOn;
+  /**
+   * A column of numbers, 0 or more: what each row weighs. The loss is the weighted mean, Σ w · Σ token losses / Σ w · tokens, and
+   * for pairs Σ w · loss / Σ w: a row of weight 2 counts as if it were there twice, and one of weight 0 is left out. Training and
+   * validation rows both have it. Absent: every row weighs the same.
+   */
+  weight?: string | null;
   train: TrainConfig;
   watch?: WatchPrompt[];
   /**
@@ -573,6 +605,19 @@ export interface LoraConfig {
   lora_plus?: number | null;
 }
 /**
+ * Prompt tuning (Lester et al. 2021): trained embeddings before every text; the model's weights are frozen.
+ */
+export interface PromptConfig {
+  /**
+   * How many embeddings.
+   */
+  tokens: number;
+  /**
+   * They begin as the embeddings of this text, repeated or cut to as many; absent: as those of tokens drawn at random.
+   */
+  text?: string | null;
+}
+/**
  * A run that goes on from a checkpoint of another run, with optimiser states and place in the data.
  */
 export interface Fork {
@@ -588,7 +633,7 @@ export interface RunData {
   /**
    * Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).
    * Objectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside
-   * `prompt`, `completion` or `messages`.
+   * `prompt`, `completion` or `messages`. Beside messages a column `tools` (JSON text, or null) holds what tools are offered.
    */
   train: string[];
   valid?: string[];
@@ -610,6 +655,10 @@ export interface TrainConfig {
    * The longest row in tokens; longer rows are cut, and counted in a warning.
    */
   context: number;
+  /**
+   * Where they are cut.
+   */
+  truncate?: "end" | "start" | "drop";
   grad_accumulation?: number;
   lr: number;
   schedule: Schedule;
@@ -791,7 +840,7 @@ export interface InitializeResult {
 export interface GenerateParams {
   model: ModelRef;
   template: Template;
-  prompts: WatchPrompt[];
+  prompts: AskedPrompt[];
   max_new: number;
   /**
    * 0 = greedy.
@@ -800,15 +849,44 @@ export interface GenerateParams {
   seed?: number;
 }
 /**
- * A model to ask: a folder, and an adapter on it.
+ * A model to ask: a folder, and adapters on it.
  */
 export interface ModelRef {
   base: string;
+  /**
+   * One adapter, with the weight 1 and the name `adapter`.
+   */
   adapter?: string | null;
+  /**
+   * Several, which are mixed: their changes are added up, each times its weight.
+   */
+  adapters?: AdapterRef[];
   /**
    * How the base's weights are held.
    */
   dtype?: ("f32" | "bf16") | "int8" | "nf4";
+}
+/**
+ * An adapter's folder under a name.
+ */
+export interface AdapterRef {
+  name: string;
+  path: string;
+  weight?: number;
+}
+/**
+ * A prompt to answer.
+ */
+export interface AskedPrompt {
+  id: string;
+  prompt: string;
+  /**
+   * The model's adapters that answer this prompt, by name with their weights; none for the base alone. Absent: all of the
+   * model's, with the weights given there.
+   */
+  adapters?: {
+    [k: string]: number;
+  } | null;
 }
 export interface GenerateResult {
   generations: Generation[];
@@ -816,6 +894,9 @@ export interface GenerateResult {
    * SHA-256 of the weights' files, first 16 hex digits.
    */
   model_hash: string;
+  /**
+   * The same of the adapter; of several with names and weights, `NAME=HASH:WEIGHT`, joined by `+`.
+   */
   adapter_hash?: string | null;
 }
 export interface Generation {
@@ -850,12 +931,23 @@ export interface TokensParams {
   model: string;
   row: Row;
   template: Template;
-  loss_on: LossOn;
+  /**
+   * Which tokens of a row carry a label.
+   */
+  loss_on: "all" | "completion" | "assistant";
   context: number;
+  /**
+   * Where a row that is longer is cut.
+   */
+  truncate?: "end" | "start" | "drop";
 }
+/**
+ * A turn of a conversation. What else it has (`tool_calls`, `tool_call_id`, `name`, `reasoning_content`) reaches the template.
+ */
 export interface Message {
   role: string;
-  content: string;
+  content?: string | null;
+  [k: string]: unknown;
 }
 export interface TokensResult {
   tokens: Token[];
@@ -867,6 +959,18 @@ export interface TokensResult {
    * Tokens beyond the context, which are cut.
    */
   cut: number;
+  /**
+   * The rejected answer of a pair, whose chosen one is above.
+   */
+  rejected?: TokenisedText | null;
+  /**
+   * The first token in which the two differ.
+   */
+  parts_at?: number | null;
+  /**
+   * Of a judgement, whether the answer is good.
+   */
+  label?: boolean | null;
 }
 export interface Token {
   id: number;
@@ -876,6 +980,14 @@ export interface Token {
    */
   trained: boolean;
   special: boolean;
+}
+/**
+ * A text as tokens.
+ */
+export interface TokenisedText {
+  tokens: Token[];
+  text: string;
+  cut: number;
 }
 export interface InspectParams {
   model: string;
@@ -1285,7 +1397,7 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/Dtype"
         },
         "adapter": {
-          "description": "LoRA when present, full training when absent.",
+          "description": "LoRA when present; full training when it and `prompt` are absent.",
           "anyOf": [
             {
               "$ref": "#/$defs/LoraConfig"
@@ -1295,6 +1407,17 @@ export const nativeSchema: object = {
             }
           ],
           "default": null
+        },
+        "prompt": {
+          "description": "A tuned prompt in the place of an adapter.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/PromptConfig"
+            },
+            {
+              "type": "null"
+            }
+          ]
         },
         "fork": {
           "description": "Where the run begins when it is not at step 0 with the weights of `model`. Model, adapter, objective and optimiser are those\nof the other run.",
@@ -1315,6 +1438,13 @@ export const nativeSchema: object = {
         },
         "loss_on": {
           "$ref": "#/$defs/LossOn"
+        },
+        "weight": {
+          "description": "A column of numbers, 0 or more: what each row weighs. The loss is the weighted mean, Σ w · Σ token losses / Σ w · tokens, and\nfor pairs Σ w · loss / Σ w: a row of weight 2 counts as if it were there twice, and one of weight 0 is left out. Training and\nvalidation rows both have it. Absent: every row weighs the same.",
+          "type": [
+            "string",
+            "null"
+          ]
         },
         "train": {
           "$ref": "#/$defs/TrainConfig"
@@ -2138,6 +2268,29 @@ export const nativeSchema: object = {
         "targets"
       ]
     },
+    "PromptConfig": {
+      "description": "Prompt tuning (Lester et al. 2021): trained embeddings before every text; the model's weights are frozen.",
+      "type": "object",
+      "properties": {
+        "tokens": {
+          "description": "How many embeddings.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "text": {
+          "description": "They begin as the embeddings of this text, repeated or cut to as many; absent: as those of tokens drawn at random.",
+          "type": [
+            "string",
+            "null"
+          ]
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "tokens"
+      ]
+    },
     "Fork": {
       "description": "A run that goes on from a checkpoint of another run, with optimiser states and place in the data.",
       "type": "object",
@@ -2157,7 +2310,7 @@ export const nativeSchema: object = {
       "type": "object",
       "properties": {
         "train": {
-          "description": "Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).\nObjectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside\n`prompt`, `completion` or `messages`.",
+          "description": "Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).\nObjectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside\n`prompt`, `completion` or `messages`. Beside messages a column `tools` (JSON text, or null) holds what tools are offered.",
           "type": "array",
           "items": {
             "type": "string"
@@ -2265,6 +2418,10 @@ export const nativeSchema: object = {
           "type": "integer",
           "format": "uint",
           "minimum": 0
+        },
+        "truncate": {
+          "description": "Where they are cut.",
+          "$ref": "#/$defs/Truncate"
         },
         "grad_accumulation": {
           "type": "integer",
@@ -2382,6 +2539,26 @@ export const nativeSchema: object = {
         "lr",
         "schedule",
         "seed"
+      ]
+    },
+    "Truncate": {
+      "description": "What becomes of a row that is longer than the context.",
+      "oneOf": [
+        {
+          "description": "Its end is cut off.",
+          "type": "string",
+          "const": "end"
+        },
+        {
+          "description": "Its beginning is cut off, the token that begins a text included.",
+          "type": "string",
+          "const": "start"
+        },
+        {
+          "description": "It is left out; of a pair both texts, where one is too long.",
+          "type": "string",
+          "const": "drop"
+        }
       ]
     },
     "Schedule": {
@@ -3202,7 +3379,7 @@ export const nativeSchema: object = {
         "prompts": {
           "type": "array",
           "items": {
-            "$ref": "#/$defs/WatchPrompt"
+            "$ref": "#/$defs/AskedPrompt"
           }
         },
         "max_new": {
@@ -3231,18 +3408,26 @@ export const nativeSchema: object = {
       ]
     },
     "ModelRef": {
-      "description": "A model to ask: a folder, and an adapter on it.",
+      "description": "A model to ask: a folder, and adapters on it.",
       "type": "object",
       "properties": {
         "base": {
           "type": "string"
         },
         "adapter": {
+          "description": "One adapter, with the weight 1 and the name `adapter`.",
           "type": [
             "string",
             "null"
           ],
           "default": null
+        },
+        "adapters": {
+          "description": "Several, which are mixed: their changes are added up, each times its weight.",
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/AdapterRef"
+          }
         },
         "dtype": {
           "description": "How the base's weights are held.",
@@ -3252,6 +3437,55 @@ export const nativeSchema: object = {
       },
       "required": [
         "base"
+      ]
+    },
+    "AdapterRef": {
+      "description": "An adapter's folder under a name.",
+      "type": "object",
+      "properties": {
+        "name": {
+          "type": "string"
+        },
+        "path": {
+          "type": "string"
+        },
+        "weight": {
+          "type": "number",
+          "format": "double",
+          "default": 1
+        }
+      },
+      "required": [
+        "name",
+        "path"
+      ]
+    },
+    "AskedPrompt": {
+      "description": "A prompt to answer.",
+      "type": "object",
+      "properties": {
+        "id": {
+          "type": "string"
+        },
+        "prompt": {
+          "type": "string"
+        },
+        "adapters": {
+          "description": "The model's adapters that answer this prompt, by name with their weights; none for the base alone. Absent: all of the\nmodel's, with the weights given there.",
+          "type": [
+            "object",
+            "null"
+          ],
+          "additionalProperties": {
+            "type": "number",
+            "format": "double"
+          }
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "id",
+        "prompt"
       ]
     },
     "GenerateResult": {
@@ -3268,6 +3502,7 @@ export const nativeSchema: object = {
           "type": "string"
         },
         "adapter_hash": {
+          "description": "The same of the adapter; of several with names and weights, `NAME=HASH:WEIGHT`, joined by `+`.",
           "type": [
             "string",
             "null"
@@ -3356,12 +3591,18 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/Template"
         },
         "loss_on": {
+          "description": "Of pairs and judgements the answer counts, whatever is said here.",
           "$ref": "#/$defs/LossOn"
         },
         "context": {
           "type": "integer",
           "format": "uint",
           "minimum": 0
+        },
+        "truncate": {
+          "description": "Where a row that is longer is cut.",
+          "$ref": "#/$defs/Truncate",
+          "default": "end"
         }
       },
       "required": [
@@ -3373,8 +3614,99 @@ export const nativeSchema: object = {
       ]
     },
     "Row": {
-      "description": "One row in any of the shapes that the engine trains on.",
+      "description": "One row in any of the shapes that the engine trains on. `tools` are the tools that the conversation may call, as JSON\nSchema.",
       "anyOf": [
+        {
+          "type": "object",
+          "properties": {
+            "prompt": {
+              "type": "string"
+            },
+            "chosen": {
+              "type": "string"
+            },
+            "rejected": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "prompt",
+            "chosen",
+            "rejected"
+          ]
+        },
+        {
+          "type": "object",
+          "properties": {
+            "chosen": {
+              "type": "array",
+              "items": {
+                "$ref": "#/$defs/Message"
+              }
+            },
+            "rejected": {
+              "type": "array",
+              "items": {
+                "$ref": "#/$defs/Message"
+              }
+            },
+            "tools": {
+              "type": [
+                "array",
+                "null"
+              ],
+              "items": true
+            }
+          },
+          "required": [
+            "chosen",
+            "rejected"
+          ]
+        },
+        {
+          "type": "object",
+          "properties": {
+            "prompt": {
+              "type": "string"
+            },
+            "completion": {
+              "type": "string"
+            },
+            "label": {
+              "type": "boolean"
+            }
+          },
+          "required": [
+            "prompt",
+            "completion",
+            "label"
+          ]
+        },
+        {
+          "type": "object",
+          "properties": {
+            "messages": {
+              "type": "array",
+              "items": {
+                "$ref": "#/$defs/Message"
+              }
+            },
+            "label": {
+              "type": "boolean"
+            },
+            "tools": {
+              "type": [
+                "array",
+                "null"
+              ],
+              "items": true
+            }
+          },
+          "required": [
+            "messages",
+            "label"
+          ]
+        },
         {
           "type": "object",
           "properties": {
@@ -3398,6 +3730,13 @@ export const nativeSchema: object = {
               "items": {
                 "$ref": "#/$defs/Message"
               }
+            },
+            "tools": {
+              "type": [
+                "array",
+                "null"
+              ],
+              "items": true
             }
           },
           "required": [
@@ -3418,19 +3757,23 @@ export const nativeSchema: object = {
       ]
     },
     "Message": {
+      "description": "A turn of a conversation. What else it has (`tool_calls`, `tool_call_id`, `name`, `reasoning_content`) reaches the template.",
       "type": "object",
       "properties": {
         "role": {
           "type": "string"
         },
         "content": {
-          "type": "string"
+          "type": [
+            "string",
+            "null"
+          ]
         }
       },
       "required": [
-        "role",
-        "content"
-      ]
+        "role"
+      ],
+      "additionalProperties": true
     },
     "TokensResult": {
       "type": "object",
@@ -3450,6 +3793,33 @@ export const nativeSchema: object = {
           "type": "integer",
           "format": "uint",
           "minimum": 0
+        },
+        "rejected": {
+          "description": "The rejected answer of a pair, whose chosen one is above.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/TokenisedText"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "parts_at": {
+          "description": "The first token in which the two differ.",
+          "type": [
+            "integer",
+            "null"
+          ],
+          "format": "uint",
+          "minimum": 0
+        },
+        "label": {
+          "description": "Of a judgement, whether the answer is good.",
+          "type": [
+            "boolean",
+            "null"
+          ]
         }
       },
       "required": [
@@ -3482,6 +3852,31 @@ export const nativeSchema: object = {
         "text",
         "trained",
         "special"
+      ]
+    },
+    "TokenisedText": {
+      "description": "A text as tokens.",
+      "type": "object",
+      "properties": {
+        "tokens": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/Token"
+          }
+        },
+        "text": {
+          "type": "string"
+        },
+        "cut": {
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        }
+      },
+      "required": [
+        "tokens",
+        "text",
+        "cut"
       ]
     },
     "InspectParams": {

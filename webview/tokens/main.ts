@@ -8,7 +8,7 @@ import { html, LitElement, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import type { Problem } from "../../src/protocol/errors";
-import type { Row, Token, TokensResult } from "../../src/protocol/native.gen";
+import type { Message, Row, Token, TokenisedText, TokensResult } from "../../src/protocol/native.gen";
 import type { TokensApi, TokensState, TokensUpdate } from "../../src/protocol/tokens-panel";
 import { formatCount, formatPercent, plural } from "../shared/format";
 import { emptyView, problemStyles, problemView } from "../shared/problem-view";
@@ -79,9 +79,14 @@ export class TillageTokens extends LitElement {
     const area = (label: string, value: string, change: (text: string) => Row): TemplateResult => html`<label>${label}
       <textarea spellcheck="false" data-testid="tokens-input-${label}" .value=${value} @input=${(event: Event) => this.typed(change((event.target as HTMLTextAreaElement).value))}></textarea></label>`;
     if ("text" in row) return html`<div class="inputs">${area("text", row.text, (text) => ({ text }))}</div>`;
+    const turns = (messages: Message[], side: string, change: (messages: Message[]) => Row): TemplateResult[] =>
+      messages.map((message, i) => area(side + message.role, message.content ?? "", (content) => change(messages.map((other, j) => (i === j ? { ...other, content } : other)))));
+    if ("prompt" in row && "rejected" in row) {
+      return html`<div class="inputs">${area("prompt", row.prompt, (prompt) => ({ ...row, prompt }))}${area("chosen", row.chosen, (chosen) => ({ ...row, chosen }))}${area("rejected", row.rejected, (rejected) => ({ ...row, rejected }))}</div>`;
+    }
     if ("prompt" in row) return html`<div class="inputs">${area("prompt", row.prompt, (prompt) => ({ ...row, prompt }))}${area("completion", row.completion, (completion) => ({ ...row, completion }))}</div>`;
-    const { messages } = row;
-    return html`<div class="inputs">${messages.map((message, i) => area(message.role, message.content, (content) => ({ messages: messages.map((other, j) => (i === j ? { ...other, content } : other)) })))}</div>`;
+    if ("messages" in row) return html`<div class="inputs">${turns(row.messages, "", (messages) => ({ ...row, messages }))}</div>`;
+    return html`<div class="inputs">${turns(row.chosen, "chosen ", (chosen) => ({ ...row, chosen }))}${turns(row.rejected, "rejected ", (rejected) => ({ ...row, rejected }))}</div>`;
   }
 
   private typed(row: Row): void {
@@ -96,7 +101,9 @@ export class TillageTokens extends LitElement {
     const shown = result.tokens.slice(0, this.chips);
     const characters = Array.from(result.text).length;
     const active = result.tokens[this.active];
+    const answer = result.rejected ? "chosen" : result.label === true ? "good answer" : result.label === false ? "bad answer" : undefined;
     return html`
+      ${answer === undefined ? nothing : html`<h2 data-testid="tokens-answer">${answer}</h2>`}
       <div class="counts" data-testid="tokens-counts">
         <span><b>${formatCount(counts.all)}</b> tokens</span>
         <span><b>${formatCount(counts.trained)}</b> trained on (${formatPercent(counts.all > 0 ? counts.trained / counts.all : 0)})</span>
@@ -116,8 +123,28 @@ export class TillageTokens extends LitElement {
         ${shown.map((token, index) => this.chip(token, index, context))}
       </div>
       ${result.tokens.length > this.chips ? html`<vscode-button secondary @click=${() => (this.chips = Number.POSITIVE_INFINITY)}>Show all ${formatCount(result.tokens.length)} tokens</vscode-button>` : nothing}
+      ${result.rejected ? this.rejected(host, result.rejected, result.parts_at ?? 0) : nothing}
       <details><summary>Text with the template</summary><pre data-testid="tokens-template-text">${result.text}</pre></details>
       <div class="about mono" data-testid="tokens-about" aria-live="polite">${active ? describeToken(active, this.active, context) : nothing}</div>`;
+  }
+
+  /** A pair's other answer below the chosen one, with the place where the two part. */
+  private rejected(host: TokensState, text: TokenisedText, partsAt: number): TemplateResult {
+    const { context } = host.settings;
+    const counts = countTokens(text.tokens, context);
+    return html`<h2>rejected</h2>
+      <div class="counts" data-testid="tokens-rejected-counts">
+        <span><b>${formatCount(counts.all)}</b> tokens</span>
+        <span><b>${formatCount(counts.trained)}</b> trained on</span>
+        <span><b>${formatCount(counts.cut)}</b> cut by the context of ${formatCount(context)}</span>
+        <span>the first <b data-testid="tokens-parts-at">${formatCount(partsAt)}</b> are those of the chosen answer</span>
+      </div>
+      <div class="tokens" aria-label="Tokens of the rejected answer" data-testid="tokens-rejected">${text.tokens.slice(0, this.chips).map((token, index) => {
+        const kind = index >= context ? "cut" : token.trained ? "trained" : "masked";
+        const edge = index === partsAt ? html`<div class="edge">here the answers part</div>` : nothing;
+        const parts = pieces(token.text).map((piece) => html`${piece.symbol ? html`<span class="symbol">${piece.text}</span>` : piece.text}${piece.breaks ? html`<br>` : nothing}`);
+        return html`${edge}<span class="token ${kind}${token.special ? " special" : ""}${index % 2 ? " odd" : ""}" data-kind=${kind} title=${describeToken(token, index, context)}>${parts}</span>`;
+      })}</div>`;
   }
 
   private chip(token: Token, index: number, context: number): TemplateResult {

@@ -5,7 +5,7 @@ import { readText } from "../../disk/read-text";
 import { resolveModel } from "../../app/models";
 import { formatScaled, plural } from "../../core/format";
 import { TillageError } from "../../protocol/errors";
-import type { LossOn, Row, TokensResult } from "../../protocol/native.gen";
+import type { LossOn, Row, TokenisedText, TokensResult } from "../../protocol/native.gen";
 import { rowSchema } from "../../protocol/row-schema";
 import type { ReceiptRow, Stats } from "../../protocol/corpus";
 import type { Context } from "../context";
@@ -60,11 +60,20 @@ export async function tokens(context: Context, options: TokensOptions): Promise<
     { model: model.base, row, template: model.template, loss_on: lossOn(options.lossOn) ?? ("text" in row ? "all" : "completion"), context: contextOf(options.context) },
     context.signal,
   );
-  const trained = result.tokens.filter((token) => token.trained).length;
-  context.out.title(`${result.tokens.length} tokens, ${trained} trained on${result.cut > 0 ? `, ${result.cut} cut` : ""}`);
-  context.out.say(result.tokens.map((token) => (token.trained ? pc.green(`[${visible(token.text)}]`) : pc.dim(`(${visible(token.text)})`))).join(""));
+  const answer = result.rejected ? "chosen: " : result.label === true ? "good: " : result.label === false ? "bad: " : "";
+  sayTokens(context, answer, result);
+  if (result.rejected) {
+    sayTokens(context, "rejected: ", result.rejected);
+    context.out.say(pc.dim(`the first ${result.parts_at ?? 0} tokens of both are the same`));
+  }
   context.out.say(pc.dim("[trained on] (only read)"));
   return result;
+}
+
+function sayTokens(context: Context, what: string, text: TokenisedText): void {
+  const trained = text.tokens.filter((token) => token.trained).length;
+  context.out.title(`${what}${text.tokens.length} tokens, ${trained} trained on${text.cut > 0 ? `, ${text.cut} cut` : ""}`);
+  context.out.say(text.tokens.map((token) => (token.trained ? pc.green(`[${visible(token.text)}]`) : pc.dim(`(${visible(token.text)})`))).join(""));
 }
 
 function lossOn(given: string | undefined): LossOn | undefined {
@@ -90,7 +99,7 @@ function rowOf(options: TokensOptions): Row {
     }
     const row = rowSchema.safeParse(value);
     if (row.success) return row.data;
-    throw TillageError.user("invalid_row", `${file} is not a row that a model can read.`, "Give an object with text, with prompt and completion, or with messages (each a role and a content).", { file });
+    throw TillageError.user("invalid_row", `${file} is not a row that a model can read.`, "Give an object with text, with prompt and completion, with messages (each a role and a content), or with prompt, chosen and rejected.", { file });
   }
   if (options.prompt !== undefined) return { prompt: options.prompt, completion: options.completion ?? "" };
   if (options.text !== undefined) return { text: options.text };

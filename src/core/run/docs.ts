@@ -86,7 +86,7 @@ export const runDocs: KeyDocs = {
     values: ["f32", "bf16", "int8", "nf4"],
   },
   adapter: {
-    doc: "LoRA (Hu et al. 2021). Without it all weights are trained; where `model` is itself an adapter, the run goes on with that one and takes its settings over.",
+    doc: "LoRA (Hu et al. 2021). Without it and without `prompt` all weights are trained; where `model` is itself an adapter, the run goes on with that one and takes its settings over.",
     keys: {
       r: { doc: "Rank: the width of the adapter. More learns more and costs more.", values: ["16"] },
       alpha: { doc: "The adapter is scaled by alpha / r.", values: ["32"] },
@@ -97,6 +97,13 @@ export const runDocs: KeyDocs = {
       dora: { doc: "Learn the magnitudes of the outputs apart from their directions (DoRA, Liu et al. 2024). Default false.", values: ["true", "false"] },
     },
   },
+  prompt: {
+    doc: "Prompt tuning (Lester et al. 2021) in the place of an adapter: trained embeddings before every text, for `pretrain` and `sft`. They count in `context`, and are saved as PEFT saves them. A learning rate far above an adapter's is usual, such as 0.1.",
+    keys: {
+      tokens: { doc: "How many embeddings.", values: ["16", "32"] },
+      text: { doc: "They begin as the embeddings of this text, repeated or cut to as many. Default: those of tokens drawn at random." },
+    },
+  },
   fork: { doc: "`NAME@STEP`: goes on behind a checkpoint of another run with its weights, optimiser states and place in the data, under this file's settings. Model, adapter, objective and optimiser must be that run's; steps and epochs count from its beginning. Other rows begin again at their first epoch. For the weights alone, use `model: run:NAME@STEP`." },
   data: {
     doc: "A recipe, which is built when it is stale; or Parquet files of a dataset that was built elsewhere.",
@@ -104,6 +111,7 @@ export const runDocs: KeyDocs = {
   },
   template,
   loss_on: { doc: "Which tokens of a row count: `all`, those of the `completion`, or those of the `assistant`'s turns. Default: all for pretrain, completion for sft.", values: ["all", "completion", "assistant"] },
+  weight: { doc: "A column of numbers, 0 or more: what each row weighs. The loss is the weighted mean over labelled tokens, Σ w · Σ token losses / Σ w · tokens (over pairs for preferences): a row of weight 2 counts as if it were there twice, one of weight 0 is left out. Validation rows are weighed in the same way; losses of single rows are shown without. Not for kto, grpo and rloo. Default: every row weighs the same." },
   train: {
     doc: "The optimiser, its schedule, and the rhythm of the run.",
     keys: {
@@ -111,6 +119,7 @@ export const runDocs: KeyDocs = {
       max_steps: { doc: "Ends the run before `epochs` are over." },
       batch_tokens: { doc: "Tokens of one packed batch. Default 4096." },
       context: { doc: "Longest row, tokens; longer ones are cut, and the preflight counts them." },
+      truncate: { doc: "What becomes of longer rows: their `end` or their `start` is cut off (the token that begins a text included), or the row is left out (`drop`; of a pair both texts). Default end.", values: ["end", "start", "drop"] },
       grad_accumulation: { doc: "Batches of one step. Default 1." },
       lr: { doc: "Peak learning rate." },
       schedule: { doc: "How the learning rate falls after the warm-up. `wsd` (warm-up, stable, decay: Hu et al. 2024) stays at the peak until the last `decay_share` of the steps. Default cosine.", values: ["constant", "linear", "cosine", "wsd"] },

@@ -19,6 +19,13 @@ describe("parseRunFile", () => {
     expect(run?.template).toBe("plain");
   });
 
+  it("reads a prompt, a column of weights, and where rows are cut", () => {
+    const run = parseRunFile(`${valid.replace("adapter: { r: 8, alpha: 16 }", 'prompt: { tokens: 8, text: "Answer:" }')}  truncate: drop\nweight: score\n`, "tune.run.yaml");
+    expect(run.problems).toEqual([]);
+    expect(run.value).toMatchObject({ prompt: { tokens: 8, text: "Answer:" }, weight: "score", train: { truncate: "drop" } });
+    expect(parseRunFile(valid, "tune.run.yaml").value).toMatchObject({ train: { truncate: "end" } });
+  });
+
   it("reads how a run falls, ends and forks", () => {
     const run = parseRunFile(`${valid.replace("adapter: { r: 8, alpha: 16 }\n", "")}  optimizer: muon\n  schedule: wsd\n  decay_share: 0.2\n  decay_shape: linear\n  min_lr: 0.05\n  validate_every: 10\n  early_stopping: { patience: 3 }\nfork: pretrain@40\n`, "tune.run.yaml");
     expect(run.problems).toEqual([]);
@@ -41,6 +48,12 @@ describe("parseRunFile", () => {
     ["a group of one for an objective that compares", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: exact }]\n  group: 1"), "invalid_value", 5],
     ["ppo's settings without ppo", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: exact }]\n  ppo: { kl: 0.1 }"), "invalid_value", 5],
     ["a command as one text", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: command, command: rm -rf / }]"), "invalid_value", 4],
+    ["muon for a prompt", valid.replace("adapter: { r: 8, alpha: 16 }", "prompt: { tokens: 8 }").replace("  lr:", "  optimizer: muon\n  lr:"), "invalid_value", 8],
+    ["a prompt beside an adapter", `${valid}prompt: { tokens: 8 }\n`, "invalid_value", 9],
+    ["a prompt for pairs", valid.replace("adapter: { r: 8, alpha: 16 }", "prompt: { tokens: 8 }").replace("sft", "dpo"), "invalid_value", 5],
+    ["a prompt that leaves no room", valid.replace("adapter: { r: 8, alpha: 16 }", "prompt: { tokens: 127 }"), "invalid_value", 5],
+    ["weights of judgements", `${valid.replace("sft", "kto")}weight: w\n`, "invalid_value", 9],
+    ["a cut nobody knows", valid.replace("  lr:", "  truncate: middle\n  lr:"), "invalid_value", 8],
     ["a fork without a step", `${valid}fork: pretrain\n`, "invalid_value", 9],
     ["an unknown key of init", valid.replace("model: run:pretrain", "model:\n  init: { hidden: 3 }"), "unknown_key", 5],
   ])("names the line of %s", (_what, text, code, line) => {

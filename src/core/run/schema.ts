@@ -36,6 +36,9 @@ const adapterSchema = z.strictObject({
   lora_plus: positive.optional(),
 });
 
+/** Prompt tuning: trained embeddings before every text. */
+const promptSchema = z.strictObject({ tokens: count, text: z.string().min(1).optional() });
+
 const share = z.number().min(0).max(1);
 
 const trainFields = z.strictObject({
@@ -43,6 +46,7 @@ const trainFields = z.strictObject({
   max_steps: count.optional(),
   batch_tokens: count.default(4096),
   context: count,
+  truncate: z.enum(["end", "start", "drop"]).default("end"),
   grad_accumulation: count.default(1),
   lr: positive,
   schedule: z.enum(["constant", "linear", "cosine", "wsd"]).default("cosine"),
@@ -151,12 +155,16 @@ const runFields = z.strictObject({
   /** How the frozen weights of an adapter's run are held; full training needs f32. */
   dtype: z.enum(["f32", "bf16", "int8", "nf4"]).default("f32"),
   adapter: adapterSchema.optional(),
+  /** A tuned prompt in the place of an adapter. */
+  prompt: promptSchema.optional(),
   /** `NAME@STEP`: goes on behind a checkpoint of another run, with its optimiser states and its place in the data. */
   fork: z.string().regex(FORK, "it must be NAME@STEP, such as pretrain@200").optional(),
   /** A recipe, or Parquet files of a dataset that was built elsewhere. */
   data: z.union([z.string().min(1), z.strictObject({ train: z.array(z.string()).min(1), valid: z.array(z.string()).default([]) })]),
   template: templateSchema.default("plain"),
   loss_on: z.enum(["all", "completion", "assistant"]).optional(),
+  /** A column of numbers: what each row weighs. */
+  weight: z.string().min(1).optional(),
   train: trainSchema,
   /** Prompts whose answers are recorded while the model trains. */
   watch: z.strictObject({ eval: z.string(), every: count, max_new_tokens: count.default(64) }).optional(),
@@ -166,10 +174,22 @@ const runFields = z.strictObject({
   seed: z.number().int().nonnegative().default(17),
 });
 
+type RunFields = z.infer<typeof runFields>;
+
+/** What one part of a run file says of another; each is reported at the part that has to change. */
+const RUN_RULES: { at: string[]; broken: (run: RunFields) => boolean; message: string }[] = [
+  { at: ["train", "optimizer"], broken: (run) => run.train.optimizer === "muon" && (run.adapter ?? run.prompt) !== undefined, message: "muon is for full training; an adapter is trained by adamw" },
+  { at: ["prompt"], broken: (run) => run.prompt !== undefined && run.adapter !== undefined, message: "a run trains an adapter or a prompt" },
+  { at: ["prompt"], broken: (run) => run.prompt !== undefined && run.objective !== "pretrain" && run.objective !== "sft", message: "a prompt is tuned by the objectives pretrain and sft" },
+  { at: ["prompt"], broken: (run) => run.prompt !== undefined && typeof run.model !== "string", message: "a model with random weights is trained in full" },
+  { at: ["prompt", "tokens"], broken: (run) => run.prompt !== undefined && run.prompt.tokens + 2 > run.train.context, message: "they must leave room in `context` for a text" },
+  { at: ["policy", "group"], broken: (run) => run.policy?.group === 1 && run.objective !== "ppo", message: "answers are held against each other: 2 or more" },
+  { at: ["policy", "ppo"], broken: (run) => run.policy?.ppo !== undefined && run.objective !== "ppo", message: "only `objective: ppo` uses it" },
+  { at: ["weight"], broken: (run) => run.weight !== undefined && ["kto", "grpo", "rloo", "ppo"].includes(run.objective), message: "this objective's loss is no mean over rows that could be weighed" },
+];
+
 export const runFileSchema = runFields.superRefine((run, context) => {
-  if (run.policy?.group === 1 && run.objective !== "ppo") context.addIssue({ code: "custom", path: ["policy", "group"], message: "answers are held against each other: 2 or more" });
-  if (run.policy?.ppo && run.objective !== "ppo") context.addIssue({ code: "custom", path: ["policy", "ppo"], message: "only `objective: ppo` uses it" });
-  if (run.adapter && run.train.optimizer === "muon") context.addIssue({ code: "custom", path: ["train", "optimizer"], message: "muon is for full training; an adapter is trained by adamw" });
+  for (const rule of RUN_RULES) if (rule.broken(run)) context.addIssue({ code: "custom", path: rule.at, message: rule.message });
 });
 export type RunFile = z.infer<typeof runFileSchema>;
 

@@ -55,8 +55,9 @@ function isText(raw: RawTable, column: string): string {
 
 function isConversation(column: string, fields: [string, string]): string {
   const json = ident(column);
-  const shape = `'[{${fields.map((field) => `"${field}":"VARCHAR"`).join(",")}}]'`;
-  const bad = fields.map((field) => `m.${ident(field)} IS NULL`).join(" OR ");
+  const shape = `'[{${fields.map((field) => `"${field}":"VARCHAR"`).join(",")},"tool_calls":"JSON"}]'`;
+  // A turn that calls tools may say nothing beside.
+  const bad = fields.map((field) => (field === "content" ? `(m."content" IS NULL AND (m.tool_calls IS NULL OR json_type(m.tool_calls) = 'NULL'))` : `m.${ident(field)} IS NULL`)).join(" OR ");
   return [
     `CASE WHEN ${json} IS NULL OR json_type(${json}) = 'NULL' THEN ${literal(`'${column}' is missing`)}`,
     `WHEN json_type(${json}) <> 'ARRAY' OR json_array_length(${json}) = 0 THEN ${literal(`'${column}' is not a list of turns`)}`,

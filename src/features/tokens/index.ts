@@ -1,17 +1,13 @@
 import * as vscode from "vscode";
 import { z } from "zod";
 import type { Row } from "../../protocol/native.gen";
+import { rowSchema } from "../../protocol/row-schema";
 import { Owner } from "../../vscode/disposable";
 import type { Feature, Services } from "../../vscode/services";
 import { showProblem } from "../../vscode/show-problem";
 import { TokensPanel } from "./tokens-panel";
 import type { TokensSubject } from "./tokens-panel";
 
-const rowSchema = z.union([
-  z.object({ prompt: z.string(), completion: z.string() }),
-  z.object({ messages: z.array(z.object({ role: z.string(), content: z.string() })) }),
-  z.object({ text: z.string() }),
-]);
 const argumentSchema = z.union([
   z.object({ path: z.string().min(1), row: z.number().int().nonnegative(), model: z.string().optional() }),
   z.object({ row: rowSchema, model: z.string().optional() }),

@@ -168,5 +168,6 @@ export class TokensPanel extends Owner {
 function emptyRow(row: Row): boolean {
   if ("text" in row) return row.text === "";
   if ("messages" in row) return row.messages.length === 0;
-  return row.prompt === "" && row.completion === "";
+  if ("completion" in row) return row.prompt === "" && row.completion === "";
+  return row.chosen.length === 0 && row.rejected.length === 0;
 }

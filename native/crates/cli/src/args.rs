@@ -4,7 +4,8 @@ use crate::parity::ParityArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tillage_protocol::export::{ExportFormat, Quantize};
-use tillage_protocol::run::{Dtype, LossOn, Template};
+use tillage_protocol::rpc::AdapterRef;
+use tillage_protocol::run::{Dtype, LossOn, Template, Truncate};
 use tillage_protocol::score::BATCH_TOKENS;
 
 /// Train, ask and inspect small language models on this machine.
@@ -68,13 +69,13 @@ pub struct GenerateArgs {
     /// Model folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// PEFT adapter folder.
-    #[arg(long)]
-    pub adapter: Option<PathBuf>,
+    /// PEFT adapter: [NAME=]FOLDER[:WEIGHT]. Several are mixed: their changes are added up, each times its weight.
+    #[arg(long, value_parser = crate::adapters::parse)]
+    pub adapter: Vec<AdapterRef>,
     /// How the weights are held: f32, bf16, int8 or nf4.
     #[arg(long, default_value = "f32", value_parser = dtype)]
     pub dtype: Dtype,
-    /// JSONL file of objects with `id` and `prompt`.
+    /// JSONL file of objects with `id` and `prompt`, and `adapters` where a prompt has its own: {"NAME": WEIGHT}, {} for none.
     #[arg(long)]
     pub prompts: PathBuf,
     /// 0 takes the most likely token each time.
@@ -157,7 +158,8 @@ pub struct TokensArgs {
     /// Model folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// JSON file with one row: {"text"}, {"prompt", "completion"} or {"messages"}.
+    /// JSON file with one row: {"text"}, {"prompt", "completion"}, {"messages"}, a pair of "chosen" and "rejected" answers, or an
+    /// answer with its "label"; beside messages the "tools" that are offered.
     #[arg(long)]
     pub row: PathBuf,
     /// plain, chat, or format:TEXT with {prompt} in it (\n is a line break).
@@ -167,6 +169,9 @@ pub struct TokensArgs {
     pub loss_on: LossOnArg,
     #[arg(long, default_value_t = 1024)]
     pub context: usize,
+    /// Where a longer row is cut: end, start, or drop.
+    #[arg(long, default_value = "end", value_parser = truncate)]
+    pub truncate: Truncate,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -200,6 +205,15 @@ fn export_format(text: &str) -> Result<ExportFormat, String> {
 fn quantize(text: &str) -> Result<Quantize, String> {
     let known = Quantize::ALL.into_iter().find(|q| q.name() == text);
     known.ok_or_else(|| format!("use {}", Quantize::ALL.map(Quantize::name).join(", ")))
+}
+
+fn truncate(text: &str) -> Result<Truncate, String> {
+    match text {
+        "end" => Ok(Truncate::End),
+        "start" => Ok(Truncate::Start),
+        "drop" => Ok(Truncate::Drop),
+        _ => Err("use end, start or drop".into()),
+    }
 }
 
 fn template(text: &str) -> Result<Template, String> {

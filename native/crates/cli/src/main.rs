@@ -1,5 +1,6 @@
 //! `tillage-native`: the engine on the command line and as a server on stdio.
 
+mod adapters;
 mod args;
 mod ask;
 mod exporting;
@@ -8,6 +9,7 @@ mod parity;
 mod report;
 mod scoring;
 mod serve;
+mod tokens;
 mod training;
 
 use args::{Cli, Command};
@@ -58,7 +60,7 @@ fn run(cli: Cli) -> Result<ExitCode, EngineError> {
             training::set_threads(cli.threads, 0)?;
             scoring::score(&args, cli.json)?;
         }
-        Command::Tokens(args) => ask::tokens(&args, cli.json)?,
+        Command::Tokens(args) => tokens::print(&args, cli.json)?,
         Command::Inspect { model } => inspect::print(&model, cli.json)?,
         Command::Parity(args) => {
             training::set_threads(cli.threads, 0)?;

@@ -22,7 +22,12 @@ pub fn score(args: &ScoreArgs, json: bool) -> Result<(), EngineError> {
         (true, false) => Embed::Mean,
         (true, true) => Embed::Normalized,
     };
-    let model = ModelRef { base: args.model.clone(), adapter: args.adapter.clone(), dtype: args.dtype };
+    let model = ModelRef {
+        base: args.model.clone(),
+        adapter: args.adapter.clone(),
+        adapters: Vec::new(),
+        dtype: args.dtype,
+    };
     let params = ScoreParams {
         model,
         rows: args.rows.clone(),
@@ -47,7 +52,7 @@ pub fn score(args: &ScoreArgs, json: bool) -> Result<(), EngineError> {
         }
         lost.is_none() && !stopped.load(Ordering::SeqCst)
     };
-    let scored = tillage_score::score(&model, &tokenizer, hashes, &params, &mut watch);
+    let scored = tillage_score::score((&model, None), &tokenizer, hashes, &params, &mut watch);
     if !json && std::io::stderr().is_terminal() {
         // A closed stderr has no line to end.
         let _ = writeln!(std::io::stderr());

@@ -39,6 +39,14 @@ pub fn export(
     let mut model = Model::load(base)?;
     if let Some(adapter) = &params.adapter {
         model.load_adapter(adapter)?;
+        if params.to != ExportFormat::Peft && model.prompt_tokens() > 0 {
+            return Err(EngineError::user(
+                "prompt_not_mergeable",
+                "The adapter is a tuned prompt, which no weights of a model can stand for.",
+                "Export it as a PEFT adapter, or train a LoRA.",
+            )
+            .with_file(adapter));
+        }
     }
     if !watch(0, 1) {
         return Err(cancelled());

@@ -3,8 +3,9 @@
 
 use crate::sample::{choose, rng, Sampled, Sampling};
 use rand_chacha::ChaCha8Rng;
+use std::borrow::Cow;
 use std::time::Instant;
-use tillage_model::{KvCache, Model};
+use tillage_model::{KvCache, Mix, Model};
 use tillage_protocol::EngineError;
 
 /// Sequences that are generated together where nobody says otherwise.
@@ -16,6 +17,9 @@ pub struct Job<'a> {
     pub tokens: &'a [u32],
     /// Decides the draws, with the seed.
     pub id: &'a str,
+    /// Which of the model's held adapters answer; `None` is the model's own adapter, and the base alone where another job has a
+    /// mixture.
+    pub mix: Option<&'a Mix>,
 }
 
 /// What whoever sees a token says to it.
@@ -53,7 +57,17 @@ pub fn generate_all(
     width: usize,
     on_token: &mut dyn FnMut(usize, u32) -> Flow,
 ) -> Result<Vec<Sampled>, EngineError> {
-    jobs.iter().try_for_each(|job| check(model, job))?;
+    let base = Mix::default();
+    let mixed = jobs.iter().any(|job| job.mix.is_some());
+    let mix = |job: usize| if mixed { Some(jobs[job].mix.unwrap_or(&base)) } else { None };
+    // What stands before each text: a tuned prompt.
+    let texts: Vec<Cow<[u32]>> = (0..jobs.len())
+        .map(|job| match model.prefix(mix(job)) {
+            prefix if prefix.is_empty() => jobs[job].tokens.into(),
+            prefix => [&prefix, jobs[job].tokens].concat().into(),
+        })
+        .collect();
+    jobs.iter().zip(&texts).try_for_each(|(job, text)| check(model, job, text.len()))?;
     let context = model.config().max_position_embeddings;
     let mut done: Vec<Sampled> = vec![Sampled::default(); jobs.len()];
     let (mut active, mut caches): (Vec<Active>, Vec<KvCache>) = (Vec::new(), Vec::new());
@@ -78,12 +92,17 @@ pub fn generate_all(
     loop {
         while !over && active.len() < width.max(1) {
             let Some(job) = waiting.next() else { break };
-            let Job { tokens, id } = jobs[job];
+            let (tokens, id) = (&texts[job], jobs[job].id);
             let room = sampling.max_new.min(context - tokens.len());
             let rng = rng(sampling.seed, id);
             let mut one = Active { job, rng, room, begun: Instant::now(), out: Sampled::default() };
             let mut cache = model.new_cache(tokens.len() + room);
-            let logits = model.decode(tokens, &mut cache);
+            let alone = mix(job).map(|mix| [mix]);
+            let logits = model.decode_mixed(
+                &[tokens],
+                std::slice::from_mut(&mut cache),
+                alone.as_ref().map(|m| &m[..]),
+            );
             if step(&mut one, &logits, &mut over)? {
                 active.push(one);
                 caches.push(cache);
@@ -97,7 +116,8 @@ pub fn generate_all(
         }
         let last: Vec<[u32; 1]> = active.iter().map(|one| [*one.out.tokens.last().unwrap_or(&0)]).collect();
         let tokens: Vec<&[u32]> = last.iter().map(|t| &t[..]).collect();
-        let logits = model.decode_batch(&tokens, &mut caches);
+        let mixes: Option<Vec<&Mix>> = active.iter().map(|one| mix(one.job)).collect();
+        let logits = model.decode_mixed(&tokens, &mut caches, mixes.as_deref());
         let vocab = model.config().vocab_size;
         // From the end, so that what is taken out does not move what is still to be looked at.
         for at in (0..active.len()).rev() {
@@ -115,8 +135,9 @@ fn finish(one: Active, done: &mut [Sampled]) {
     done[job] = out;
 }
 
-fn check(model: &Model, job: &Job) -> Result<(), EngineError> {
-    let Job { tokens, id } = job;
+/// `length` is that of the tokens with what stands before them.
+fn check(model: &Model, job: &Job, length: usize) -> Result<(), EngineError> {
+    let Job { tokens, id, .. } = job;
     let context = model.config().max_position_embeddings;
     if tokens.is_empty() {
         return Err(EngineError::user(
@@ -125,10 +146,10 @@ fn check(model: &Model, job: &Job) -> Result<(), EngineError> {
             "Give the model at least one word.",
         ));
     }
-    if tokens.len() >= context {
+    if length >= context {
         return Err(EngineError::user(
             "prompt_too_long",
-            format!("The prompt {id:?} has {} tokens; the model's context is {context}.", tokens.len()),
+            format!("The prompt {id:?} has {length} tokens; the model's context is {context}."),
             "Shorten the prompt, or use a model with a longer context.",
         ));
     }

@@ -9,7 +9,7 @@ pub use hash::{adapter_hash, model_hash};
 pub use sample::{Sampled, Sampling};
 
 use std::path::Path;
-use tillage_model::Model;
+use tillage_model::{Mix, Model};
 use tillage_protocol::rpc::Generation;
 use tillage_protocol::run::{Dtype, WatchPrompt};
 use tillage_protocol::EngineError;
@@ -40,10 +40,30 @@ pub fn answers(
     width: usize,
     on_text: &mut dyn FnMut(usize, &str) -> Flow,
 ) -> Result<Vec<Generation>, EngineError> {
+    answers_mixed(model, encoder, prompts, None, sampling, width, on_text)
+}
+
+/// As [`answers`], each prompt with its mixture of the adapters that the model holds.
+///
+/// # Errors
+/// As [`answers`].
+pub fn answers_mixed(
+    model: &Model,
+    encoder: &RowEncoder,
+    prompts: &[WatchPrompt],
+    mixes: Option<&[Mix]>,
+    sampling: &Sampling,
+    width: usize,
+    on_text: &mut dyn FnMut(usize, &str) -> Flow,
+) -> Result<Vec<Generation>, EngineError> {
     let tokens: Vec<Vec<u32>> =
         prompts.iter().map(|p| encoder.prompt(&p.prompt)).collect::<Result<_, _>>()?;
-    let jobs: Vec<Job> =
-        prompts.iter().zip(&tokens).map(|(prompt, tokens)| Job { tokens, id: &prompt.id }).collect();
+    let jobs: Vec<Job> = prompts
+        .iter()
+        .zip(&tokens)
+        .enumerate()
+        .map(|(i, (prompt, tokens))| Job { tokens, id: &prompt.id, mix: mixes.map(|m| &m[i]) })
+        .collect();
     let tokenizer = encoder.tokenizer();
     let mut streams: Vec<_> = prompts.iter().map(|_| tokenizer.inner().decode_stream(true)).collect();
     let stops = tokenizer.stop_ids();

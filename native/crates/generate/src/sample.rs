@@ -123,7 +123,7 @@ mod tests {
         let model = Model::init(config, 3);
         let answer = |stops: &[u32], max_new| {
             let sampling = Sampling { max_new, temperature: 1.0, seed: 1 };
-            let job = Job { tokens: &[1, 2, 3], id: "a" };
+            let job = Job { tokens: &[1, 2, 3], id: "a", mix: None };
             generate_all(&model, &[job], stops, &sampling, 1, &mut |_, _| Flow::Go).unwrap().remove(0)
         };
         let whole = answer(&[], 8);
@@ -148,7 +148,8 @@ mod tests {
         let model = Model::init(config, 3);
         let prompts: Vec<Vec<u32>> = (0..7).map(|i| (0..=i).map(|t| (t * 7 + i) % 50).collect()).collect();
         let ids: Vec<String> = (0..7).map(|i| format!("p{i}")).collect();
-        let jobs: Vec<Job> = prompts.iter().zip(&ids).map(|(tokens, id)| Job { tokens, id }).collect();
+        let jobs: Vec<Job> =
+            prompts.iter().zip(&ids).map(|(tokens, id)| Job { tokens, id, mix: None }).collect();
         for temperature in [0.0, 1.0] {
             let sampling = Sampling { max_new: 12, temperature, seed: 4 };
             let all = |width| {

@@ -96,7 +96,8 @@ impl Model {
         let (tensors, ids) = (&self.weights.tensors, &self.weights.layers[n]);
         let rows = ws.positions.len();
         let LayerActs { x_in, stats_in, qkv, qk, stats_qk, attended, lse, lora, .. } = acts;
-        let Workspace { norm, out, linear, positions, ropes, .. } = ws;
+        let Workspace { norm, out, linear, positions, ropes, routes, .. } = ws;
+        let adding = self.adding(routes, None);
         let input: &[f32] = match &ids.before_attention {
             Some(ids) => {
                 norms::forward(config, tensors, ids, norm, stats_in, x_in);
@@ -106,7 +107,7 @@ impl Model {
         };
         let place = self.place(n, slot::QKV, rows, training);
         let scratch = &mut linear.dropped;
-        linear::forward(qkv, input, tensors, self.adapter.as_ref(), &place, &mut lora[slot::QKV], scratch);
+        linear::forward(qkv, input, tensors, adding, &place, &mut lora[slot::QKV], scratch);
         if config.qk_norm != QkNorm::None {
             take_columns(qk, qkv, config.q_width() + config.kv_width(), turning(config, rows).stride);
             for (which, ids) in [ids.q_norm, ids.k_norm].into_iter().flatten().enumerate() {
@@ -126,7 +127,7 @@ impl Model {
         }
         let place = self.place(n, slot::OUTPUT, rows, training);
         let hidden = &mut lora[slot::OUTPUT];
-        linear::forward(out, attended, tensors, self.adapter.as_ref(), &place, hidden, &mut linear.dropped);
+        linear::forward(out, attended, tensors, adding, &place, hidden, &mut linear.dropped);
     }
 
     /// From the gradient of the block's output in `ws.branch` to that of its input, which is added to `ws.dx` when

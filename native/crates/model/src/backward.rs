@@ -12,9 +12,10 @@ impl Model {
     /// Adds the gradients of all trained tensors, from the gradient of the last residual stream in `ws.dx`.
     pub(crate) fn backward_layers(&mut self, tokens: &[u32], starts: &[usize], ws: &mut Workspace) {
         let layers_count = self.config().num_hidden_layers;
-        let whole = self.trains_all();
+        // Something before the layers is trained.
+        let whole = self.trains_words() || self.trains_prompt();
         let trained = (0..layers_count).find(|&n| self.trains(n, 0..usize::MAX));
-        let Some(lowest) = trained.or(whole.then_some(0)) else { return };
+        let Some(lowest) = (if whole { Some(0) } else { trained }) else { return };
         cpu::pooled(|| {
             let mut layers = std::mem::take(&mut ws.layers);
             for n in (lowest..layers_count).rev() {
@@ -29,7 +30,8 @@ impl Model {
             }
             ws.layers = layers;
         });
-        if whole {
+        self.prompt_backward(tokens, ws);
+        if self.trains_words() {
             self.embed_backward(tokens, ws);
         }
     }
@@ -46,8 +48,12 @@ impl Model {
         }
     }
 
-    fn trains_all(&self) -> bool {
+    pub(crate) fn trains_words(&self) -> bool {
         self.weights.tensors[self.weights.embedding].trained()
+    }
+
+    fn trains_prompt(&self) -> bool {
+        self.prompt.as_ref().is_some_and(|p| p.enabled && p.tensor.trained())
     }
 
     /// Whether one of these projections of a layer has something trained.

@@ -56,6 +56,11 @@ impl Packed {
     /// `internal` when lengths or offsets disagree; `user` when an id is outside the vocabulary,
     /// which happens when a tokenizer and a model do not belong together.
     pub fn check(&self, vocab: usize) -> Result<(), EngineError> {
+        self.check_ids(vocab, vocab)
+    }
+
+    /// As [`Packed::check`], where tokens may be `known` ids and labels those of the vocabulary.
+    pub(crate) fn check_ids(&self, known: usize, vocab: usize) -> Result<(), EngineError> {
         let n = self.tokens.len();
         let ordered = self.starts.windows(2).all(|w| w[0] <= w[1]);
         let ends = self.starts.first() == Some(&0) && self.starts.last() == Some(&n);
@@ -66,8 +71,9 @@ impl Packed {
                 "A packed batch's labels, offsets or weights do not fit its tokens.",
             ));
         }
-        let bad = self.tokens.iter().map(|&t| i64::from(t)).chain(self.labels.iter().copied());
-        if let Some(id) = bad.into_iter().find(|&t| t != IGNORE && !(0..vocab as i64).contains(&t)) {
+        let token = self.tokens.iter().map(|&t| i64::from(t)).find(|&t| t >= known as i64);
+        let wrong = |&t: &i64| t != IGNORE && !(0..vocab as i64).contains(&t);
+        if let Some(id) = token.or_else(|| self.labels.iter().copied().find(wrong)) {
             return Err(EngineError::user(
                 "token_out_of_range",
                 format!("Token id {id} is outside the model's vocabulary of {vocab}."),

@@ -11,7 +11,7 @@ use tillage_protocol::EngineError;
 /// The loss of a batch, and of what it is made.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DistillLoss {
-    /// α T² KL + (1 - α) NLL over the labelled tokens, in nats.
+    /// α T² KL + (1 - α) NLL over the labelled tokens, in nats; the sum with the examples' weights.
     pub loss: StepLoss,
     /// Sums over the labelled tokens: of the divergence from the teacher, and of the labels' own loss.
     pub divergence: f64,
@@ -20,7 +20,7 @@ pub struct DistillLoss {
 
 impl Model {
     /// Computes a batch's loss against a teacher with the same vocabulary, and adds d(Σ loss) / normaliser to the
-    /// gradients of what is trained. The batch's weights do not count.
+    /// gradients of what is trained.
     ///
     /// # Errors
     /// As [`Model::forward_backward`]; `user` when the vocabularies differ.
@@ -128,7 +128,7 @@ impl Model {
             let loss = alpha * square * kl + (1.0 - alpha) * nll;
             found.divergence += kl;
             found.nll += nll;
-            found.loss.sum += loss;
+            found.loss.sum += loss * f64::from(label.weight);
             let (sum, count) = &mut found.loss.per_example[label.example];
             *sum += loss;
             *count += 1;

@@ -140,7 +140,7 @@ impl Model {
         let (tensors, ids) = (&self.weights.tensors, &self.weights.layers[n]);
         let (h, i, rows) = (config.hidden_size, experts.intermediate_size, ws.positions.len());
         let LayerActs { x_mid, stats_mid, up, lora, expert_out, routing, .. } = acts;
-        let Workspace { norm, out, act, gathered, linear, .. } = ws;
+        let Workspace { norm, out, act, gathered, linear, routes, .. } = ws;
         let before = ids.before_mlp.expect("a norm before the experts");
         norms::forward(config, tensors, &before, norm, stats_mid, x_mid);
         routing.logits.resize(rows * experts.count, 0.0);
@@ -155,14 +155,15 @@ impl Model {
             }
             let places = [slot::up(e), slot::down(e)]
                 .map(|s| with_rows(self.place(n, s, rows, training), pairs.len()));
-            let (adapter, scratch) = (self.adapter.as_ref(), &mut linear.dropped);
+            let adding = self.adding(routes, Some(&routing.tokens[pairs.clone()]));
+            let scratch = &mut linear.dropped;
             let own = |width: usize| pairs.start * width..pairs.end * width;
             let (x, up) = (&gathered[own(h)], &mut up[own(2 * i)]);
-            linear::forward(up, x, tensors, adapter, &places[0], &mut lora[slot::up(e)], scratch);
+            linear::forward(up, x, tensors, adding, &places[0], &mut lora[slot::up(e)], scratch);
             let act = &mut act[own(i)];
             cpu::gated(act, up, i, config.activation);
             let y = &mut expert_out[own(h)];
-            linear::forward(y, act, tensors, adapter, &places[1], &mut lora[slot::down(e)], scratch);
+            linear::forward(y, act, tensors, adding, &places[1], &mut lora[slot::down(e)], scratch);
         }
         out.fill(0.0);
         for (pair, (&token, &weight)) in routing.tokens.iter().zip(&routing.weights).enumerate() {

@@ -51,11 +51,13 @@ impl Model {
     fn embed(&self, tokens: &[u32], ws: &mut Workspace) {
         let (config, tensors) = (self.config(), &self.weights.tensors);
         let width = config.hidden_size;
+        let words = self.words(tokens);
         match &tensors[self.weights.embedding] {
-            Tensor { frozen: Some(table), .. } => cpu::frozen_embedding(&mut ws.x, table, tokens),
-            Tensor { value, .. } => cpu::embedding(&mut ws.x, value, tokens, width),
+            Tensor { frozen: Some(table), .. } => cpu::frozen_embedding(&mut ws.x, table, &words),
+            Tensor { value, .. } => cpu::embedding(&mut ws.x, value, &words, width),
         }
         cpu::scale(&mut ws.x, config.scales.embedding);
+        self.embed_prompts(tokens, ws);
         if let Some(positions) = self.weights.positions {
             cpu::embedding(&mut ws.out, &tensors[positions].value, &ws.positions, width);
             cpu::add(&mut ws.x, &ws.out, 1.0);

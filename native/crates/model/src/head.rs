@@ -119,7 +119,7 @@ impl Model {
 pub(crate) struct Labelled {
     pub row: usize,
     pub example: usize,
-    weight: f32,
+    pub weight: f32,
     pub target: Target,
 }
 

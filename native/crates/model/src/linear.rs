@@ -1,6 +1,7 @@
 //! One projection with its bias and adapters.
 
 use crate::adapter::{add_product, inverse_row_norms, Adapter, LoraPart};
+use crate::mix::Adding;
 use crate::weights::{LinearIds, Tensor};
 use tillage_kernels::cpu::{self, LowRank, LowRankPart, Upstream, View, ViewMut};
 use tillage_kernels::matrix::{Arithmetic, Matrix, FEW_ROWS};
@@ -94,32 +95,65 @@ pub(crate) fn forward(
     y: &mut [f32],
     x: &[f32],
     tensors: &[Tensor],
-    adapter: Option<&Adapter>,
+    adding: Adding,
     at: &Place,
     hidden: &mut Vec<f32>,
     scratch: &mut Vec<f32>,
 ) {
-    let rows = at.rows;
-    let parts = parts(adapter, tensors, at);
-    let ranks: usize = parts.iter().map(|p| p.part.r).sum();
-    hidden.resize(rows * ranks, 0.0);
-    if let Some((w, low)) = joined(&parts, tensors, at) {
-        let dropped = at.dropout.is_some().then(|| dropped(x, at, scratch));
-        cpu::low_rank_linear(y, hidden, x, dropped, (w, &low), rows);
-    } else {
-        tensors[at.ids.weight].linear(y, x, rows, 1.0, false);
-        if ranks > 0 {
-            add_adapters(y, dropped(x, at, scratch), &parts, rows, hidden);
-        }
+    match adding {
+        Adding::One(adapter) => adapted(y, x, tensors, adapter, at, hidden, scratch),
+        Adding::Routed(routed) => match routed.alone() {
+            Some(adapter) => adapted(y, x, tensors, Some(adapter), at, hidden, scratch),
+            None => {
+                tensors[at.ids.weight].linear(y, x, at.rows, 1.0, false);
+                routed.add(y, x, tensors, at, hidden, scratch);
+            }
+        },
     }
     if let Some(bias) = at.ids.bias {
         cpu::add_bias(y, &tensors[bias].value);
     }
 }
 
-/// `y += s B A x`, part by part, with DoRA's factors on the sum.
-fn add_adapters(y: &mut [f32], x: &[f32], parts: &[Lora], rows: usize, hidden: &mut [f32]) {
-    let (width, inputs, ranks) = (y.len() / rows, x.len() / rows, hidden.len() / rows);
+/// `y = W x` with one adapter on all rows.
+fn adapted(
+    y: &mut [f32],
+    x: &[f32],
+    tensors: &[Tensor],
+    adapter: Option<&Adapter>,
+    at: &Place,
+    hidden: &mut Vec<f32>,
+    scratch: &mut Vec<f32>,
+) {
+    let parts = parts(adapter, tensors, at);
+    if let Some((w, low)) = joined(&parts, tensors, at) {
+        hidden.resize(at.rows * low.ranks(), 0.0);
+        let dropped = at.dropout.is_some().then(|| dropped(x, at, scratch));
+        return cpu::low_rank_linear(y, hidden, x, dropped, (w, &low), at.rows);
+    }
+    tensors[at.ids.weight].linear(y, x, at.rows, 1.0, false);
+    add_parts(y, dropped(x, at, scratch), &parts, 1.0, at.rows, hidden);
+}
+
+/// `y += factor` times what the adapter makes of `x`; DoRA's factors on the sum, for a factor of 1 alone.
+pub(crate) fn add(
+    y: &mut [f32],
+    x: &[f32],
+    tensors: &[Tensor],
+    (adapter, factor): (Option<&Adapter>, f32),
+    at: &Place,
+    hidden: &mut Vec<f32>,
+    scratch: &mut Vec<f32>,
+) {
+    let parts = parts(adapter, tensors, at);
+    add_parts(y, dropped(x, at, scratch), &parts, factor, at.rows, hidden);
+}
+
+/// `y += factor s B A x`, part by part, with DoRA's factors on the sum; `hidden` receives A x.
+fn add_parts(y: &mut [f32], x: &[f32], parts: &[Lora], factor: f32, rows: usize, hidden: &mut Vec<f32>) {
+    let ranks: usize = parts.iter().map(|p| p.part.r).sum();
+    hidden.resize(rows * ranks, 0.0);
+    let (width, inputs) = (y.len() / rows, x.len() / rows);
     let mut first = 0;
     for lora in parts {
         let (r, outputs) = (lora.part.r, &lora.part.outputs);
@@ -135,7 +169,7 @@ fn add_adapters(y: &mut [f32], x: &[f32], parts: &[Lora], rows: usize, hidden: &
             ViewMut::columns(y, rows, width, outputs.clone()),
             View::strided(&hidden[own.start..], rows, r, ranks),
             View::new(lora.b, outputs.len(), r).t(),
-            lora.part.scale,
+            lora.part.scale * factor,
             true,
             true,
         );

@@ -26,7 +26,7 @@ impl Model {
         let rows = ws.positions.len();
         let [up_place, down_place] = [slot::up(0), slot::down(0)].map(|s| self.place(n, s, rows, training));
         let LayerActs { x_mid, stats_mid, up, lora, .. } = acts;
-        let Workspace { norm, out, act, linear, .. } = ws;
+        let Workspace { norm, out, act, linear, routes, .. } = ws;
         let (act, up) = own_part(config, rows, act, up);
         let input: &[f32] = match &ids.before_mlp {
             Some(ids) => {
@@ -35,14 +35,14 @@ impl Model {
             }
             None => x_mid,
         };
-        let (adapter, scratch) = (self.adapter.as_ref(), &mut linear.dropped);
-        linear::forward(up, input, tensors, adapter, &up_place, &mut lora[slot::up(0)], scratch);
+        let (adding, scratch) = (self.adding(routes, None), &mut linear.dropped);
+        linear::forward(up, input, tensors, adding, &up_place, &mut lora[slot::up(0)], scratch);
         if config.gated {
             cpu::gated(act, up, config.intermediate_size, config.activation);
         } else {
             cpu::activate(act, up, config.activation);
         }
-        linear::forward(out, act, tensors, adapter, &down_place, &mut lora[slot::down(0)], scratch);
+        linear::forward(out, act, tensors, adding, &down_place, &mut lora[slot::down(0)], scratch);
     }
 
     /// From the gradient of the block's output in `ws.branch` to that of its input, which is added to `ws.dx` when

@@ -1,6 +1,9 @@
 //! The model and its public operations.
 
 use crate::adapter::Adapter;
+use crate::mix::Named;
+use crate::peft::Tuned;
+use crate::prompt::Prompt;
 use crate::spec::DecoderSpec;
 use crate::weights::{Tensor, Weights};
 use crate::workspace::{Keep, Workspace};
@@ -11,13 +14,17 @@ use tillage_kernels::matrix::Arithmetic;
 use tillage_protocol::run::Dtype;
 use tillage_protocol::{EngineError, LoraConfig};
 
-/// A decoder with its weights, and at most one adapter.
+/// A decoder with its weights, at most one adapter or tuned prompt of its own, and others that are held by name.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) config: ModelConfig,
     pub(crate) spec: DecoderSpec,
     pub(crate) weights: Weights,
     pub(crate) adapter: Option<Adapter>,
+    /// A tuned prompt, in the place of an adapter.
+    pub(crate) prompt: Option<Prompt>,
+    /// Adapters that are held by name.
+    pub(crate) library: Vec<Named>,
     pub(crate) trainable: Trainable,
     pub(crate) dtype: Dtype,
     pub(crate) dropout_key: u64,
@@ -33,6 +40,8 @@ impl Model {
             spec,
             weights,
             adapter: None,
+            prompt: None,
+            library: Vec::new(),
             trainable: Trainable::Nothing,
             dtype: Dtype::F32,
             dropout_key: 0,
@@ -126,22 +135,24 @@ impl Model {
     /// `user` when a setting is impossible or a target names no projection.
     pub fn attach_lora(&mut self, spec: &LoraConfig, seed: u64) -> Result<(), EngineError> {
         let adapter = Adapter::new(spec, &self.spec, &self.weights, seed)?;
-        self.replace_adapter(Some(adapter));
+        self.replace_tuned(Some(adapter), None);
         Ok(())
     }
 
-    /// Loads a PEFT adapter folder (LoRA, rsLoRA or DoRA), replacing an adapter that is there.
+    /// Loads a PEFT adapter folder (LoRA, rsLoRA, DoRA or a tuned prompt), replacing an adapter that is there.
     ///
     /// # Errors
     /// `user`, naming the file: settings that are not supported, tensors that are missing, misshapen or of another model.
     pub fn load_adapter(&mut self, dir: &Path) -> Result<(), EngineError> {
-        let adapter = peft::load(dir, &self.spec)?;
-        self.replace_adapter(Some(adapter));
+        match peft::load(dir, &self.spec)? {
+            Tuned::Lora(adapter) => self.replace_tuned(Some(adapter), None),
+            Tuned::Prompt(prompt) => self.replace_tuned(None, Some(prompt)),
+        }
         Ok(())
     }
 
-    fn replace_adapter(&mut self, adapter: Option<Adapter>) {
-        self.adapter = adapter;
+    pub(crate) fn replace_tuned(&mut self, adapter: Option<Adapter>, prompt: Option<Prompt>) {
+        (self.adapter, self.prompt) = (adapter, prompt);
         self.set_trainable(self.trainable);
     }
 
@@ -150,6 +161,9 @@ impl Model {
     /// # Errors
     /// `internal` without an adapter, `environment` when the disk does not take it.
     pub fn save_adapter(&self, dir: &Path, base_name: &str) -> Result<(), EngineError> {
+        if let Some(prompt) = &self.prompt {
+            return crate::peft_prompt::save(prompt, &self.config, dir, base_name);
+        }
         let adapter = self.adapter.as_ref().ok_or_else(no_adapter)?;
         peft::save(adapter, &self.spec, dir, base_name)
     }
@@ -167,8 +181,9 @@ impl Model {
         self.adapter.as_ref().map(|a| &a.config)
     }
 
+    /// Whether it has an adapter of its own, or a tuned prompt.
     pub fn has_adapter(&self) -> bool {
-        self.adapter.is_some()
+        self.adapter.is_some() || self.prompt.is_some()
     }
 
     /// Switches the adapter; without it the model computes exactly what the base computes.
@@ -176,12 +191,21 @@ impl Model {
         if let Some(adapter) = &mut self.adapter {
             adapter.enabled = on;
         }
+        if let Some(prompt) = &mut self.prompt {
+            prompt.enabled = on;
+        }
     }
 
-    /// Adds the adapter to the weights and drops it.
+    /// Adds the adapter to the weights and drops it. A tuned prompt stays: no weights stand for it.
     pub fn merge_adapter(&mut self) {
         if let Some(adapter) = self.adapter.take() {
             adapter.merge_into(&mut self.weights);
+            // DoRA's norms are those of the weights.
+            for held in &mut self.library {
+                if let Tuned::Lora(adapter) = &mut held.what {
+                    adapter.parameters_changed();
+                }
+            }
         }
     }
 
@@ -191,6 +215,9 @@ impl Model {
         self.weights.tensors.iter_mut().for_each(|t| t.set_trainable(what == Trainable::Full));
         if let Some(adapter) = &mut self.adapter {
             adapter.tensors.iter_mut().for_each(|t| t.set_trainable(what == Trainable::Adapter));
+        }
+        if let Some(prompt) = &mut self.prompt {
+            prompt.tensor.set_trainable(what == Trainable::Adapter);
         }
     }
 
@@ -204,26 +231,32 @@ impl Model {
             a.parameters_changed();
             a.tensors.iter_mut()
         });
-        let all = self.weights.tensors.iter_mut().chain(adapter.into_iter().flatten());
+        let prompt = self.prompt.iter_mut().map(|p| &mut p.tensor);
+        let all = self.weights.tensors.iter_mut().chain(adapter.into_iter().flatten()).chain(prompt);
         all.flat_map(|t| t.parameters_mut()).collect()
     }
 
     /// Numbers in all weights, the adapter's included.
     pub fn parameter_count(&self) -> usize {
-        let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
-        self.weights.tensors.iter().chain(adapter).map(Tensor::len).sum()
+        self.tensors().map(Tensor::len).sum()
     }
 
     /// Numbers in the trained tensors.
     pub fn trainable_count(&self) -> usize {
+        self.tensors().map(|t| t.grad.len()).sum()
+    }
+
+    /// All tensors, those of its own adapter or prompt included.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
-        self.weights.tensors.iter().chain(adapter).map(|t| t.grad.len()).sum()
+        self.weights.tensors.iter().chain(adapter).chain(self.prompt.iter().map(|p| &p.tensor))
     }
 
     /// Sets all gradients to zero.
     pub fn zero_grad(&mut self) {
         let adapter = self.adapter.iter_mut().flat_map(|a| &mut a.tensors);
-        self.weights.tensors.iter_mut().chain(adapter).for_each(|t| t.grad.fill(0.0));
+        let prompt = self.prompt.iter_mut().map(|p| &mut p.tensor);
+        self.weights.tensors.iter_mut().chain(adapter).chain(prompt).for_each(|t| t.grad.fill(0.0));
     }
 
     /// Whether a training pass keeps only what goes into each layer and computes the layer's activations again on the way
@@ -251,7 +284,8 @@ impl Model {
         idle.unwrap_or_else(|| Workspace::new(&self.config))
     }
 
-    pub(crate) fn give_back(&self, ws: Workspace) {
+    pub(crate) fn give_back(&self, mut ws: Workspace) {
+        ws.routes = None;
         self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(ws);
     }
 }

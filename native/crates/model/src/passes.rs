@@ -2,9 +2,10 @@
 
 use crate::attention::Context;
 use crate::head::labelled;
+use crate::mix::Routes;
 use crate::model::{no_adapter, Model};
 use crate::workspace::Keep;
-use crate::{KvCache, Packed, StepLoss, Trainable};
+use crate::{KvCache, Mix, Packed, StepLoss, Trainable};
 use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 
@@ -14,7 +15,7 @@ impl Model {
     /// # Errors
     /// As [`Packed::check`]; `internal` when the adapter should be trained but is absent or switched off.
     pub fn forward_backward(&mut self, batch: &Packed) -> Result<StepLoss, EngineError> {
-        batch.check(self.config.vocab_size)?;
+        self.check_pack(batch)?;
         self.check_trainable()?;
         let mut ws = self.workspace();
         self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, self.keeping());
@@ -31,7 +32,7 @@ impl Model {
     /// # Errors
     /// As [`Packed::check`].
     pub fn loss_only(&self, batch: &Packed) -> Result<StepLoss, EngineError> {
-        batch.check(self.config.vocab_size)?;
+        self.check_pack(batch)?;
         let mut ws = self.workspace();
         self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
         let loss = self.loss_value(batch, &mut ws, &mut |_| {});
@@ -44,7 +45,7 @@ impl Model {
     /// # Errors
     /// As [`Packed::check`].
     pub fn token_losses(&self, batch: &Packed) -> Result<Vec<f32>, EngineError> {
-        batch.check(self.config.vocab_size)?;
+        self.check_pack(batch)?;
         let mut ws = self.workspace();
         self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
         let mut all = Vec::with_capacity(batch.labelled());
@@ -64,7 +65,7 @@ impl Model {
         batch: &Packed,
         weigh: &mut dyn FnMut(&[f32]) -> Vec<f32>,
     ) -> Result<StepLoss, EngineError> {
-        batch.check(self.config.vocab_size)?;
+        self.check_pack(batch)?;
         self.check_trainable()?;
         let mut ws = self.workspace();
         self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, self.keeping());
@@ -82,6 +83,11 @@ impl Model {
         Ok(loss)
     }
 
+    /// Checks a pack, which may have the tuned prompt's tokens among its own.
+    pub(crate) fn check_pack(&self, batch: &Packed) -> Result<(), EngineError> {
+        batch.check_ids(self.known_ids(), self.config.vocab_size)
+    }
+
     pub(crate) fn check_trainable(&self) -> Result<(), EngineError> {
         if self.trainable == Trainable::Full && self.dtype != Dtype::F32 {
             return Err(EngineError::user(
@@ -90,7 +96,9 @@ impl Model {
                 "Set `dtype` to f32, or train an adapter.",
             ));
         }
-        if self.trainable == Trainable::Adapter && !self.adapter.as_ref().is_some_and(|a| a.enabled) {
+        let adapter = self.adapter.as_ref().is_some_and(|a| a.enabled);
+        let prompt = self.prompt.as_ref().is_some_and(|p| p.enabled);
+        if self.trainable == Trainable::Adapter && !(adapter || prompt) {
             return Err(no_adapter());
         }
         Ok(())
@@ -101,7 +109,17 @@ impl Model {
     /// # Panics
     /// When a token is outside the vocabulary or a position outside the pack.
     pub fn logits(&self, batch: &Packed, positions: &[usize]) -> Vec<f32> {
+        self.logits_mixed(batch, positions, None)
+    }
+
+    /// As [`Model::logits`], each example with its mixture of the adapters that are held.
+    ///
+    /// # Panics
+    /// As [`Model::logits`]; when there are not as many mixtures as examples.
+    pub fn logits_mixed(&self, batch: &Packed, positions: &[usize], mixes: Option<&[&Mix]>) -> Vec<f32> {
+        assert!(mixes.is_none_or(|m| m.len() == batch.examples()), "a mixture for each example");
         let mut ws = self.workspace();
+        ws.routes = mixes.map(|mixes| Routes::new(&batch.starts, mixes));
         self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
         self.head_logits(positions, &mut ws);
         let logits = ws.head.logits.clone();
@@ -131,6 +149,21 @@ impl Model {
     /// # Panics
     /// As [`Model::decode`]; when there are not as many caches as lists of tokens.
     pub fn decode_batch(&self, tokens: &[&[u32]], caches: &mut [KvCache]) -> Vec<f32> {
+        self.decode_mixed(tokens, caches, None)
+    }
+
+    /// As [`Model::decode_batch`], each sequence with its mixture of the adapters that are held; the model's own adapter does
+    /// not count then.
+    ///
+    /// # Panics
+    /// As [`Model::decode_batch`]; when there are not as many mixtures as caches.
+    pub fn decode_mixed(
+        &self,
+        tokens: &[&[u32]],
+        caches: &mut [KvCache],
+        mixes: Option<&[&Mix]>,
+    ) -> Vec<f32> {
+        assert!(mixes.is_none_or(|m| m.len() == caches.len()), "a mixture for each sequence");
         assert_eq!(tokens.len(), caches.len(), "a cache for each sequence");
         let mut starts = vec![0];
         for (new, cache) in tokens.iter().zip(caches.iter()) {
@@ -139,6 +172,7 @@ impl Model {
             starts.push(starts[starts.len() - 1] + new.len());
         }
         let mut ws = self.workspace();
+        ws.routes = mixes.map(|mixes| Routes::new(&starts, mixes));
         self.run_layers(&tokens.concat(), Context::Caches(caches, &starts), &mut ws, Keep::Nothing);
         let last: Vec<usize> = starts[1..].iter().map(|end| end - 1).collect();
         self.head_logits(&last, &mut ws);

@@ -1,7 +1,9 @@
 //! Adapter folders as PEFT writes and loads them.
 
 use crate::adapter::{check, Adapter, Patterns, PEFT_PREFIX};
+use crate::prompt::Prompt;
 use crate::spec::{DecoderSpec, LinearSpec};
+use crate::weights::Tensor;
 use crate::{score, store};
 use serde_json::{json, Map, Value};
 use std::collections::BTreeMap;
@@ -25,14 +27,39 @@ const UNSUPPORTED: &[&str] = &[
     "velora_config",
 ];
 
+/// What an adapter's folder holds.
+#[derive(Debug)]
+pub(crate) enum Tuned {
+    Lora(Adapter),
+    Prompt(Prompt),
+}
+
+impl Tuned {
+    pub fn prompt(&self) -> Option<&Prompt> {
+        match self {
+            Tuned::Prompt(prompt) => Some(prompt),
+            Tuned::Lora(_) => None,
+        }
+    }
+
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let lora = if let Tuned::Lora(adapter) = self { &adapter.tensors[..] } else { &[] };
+        lora.iter().chain(self.prompt().map(|p| &p.tensor))
+    }
+}
+
 /// Reads `adapter_config.json` and `adapter_model.safetensors`.
 ///
 /// # Errors
 /// `user`, naming the file: a setting that is not supported, or a tensor that is missing, misshapen or unknown.
-pub(crate) fn load(dir: &Path, spec: &DecoderSpec) -> Result<Adapter, EngineError> {
+pub(crate) fn load(dir: &Path, spec: &DecoderSpec) -> Result<Tuned, EngineError> {
     let path = dir.join("adapter_config.json");
-    let (config, patterns) =
-        read_config(&path).map_err(|e| if e.file.is_some() { e } else { e.with_file(&path) })?;
+    let named = |e: EngineError| if e.file.is_some() { e } else { e.with_file(&path) };
+    let fields = read_fields(&path).map_err(named)?;
+    if fields.get("peft_type").and_then(Value::as_str) == Some("PROMPT_TUNING") {
+        return crate::peft_prompt::load(dir, &fields, spec).map(Tuned::Prompt).map_err(named);
+    }
+    let (config, patterns) = read_config(&fields).map_err(named)?;
     let weights = dir.join("adapter_model.safetensors");
     let mut tensors = store::read_file(&weights)?;
     let dora = config.dora;
@@ -75,7 +102,7 @@ pub(crate) fn load(dir: &Path, spec: &DecoderSpec) -> Result<Adapter, EngineErro
         )
         .with_file(&weights));
     }
-    Ok(adapter)
+    Ok(Tuned::Lora(adapter))
 }
 
 /// Every module that can have an adapter: layer and projection, the module's path, its outputs among the projection's.
@@ -93,20 +120,25 @@ fn modules(spec: &DecoderSpec) -> impl Iterator<Item = ((usize, usize), &LinearS
     })
 }
 
-fn read_config(path: &Path) -> Result<(LoraConfig, Patterns), EngineError> {
+fn wrong(what: String) -> EngineError {
+    EngineError::user("bad_adapter", what, "Export the adapter again with PEFT or Tillage.")
+}
+
+pub(crate) fn unsupported(what: &str) -> EngineError {
+    EngineError::user(
+        "unsupported_adapter",
+        format!("adapter_config.json uses {what}, which is not supported."),
+        "Use a LoRA, rsLoRA or DoRA adapter, or a tuned prompt, without this setting.",
+    )
+}
+
+fn read_fields(path: &Path) -> Result<Map<String, Value>, EngineError> {
     let text = std::fs::read_to_string(path).map_err(|e| EngineError::io(&e, path))?;
-    let wrong = |what: String| {
-        EngineError::user("bad_adapter", what, "Export the adapter again with PEFT or Tillage.")
-    };
-    let fields: Map<String, Value> = serde_json::from_str(&text)
-        .map_err(|e| wrong(format!("adapter_config.json cannot be read: {e}.")).with_line(e.line() as u64))?;
-    let unsupported = |what: &str| {
-        EngineError::user(
-            "unsupported_adapter",
-            format!("adapter_config.json uses {what}, which is not supported."),
-            "Use a LoRA, rsLoRA or DoRA adapter without this setting.",
-        )
-    };
+    serde_json::from_str(&text)
+        .map_err(|e| wrong(format!("adapter_config.json cannot be read: {e}.")).with_line(e.line() as u64))
+}
+
+fn read_config(fields: &Map<String, Value>) -> Result<(LoraConfig, Patterns), EngineError> {
     match fields.get("peft_type").and_then(Value::as_str) {
         Some("LORA") => {}
         other => return Err(unsupported(&format!("peft_type {}", other.unwrap_or("(none)")))),
@@ -153,10 +185,10 @@ fn read_config(path: &Path) -> Result<(LoraConfig, Patterns), EngineError> {
     };
     check(&config)?;
     let mut patterns = Patterns::default();
-    for (key, value) in pattern(&fields, "rank_pattern").map_err(|e| unsupported(&e))? {
+    for (key, value) in pattern(fields, "rank_pattern").map_err(|e| unsupported(&e))? {
         patterns.rank.insert(key, value as usize);
     }
-    patterns.alpha.extend(pattern(&fields, "alpha_pattern").map_err(|e| unsupported(&e))?);
+    patterns.alpha.extend(pattern(fields, "alpha_pattern").map_err(|e| unsupported(&e))?);
     Ok((config, patterns))
 }
 

@@ -64,9 +64,9 @@ impl Model {
         self.weight_bytes() + idle.iter().map(Workspace::bytes).sum::<usize>()
     }
 
-    /// Bytes of all weights and gradients, the adapter's included.
+    /// Bytes of all weights and gradients, those of adapters included.
     fn weight_bytes(&self) -> usize {
-        let adapter = self.adapter.iter().flat_map(|a| &a.tensors);
-        self.weights.tensors.iter().chain(adapter).map(|t| t.bytes() + 4 * t.grad.len()).sum()
+        let held = self.library.iter().flat_map(|n| n.what.tensors());
+        self.tensors().chain(held).map(|t| t.bytes() + 4 * t.grad.len()).sum()
     }
 }

@@ -1,8 +1,9 @@
 //! What a model makes of texts: each label's loss, and each text as one vector.
 
 use crate::attention::Context;
-use crate::workspace::head_chunk;
-use crate::{Model, Packed};
+use crate::mix::Routes;
+use crate::workspace::{head_chunk, Keep};
+use crate::{Mix, Model, Packed};
 use tillage_protocol::EngineError;
 
 /// The outcome of [`Model::read`].
@@ -16,14 +17,16 @@ pub struct Reading {
 }
 
 impl Model {
-    /// Reads a pack of texts in one pass, without dropout and without gradients.
+    /// Reads a pack of texts in one pass, without dropout and without gradients; with a mixture of the adapters that are held,
+    /// where one is given, in the place of the model's own.
     ///
     /// # Errors
     /// As [`Packed::check`].
-    pub fn read(&self, batch: &Packed, pool: bool) -> Result<Reading, EngineError> {
-        batch.check(self.config.vocab_size)?;
+    pub fn read(&self, batch: &Packed, pool: bool, mix: Option<&Mix>) -> Result<Reading, EngineError> {
+        self.check_pack(batch)?;
         let mut ws = self.workspace();
-        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, false);
+        ws.routes = mix.map(|mix| Routes::new(&batch.starts, &vec![mix; batch.examples()]));
+        self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
         let mut reading = Reading::default();
         self.loss_value(batch, &mut ws, &mut |nll| reading.losses.extend_from_slice(nll));
         if pool {

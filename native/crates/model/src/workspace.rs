@@ -4,6 +4,7 @@ use crate::attention::qk_stats_width;
 use crate::config::{ModelConfig, NormPlace, QkNorm};
 use crate::experts::Routing;
 use crate::linear;
+use crate::mix::Routes;
 use crate::norms::stats_width;
 use tillage_kernels::cpu::{attention_scratch_bytes, frozen_scratch_bytes, RopeTable, Upstream};
 
@@ -117,6 +118,8 @@ buffers! {
         head: HeadBuffers,
         positions: Vec<u32>,
         ropes: Vec<RopeTable>,
+        /// Which adapters add to which rows, where the pass says so.
+        routes: Option<Routes>,
     }
 }
 

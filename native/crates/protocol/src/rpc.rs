@@ -13,9 +13,10 @@
 //!
 //! `$/cancelRequest` with the request's id cancels it. Errors carry an [`crate::EngineError`] in `data`.
 
-use crate::run::{Dtype, LossOn, Objective, Template};
+use crate::run::{Dtype, LossOn, Objective, Template, Truncate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -35,22 +36,51 @@ pub struct InitializeResult {
     pub objectives: Vec<Objective>,
 }
 
-/// A model to ask: a folder, and an adapter on it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// A model to ask: a folder, and adapters on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelRef {
     pub base: PathBuf,
+    /// One adapter, with the weight 1 and the name `adapter`.
     #[serde(default)]
     pub adapter: Option<PathBuf>,
+    /// Several, which are mixed: their changes are added up, each times its weight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterRef>,
     /// How the base's weights are held.
     #[serde(default)]
     pub dtype: Dtype,
+}
+
+/// An adapter's folder under a name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AdapterRef {
+    pub name: String,
+    pub path: PathBuf,
+    #[serde(default = "default_weight")]
+    pub weight: f64,
+}
+
+fn default_weight() -> f64 {
+    1.0
+}
+
+/// A prompt to answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskedPrompt {
+    pub id: String,
+    pub prompt: String,
+    /// The model's adapters that answer this prompt, by name with their weights; none for the base alone. Absent: all of the
+    /// model's, with the weights given there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapters: Option<BTreeMap<String, f64>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct GenerateParams {
     pub model: ModelRef,
     pub template: Template,
-    pub prompts: Vec<crate::run::WatchPrompt>,
+    pub prompts: Vec<AskedPrompt>,
     pub max_new: usize,
     /// 0 = greedy.
     #[serde(default)]
@@ -86,23 +116,60 @@ pub struct GenerateResult {
     pub generations: Vec<Generation>,
     /// SHA-256 of the weights' files, first 16 hex digits.
     pub model_hash: String,
+    /// The same of the adapter; of several with names and weights, `NAME=HASH:WEIGHT`, joined by `+`.
     #[serde(default)]
     pub adapter_hash: Option<String>,
 }
 
-/// One row in any of the shapes that the engine trains on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// One row in any of the shapes that the engine trains on. `tools` are the tools that the conversation may call, as JSON
+/// Schema.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Row {
-    PromptCompletion { prompt: String, completion: String },
-    Messages { messages: Vec<Message> },
-    Text { text: String },
+    Preference {
+        prompt: String,
+        chosen: String,
+        rejected: String,
+    },
+    PreferenceMessages {
+        chosen: Vec<Message>,
+        rejected: Vec<Message>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tools: Option<Vec<serde_json::Value>>,
+    },
+    Judged {
+        prompt: String,
+        completion: String,
+        label: bool,
+    },
+    JudgedMessages {
+        messages: Vec<Message>,
+        label: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tools: Option<Vec<serde_json::Value>>,
+    },
+    PromptCompletion {
+        prompt: String,
+        completion: String,
+    },
+    Messages {
+        messages: Vec<Message>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tools: Option<Vec<serde_json::Value>>,
+    },
+    Text {
+        text: String,
+    },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A turn of a conversation. What else it has (`tool_calls`, `tool_call_id`, `name`, `reasoning_content`) reaches the template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     pub role: String,
-    pub content: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -110,8 +177,12 @@ pub struct TokensParams {
     pub model: PathBuf,
     pub row: Row,
     pub template: Template,
+    /// Of pairs and judgements the answer counts, whatever is said here.
     pub loss_on: LossOn,
     pub context: usize,
+    /// Where a row that is longer is cut.
+    #[serde(default)]
+    pub truncate: Truncate,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -129,6 +200,23 @@ pub struct TokensResult {
     /// The text that was tokenised, template included.
     pub text: String,
     /// Tokens beyond the context, which are cut.
+    pub cut: usize,
+    /// The rejected answer of a pair, whose chosen one is above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<TokenisedText>,
+    /// The first token in which the two differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts_at: Option<usize>,
+    /// Of a judgement, whether the answer is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<bool>,
+}
+
+/// A text as tokens.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TokenisedText {
+    pub tokens: Vec<Token>,
+    pub text: String,
     pub cut: usize,
 }
 

@@ -141,13 +141,24 @@ pub struct LoraConfig {
     pub lora_plus: Option<f64>,
 }
 
+/// Prompt tuning (Lester et al. 2021): trained embeddings before every text; the model's weights are frozen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromptConfig {
+    /// How many embeddings.
+    pub tokens: usize,
+    /// They begin as the embeddings of this text, repeated or cut to as many; absent: as those of tokens drawn at random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
 /// The rows of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunData {
     /// Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).
     /// Objectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside
-    /// `prompt`, `completion` or `messages`.
+    /// `prompt`, `completion` or `messages`. Beside messages a column `tools` (JSON text, or null) holds what tools are offered.
     pub train: Vec<PathBuf>,
     #[serde(default)]
     pub valid: Vec<PathBuf>,
@@ -171,6 +182,19 @@ pub enum Schedule {
     Wsd,
 }
 
+/// What becomes of a row that is longer than the context.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Truncate {
+    /// Its end is cut off.
+    #[default]
+    End,
+    /// Its beginning is cut off, the token that begins a text included.
+    Start,
+    /// It is left out; of a pair both texts, where one is too long.
+    Drop,
+}
+
 /// The optimiser, its schedule, and the rhythm of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -183,6 +207,9 @@ pub struct TrainConfig {
     pub batch_tokens: usize,
     /// The longest row in tokens; longer rows are cut, and counted in a warning.
     pub context: usize,
+    /// Where they are cut.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub truncate: Truncate,
     #[serde(default = "default_one")]
     pub grad_accumulation: usize,
     pub lr: f64,
@@ -296,9 +323,12 @@ pub struct RunSpec {
     // Left out where it is f32, so that the hash of a run from before this setting is the same.
     #[serde(default, skip_serializing_if = "Dtype::is_f32")]
     pub dtype: Dtype,
-    /// LoRA when present, full training when absent.
+    /// LoRA when present; full training when it and `prompt` are absent.
     #[serde(default)]
     pub adapter: Option<LoraConfig>,
+    /// A tuned prompt in the place of an adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptConfig>,
     /// Where the run begins when it is not at step 0 with the weights of `model`. Model, adapter, objective and optimiser are those
     /// of the other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -306,6 +336,11 @@ pub struct RunSpec {
     pub data: RunData,
     pub template: Template,
     pub loss_on: LossOn,
+    /// A column of numbers, 0 or more: what each row weighs. The loss is the weighted mean, Σ w · Σ token losses / Σ w · tokens, and
+    /// for pairs Σ w · loss / Σ w: a row of weight 2 counts as if it were there twice, and one of weight 0 is left out. Training and
+    /// validation rows both have it. Absent: every row weighs the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
     pub train: TrainConfig,
     #[serde(default)]
     pub watch: Vec<WatchPrompt>,
@@ -318,6 +353,13 @@ pub struct RunSpec {
     /// Guards that the user overrode, with the reasons given.
     #[serde(default)]
     pub overrides: std::collections::BTreeMap<String, String>,
+}
+
+impl RunSpec {
+    /// Whether the model's weights are frozen: the run trains an adapter or a prompt.
+    pub fn freezes(&self) -> bool {
+        self.adapter.is_some() || self.prompt.is_some()
+    }
 }
 
 fn default_watch_new() -> usize {

@@ -25,7 +25,7 @@ pub enum Embed {
     Normalized,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreParams {
     pub model: ModelRef,
     /// Parquet or JSONL file (`.parquet`, `.jsonl`, `.ndjson`); it is only read.

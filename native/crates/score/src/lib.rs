@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use summary::Summary;
-use tillage_model::Model;
+use tillage_model::{Mix, Model};
 use tillage_protocol::score::{Embed, ScoreParams, ScoreProgress, ScoreResult};
 use tillage_protocol::EngineError;
 use tillage_text::{pack, Tokenizer};
@@ -30,20 +30,28 @@ const BLOCK: usize = 2048;
 /// What a model is, by its files' hashes: the base's and the adapter's.
 pub type Hashes = (String, Option<String>);
 
-/// Scores the rows of a file and writes one line a row. `watch` hears of every batch, and ends the work by returning
+/// Scores the rows of a file and writes one line a row, with a mixture of adapters that the model holds or, without one, with its
+/// own. `watch` hears of every batch, and ends the work by returning
 /// false; then nothing is written.
 ///
 /// # Errors
 /// User errors of the file, its rows and the settings, each with its place; `cancelled`; the machine's when the output
 /// cannot be written.
 pub fn score(
-    model: &Model,
+    (model, mix): (&Model, Option<&Mix>),
     tokenizer: &Arc<Tokenizer>,
     hashes: Hashes,
     params: &ScoreParams,
     watch: &mut dyn FnMut(&ScoreProgress) -> bool,
 ) -> Result<ScoreResult, EngineError> {
     check(model, params)?;
+    if !model.prefix(mix).is_empty() {
+        return Err(EngineError::user(
+            "prompt_not_scored",
+            "The adapter is a tuned prompt, with which rows cannot be scored.",
+            "Score the model without it, or train a LoRA.",
+        ));
+    }
     let mut source = Source::open(&params.rows)?;
     let shape = source.shape();
     let embed = params.embed != Embed::None;
@@ -71,7 +79,7 @@ pub fn score(
             progress.seconds = begun.elapsed().as_secs_f64();
             watch(&progress)
         };
-        for row in block(model, &encoder, &rows, params, &mut tell)? {
+        for row in block((model, mix), &encoder, &rows, params, &mut tell)? {
             summary.add(&row);
             sink.push(row)?;
         }
@@ -83,7 +91,7 @@ pub fn score(
 
 /// Scores some rows. `tell` hears how many rows a batch finished, and its tokens.
 fn block(
-    model: &Model,
+    (model, mix): (&Model, Option<&Mix>),
     encoder: &Encoder,
     rows: &[SourceRow],
     params: &ScoreParams,
@@ -115,7 +123,7 @@ fn block(
         let batch: Vec<(usize, usize)> = batch.into_iter().map(|at| places[at]).collect();
         let texts: Vec<&Item> = batch.iter().map(|&(row, n)| &items[row][n]).collect();
         let packed = encode::pack(texts.iter().copied());
-        let reading = model.read(&packed, pool)?;
+        let reading = model.read(&packed, pool, mix)?;
         let mut losses = &reading.losses[..];
         let mut pooled = reading.pooled.chunks_exact(model.config().hidden_size);
         let mut done = 0;

@@ -11,7 +11,7 @@ use crate::tokenizer::Tokenizer;
 use serde_json::Value;
 use std::ops::Range;
 use std::sync::Arc;
-use tillage_protocol::run::{LossOn, Template};
+use tillage_protocol::run::{LossOn, Template, Truncate};
 use tillage_protocol::EngineError;
 
 /// A row as tokens.
@@ -39,6 +39,7 @@ pub struct RowEncoder {
     chat: Option<ChatTemplate>,
     loss_on: LossOn,
     context: usize,
+    truncate: Truncate,
 }
 
 impl RowEncoder {
@@ -73,7 +74,17 @@ impl RowEncoder {
             );
             return Err(tokenizer.blamed(error, "tokenizer_config.json"));
         }
-        Ok(Self { tokenizer, template, chat, loss_on, context })
+        Ok(Self { tokenizer, template, chat, loss_on, context, truncate: Truncate::End })
+    }
+
+    /// Cuts rows that are too long there. What is to be dropped is cut at its end, and told by [`Example::cut`].
+    pub fn truncating(self, truncate: Truncate) -> Self {
+        Self { truncate, ..self }
+    }
+
+    /// Where rows that are too long are cut.
+    pub fn truncate(&self) -> Truncate {
+        self.truncate
     }
 
     fn chat_template(tokenizer: &Tokenizer, clock: Clock) -> Result<ChatTemplate, EngineError> {
@@ -133,11 +144,13 @@ impl RowEncoder {
         let (mut tokens, mut trained, text) = match row {
             RowText::Text(text) => self.encode_text(text)?,
             RowText::PromptCompletion { prompt, completion } if self.chat.is_some() => {
-                self.encode_chat(&[message("user", prompt), message("assistant", completion)])?
+                self.encode_chat(&[message("user", prompt), message("assistant", completion)], None)?
             }
             RowText::PromptCompletion { prompt, completion } => self.encode_pair(prompt, completion)?,
-            RowText::Messages(messages) if self.chat.is_some() => self.encode_chat(messages)?,
-            RowText::Messages(_) => {
+            RowText::Messages { messages, tools } if self.chat.is_some() => {
+                self.encode_chat(messages, tools.as_ref())?
+            }
+            RowText::Messages { .. } => {
                 return Err(EngineError::user(
                     "messages_need_chat",
                     "Rows of chat messages can only be trained with the chat template.",
@@ -146,8 +159,13 @@ impl RowEncoder {
             }
         };
         let cut = tokens.len().saturating_sub(self.context);
-        tokens.truncate(self.context);
-        trained.truncate(self.context);
+        if self.truncate == Truncate::Start {
+            tokens.drain(..cut);
+            trained.drain(..cut);
+        } else {
+            tokens.truncate(self.context);
+            trained.truncate(self.context);
+        }
         Ok((Example { tokens, trained, cut }, text))
     }
 
@@ -226,19 +244,23 @@ impl RowEncoder {
         text
     }
 
-    fn encode_chat(&self, messages: &[Value]) -> Result<(Vec<u32>, Vec<bool>, String), EngineError> {
+    fn encode_chat(
+        &self,
+        messages: &[Value],
+        tools: Option<&Value>,
+    ) -> Result<(Vec<u32>, Vec<bool>, String), EngineError> {
         let chat = self
             .chat
             .as_ref()
             .ok_or_else(|| EngineError::internal("no_chat", "A chat row without a chat template."))?;
-        let rendered = chat.render(messages, None, false)?;
+        let rendered = chat.render(messages, tools, false)?;
         let (ids, offsets) = self.tokenizer.encode_offsets(&rendered.text, false)?;
         let trained = if self.loss_on == LossOn::All {
             vec![true; ids.len()]
         } else {
             let mut spans = match rendered.spans {
                 Some(spans) => spans,
-                None => self.spans_by_prefix(chat, messages, &rendered.text)?,
+                None => self.spans_by_prefix(chat, messages, tools, &rendered.text)?,
             };
             if self.loss_on == LossOn::Completion {
                 spans.drain(..spans.len().saturating_sub(1));
@@ -253,6 +275,7 @@ impl RowEncoder {
         &self,
         chat: &ChatTemplate,
         messages: &[Value],
+        tools: Option<&Value>,
         full: &str,
     ) -> Result<Vec<Range<usize>>, EngineError> {
         let unclear = || {
@@ -267,8 +290,8 @@ impl RowEncoder {
             if m.get("role").and_then(Value::as_str) != Some("assistant") {
                 continue;
             }
-            let before = chat.render(&messages[..i], None, true).map_err(|_| unclear())?.text;
-            let with = chat.render(&messages[..=i], None, false).map_err(|_| unclear())?.text;
+            let before = chat.render(&messages[..i], tools, true).map_err(|_| unclear())?.text;
+            let with = chat.render(&messages[..=i], tools, false).map_err(|_| unclear())?.text;
             if !with.starts_with(&before) || !full.starts_with(&with) {
                 return Err(unclear());
             }

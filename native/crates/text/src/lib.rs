@@ -14,5 +14,5 @@ pub mod tokenizer;
 
 pub use chat::{ChatTemplate, Clock, Rendered};
 pub use encode::{Example, RowEncoder};
-pub use row::RowText;
+pub use row::{texts_of, RowText};
 pub use tokenizer::Tokenizer;

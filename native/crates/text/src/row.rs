@@ -1,7 +1,7 @@
 //! The shapes of a row before it is tokens.
 
 use serde_json::{Map, Value};
-use tillage_protocol::rpc::Row;
+use tillage_protocol::rpc::{Message, Row};
 use tillage_protocol::EngineError;
 
 /// One row's content.
@@ -12,8 +12,11 @@ pub enum RowText {
         prompt: String,
         completion: String,
     },
-    /// Chat messages as JSON objects; keys beyond `role` and `content` reach the template.
-    Messages(Vec<Value>),
+    /// Chat messages as JSON objects; keys beyond `role` and `content` reach the template, and so do the tools that are offered.
+    Messages {
+        messages: Vec<Value>,
+        tools: Option<Value>,
+    },
 }
 
 impl RowText {
@@ -39,7 +42,31 @@ impl RowText {
                 return Err(bad("a message has no `role`"));
             }
         }
-        Ok(Self::Messages(list))
+        Ok(Self::Messages { messages: list, tools: None })
+    }
+
+    /// A conversation with the tools that it is offered, from the JSON text of a `tools` column; `null` is none.
+    ///
+    /// # Errors
+    /// `bad_tools` when they are no list of objects.
+    pub fn with_tools_json(self, json: &str) -> Result<Self, EngineError> {
+        let bad = |why: &str| {
+            EngineError::user(
+                "bad_tools",
+                format!("a `tools` value is not a list of tools: {why}."),
+                "Write tools as [{\"type\": \"function\", \"function\": {\"name\": \"…\", \"parameters\": {…}}}, …].",
+            )
+        };
+        let value: Value = serde_json::from_str(json).map_err(|e| bad(&e.to_string()))?;
+        match (self, value) {
+            (row, Value::Null) => Ok(row),
+            (Self::Messages { messages, .. }, Value::Array(list)) if list.iter().all(Value::is_object) => {
+                Ok(Self::Messages { messages, tools: Some(Value::Array(list)) })
+            }
+            (Self::Messages { .. }, Value::Array(_)) => Err(bad("a tool is no object")),
+            (Self::Messages { .. }, _) => Err(bad("it is no list")),
+            (row, _) => Ok(row),
+        }
     }
 
     /// This row's prompt with the answer of another: its completion, or its last message.
@@ -51,7 +78,7 @@ impl RowText {
             (Self::PromptCompletion { prompt, .. }, Self::PromptCompletion { completion, .. }) => {
                 Ok(Self::PromptCompletion { prompt: prompt.clone(), completion: completion.clone() })
             }
-            (Self::Messages(own), Self::Messages(other)) => {
+            (Self::Messages { messages: own, tools }, Self::Messages { messages: other, .. }) => {
                 let answered = |list: &[Value]| {
                     list.last().is_some_and(|m| m.get("role").and_then(Value::as_str) == Some("assistant"))
                 };
@@ -59,7 +86,8 @@ impl RowText {
                     return Err(no_answer());
                 }
                 let prompt = own[..own.len() - 1].iter();
-                Ok(Self::Messages(prompt.chain(other.last()).cloned().collect()))
+                let messages = prompt.chain(other.last()).cloned().collect();
+                Ok(Self::Messages { messages, tools: tools.clone() })
             }
             _ => Err(no_answer()),
         }
@@ -70,7 +98,9 @@ impl RowText {
         match self {
             Self::Text(text) => vec![text],
             Self::PromptCompletion { prompt, completion } => vec![prompt, completion],
-            Self::Messages(list) => list.iter().filter_map(|m| m.get("content")?.as_str()).collect(),
+            Self::Messages { messages, .. } => {
+                messages.iter().filter_map(|m| m.get("content")?.as_str()).collect()
+            }
         }
     }
 }
@@ -91,16 +121,36 @@ pub fn message(role: &str, content: &str) -> Value {
     Value::Object(map)
 }
 
-impl From<&Row> for RowText {
-    fn from(row: &Row) -> Self {
-        match row {
-            Row::Text { text } => Self::Text(text.clone()),
-            Row::PromptCompletion { prompt, completion } => {
-                Self::PromptCompletion { prompt: prompt.clone(), completion: completion.clone() }
-            }
-            Row::Messages { messages } => {
-                Self::Messages(messages.iter().map(|m| message(&m.role, &m.content)).collect())
-            }
+/// A turn as the template sees it.
+fn turn(message: &Message) -> Value {
+    let mut map = Map::new();
+    map.insert("role".into(), message.role.as_str().into());
+    map.insert("content".into(), message.content.as_deref().into());
+    map.extend(message.more.clone());
+    Value::Object(map)
+}
+
+/// The texts of a row as it crosses the protocol: one, or the chosen and the rejected one; and a judgement's verdict.
+pub fn texts_of(row: &Row) -> (Vec<RowText>, Option<bool>) {
+    let pair = |prompt: &str, completion: &str| RowText::PromptCompletion {
+        prompt: prompt.to_owned(),
+        completion: completion.to_owned(),
+    };
+    let talk = |messages: &[Message], tools: &Option<Vec<Value>>| RowText::Messages {
+        messages: messages.iter().map(turn).collect(),
+        tools: tools.clone().map(Value::Array),
+    };
+    match row {
+        Row::Text { text } => (vec![RowText::Text(text.clone())], None),
+        Row::PromptCompletion { prompt, completion } => (vec![pair(prompt, completion)], None),
+        Row::Judged { prompt, completion, label } => (vec![pair(prompt, completion)], Some(*label)),
+        Row::Messages { messages, tools } => (vec![talk(messages, tools)], None),
+        Row::JudgedMessages { messages, label, tools } => (vec![talk(messages, tools)], Some(*label)),
+        Row::Preference { prompt, chosen, rejected } => {
+            (vec![pair(prompt, chosen), pair(prompt, rejected)], None)
+        }
+        Row::PreferenceMessages { chosen, rejected, tools } => {
+            (vec![talk(chosen, tools), talk(rejected, tools)], None)
         }
     }
 }
@@ -117,7 +167,8 @@ mod tests {
         };
         assert_eq!(pair("a", "b").with_answer_of(&pair("c", "d")).unwrap(), pair("a", "d"));
         let talk = |turns: &[(&str, &str)]| {
-            RowText::Messages(turns.iter().map(|(role, content)| message(role, content)).collect())
+            let messages = turns.iter().map(|(role, content)| message(role, content)).collect();
+            RowText::Messages { messages, tools: None }
         };
         let (own, other) =
             (talk(&[("user", "a"), ("assistant", "b")]), talk(&[("user", "c"), ("assistant", "d")]));

@@ -196,7 +196,7 @@ fn a_template_that_is_laid_out_in_lines_gives_no_spaces_of_its_own() {
     // What Jinja2 gives with trim_blocks and lstrip_blocks: a tag's own line leaves nothing behind.
     let source = "{% for m in messages %}\n    {% if m.role == 'user' %}\n<u>{{ m.content }}\n    {% else %}\n  {{ m.content }} {% endif %}\n\t{# a remark #}\n{% endfor %}\nend";
     let template = ChatTemplate::new(source, Vec::new(), Clock::System).unwrap();
-    let RowText::Messages(messages) = talk() else { unreachable!("messages") };
+    let RowText::Messages { messages, .. } = talk() else { unreachable!("messages") };
     let text = template.render(&messages[1..3], None, false).unwrap().text;
     assert_eq!(text, "<u>One?\n  1 end");
 }

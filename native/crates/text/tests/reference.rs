@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use tillage_protocol::run::{LossOn, Template};
 use tillage_text::chat::{ChatTemplate, Clock};
-use tillage_text::Tokenizer;
+use tillage_text::tokenizer::TokenizerFiles;
+use tillage_text::{RowEncoder, RowText, Tokenizer};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -140,4 +142,89 @@ fn the_full_set_of_chat_templates_agrees() {
     let tokenizer = Tokenizer::load(&fixtures.join("tokenizers/bpe")).unwrap();
     let (cases, masks) = check_templates(&fixtures.join("chat_templates"), &tokenizer);
     assert!(cases > 900 && masks > 100, "{cases} cases, {masks} masks");
+}
+
+/// The tokenizer of a folder with another chat template.
+fn with_template(dir: &Path, special: &Value, template: &str) -> Tokenizer {
+    let others = vec![
+        ("tokenizer_config.json".to_owned(), serde_json::to_vec(special).unwrap()),
+        ("chat_template.jinja".to_owned(), template.as_bytes().to_vec()),
+    ];
+    Tokenizer::from_files(TokenizerFiles {
+        tokenizer: std::fs::read(dir.join("tokenizer.json")).unwrap(),
+        others,
+    })
+    .unwrap()
+}
+
+/// Rows as a dataset has them, tools and their calls included: the text byte for byte, and the assistant's mask where the template
+/// has markers, and where it has none but is the same text as one that has them.
+#[test]
+fn rows_with_tool_calls_are_rendered_and_masked_as_transformers_does() {
+    let Some(fixtures) = shared() else {
+        println!("not compared: the full set is not on this machine (set TILLAGE_SHARED to the folder that holds fixtures/)");
+        return;
+    };
+    let dir = fixtures.join("tokenizers/bpe");
+    let set = json(&fixtures.join("chat_templates/chat_templates.json"));
+    let now = set["now"].as_str().unwrap().parse().unwrap();
+    let expected = std::fs::read_to_string(fixtures.join("chat_templates/chat_expected.jsonl")).unwrap();
+    let cases: Vec<Value> = expected.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let closed = |c: &&Value| c["add_generation_prompt"] == false && c["text"].is_string();
+    let (mut texts, mut marked, mut unmarked, mut same, mut refused) = (0, 0, 0, 0, 0);
+    for case in cases.iter().filter(closed) {
+        let (name, talk) = (case["template"].as_str().unwrap(), case["conversation"].as_str().unwrap());
+        let conversation = &set["conversations"][talk];
+        if conversation["uses_tools"] != true {
+            continue;
+        }
+        let template = set["templates"][name]["template"].as_str().unwrap();
+        let tokenizer = with_template(&dir, &set["special_tokens_map"], template);
+        let Ok(encoder) =
+            RowEncoder::new(tokenizer, Template::Chat, LossOn::Assistant, 1 << 20, Clock::Fixed(now))
+        else {
+            // The fixture's tokenizer does not have this template's control tokens.
+            continue;
+        };
+        let row = RowText::from_messages_json(&conversation["messages"].to_string()).unwrap();
+        let row = row.with_tools_json(&set["tools"].to_string()).unwrap();
+        let same_text = |c: &&Value| {
+            c["text"] == case["text"] && c["conversation"] == talk && c["assistant_mask"].is_string()
+        };
+        let other = || cases.iter().filter(closed).find(same_text).and_then(|c| c["assistant_mask"].as_str());
+        let mask = case["assistant_mask"].as_str().or_else(other);
+        match encoder.encode(&row) {
+            Ok((example, text)) => {
+                assert_eq!(text, case["text"].as_str().unwrap(), "{name} / {talk}");
+                texts += 1;
+                let Some(mask) = mask else { continue };
+                let own: String = example.trained.iter().map(|t| if *t { '1' } else { '0' }).collect();
+                if case["assistant_mask"].is_string() {
+                    assert_eq!(own, mask, "{name} / {talk}");
+                    marked += 1;
+                } else {
+                    // Nothing that the assistant wrote is left out but white space behind the token that closes a turn, and
+                    // an empty thought that the prompt for an answer has already; what a turn adds
+                    // may be more than what the markers take, where the layout around calls is the turn's.
+                    let both = own.chars().zip(mask.chars()).zip(&example.tokens);
+                    let missed: Vec<u32> =
+                        both.filter(|((own, mask), _)| own < mask).map(|(_, id)| *id).collect();
+                    let text = encoder.tokenizer().decode(&missed, false).unwrap();
+                    let text = text.replace("<think>", "").replace("</think>", "");
+                    assert_eq!(text.trim(), "", "{name} / {talk}:\n{own}\n{mask}");
+                    same += usize::from(own == mask);
+                    unmarked += 1;
+                }
+            }
+            Err(e) => {
+                assert_eq!(e.code, "no_assistant_mask", "{name} / {talk}: {}", e.message);
+                refused += 1;
+            }
+        }
+    }
+    println!("{texts} texts, {marked} masks of templates with markers, {unmarked} of templates without ({same} the very same), {refused} told to be unclear");
+    assert!(
+        texts > 40 && marked > 20 && unmarked > 10 && same > 1,
+        "{texts} {marked} {unmarked} {same} {refused}"
+    );
 }

@@ -78,7 +78,15 @@ pub fn warn(
     if checkpoint.is_some() {
         return Ok(());
     }
-    if counts.long_rows > 0 {
+    if counts.dropped_rows > 0 {
+        warn(
+            "rows_dropped",
+            format!(
+                "{} of {} rows are longer than the context and are left out.",
+                counts.dropped_rows, counts.rows
+            ),
+        )?;
+    } else if counts.long_rows > 0 {
         warn(
             "rows_cut",
             format!(
@@ -94,6 +102,12 @@ pub fn warn(
                 "{} of {} rows have no token that the loss counts, or leave no room for an answer, and are left out.",
                 counts.masked_rows, counts.rows
             ),
+        )?;
+    }
+    if counts.weightless_rows > 0 {
+        warn(
+            "rows_weightless",
+            format!("{} of {} rows have the weight 0 and are left out.", counts.weightless_rows, counts.rows),
         )?;
     }
     Ok(())

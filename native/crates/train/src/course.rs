@@ -19,7 +19,7 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     if t.min_lr > 0.0 && t.schedule == Schedule::Constant {
         return bad("min_lr", "is set, but a constant learning rate does not fall".into());
     }
-    if t.optimizer == OptimizerKind::Muon && spec.adapter.is_some() {
+    if t.optimizer == OptimizerKind::Muon && spec.freezes() {
         return bad(
             "optimizer",
             "is muon, which is for full training; an adapter is trained by adamw".into(),

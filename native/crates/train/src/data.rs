@@ -1,5 +1,6 @@
 //! Rows of a dataset's Parquet shards.
 
+use crate::weights;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
@@ -19,6 +20,8 @@ pub struct DataRow {
     pub good: bool,
     /// The text would go on: nobody says that it ends where it does.
     pub open: bool,
+    /// What it weighs; 1 where the run names no column.
+    pub weight: f32,
 }
 
 /// What an objective reads.
@@ -47,12 +50,19 @@ impl Splits {
     /// # Errors
     /// As [`read`].
     pub fn read(spec: &RunSpec, what: Rows) -> Result<Self, EngineError> {
-        Ok(Self { train: read(&spec.data.train, what)?, valid: read(&spec.data.valid, what)? })
+        let weight = spec.weight.as_deref();
+        Ok(Self {
+            train: read(&spec.data.train, what, weight)?,
+            valid: read(&spec.data.valid, what, weight)?,
+        })
     }
 }
 
 /// The column that names rows.
 const ROW_ID: &str = "_row_id";
+
+/// The column of the tools that a conversation is offered, JSON text.
+const TOOLS: &str = "tools";
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
@@ -78,6 +88,10 @@ impl Shape {
         }
     }
 
+    fn has_messages(self) -> bool {
+        matches!(self, Shape::Messages | Shape::PairOfMessages | Shape::JudgedMessages)
+    }
+
     fn columns(self) -> &'static [&'static str] {
         match self {
             Shape::Messages => &["messages"],
@@ -92,14 +106,14 @@ impl Shape {
     }
 }
 
-/// Reads all rows of all shards, in order.
+/// Reads all rows of all shards, in order, and what they weigh from the column `weight`.
 ///
 /// # Errors
-/// User errors that name the file: it is missing, cut short, or has not the columns of any shape.
-pub fn read(files: &[PathBuf], what: Rows) -> Result<Vec<DataRow>, EngineError> {
+/// User errors that name the file: it is missing, cut short, or has not the columns of any shape; `bad_weight` naming the row.
+pub fn read(files: &[PathBuf], what: Rows, weight: Option<&str>) -> Result<Vec<DataRow>, EngineError> {
     let mut rows = Vec::new();
     for file in files {
-        read_file(file, what, &mut rows)?;
+        read_file(file, what, weight, &mut rows)?;
     }
     if what == Rows::Judged {
         add_unrelated(&mut rows)?;
@@ -122,7 +136,12 @@ fn add_unrelated(rows: &mut [DataRow]) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn read_file(path: &Path, what: Rows, rows: &mut Vec<DataRow>) -> Result<(), EngineError> {
+fn read_file(
+    path: &Path,
+    what: Rows,
+    weight: Option<&str>,
+    rows: &mut Vec<DataRow>,
+) -> Result<(), EngineError> {
     let broken = |e: parquet::errors::ParquetError| {
         EngineError::user(
             "bad_parquet",
@@ -134,9 +153,9 @@ fn read_file(path: &Path, what: Rows, rows: &mut Vec<DataRow>) -> Result<(), Eng
     let file = File::open(path).map_err(|e| EngineError::io(&e, path))?;
     let reader = SerializedFileReader::new(file).map_err(broken)?;
     let schema = reader.metadata().file_metadata().schema();
-    let (projection, shape) = project(schema, what).map_err(|e| e.with_file(path))?;
+    let (projection, shape) = project(schema, what, weight).map_err(|e| e.with_file(path))?;
     for (line, row) in reader.get_row_iter(Some(projection)).map_err(broken)?.enumerate() {
-        let row = read_row(&row.map_err(broken)?, shape).map_err(|mut e| {
+        let row = read_row(&row.map_err(broken)?, shape, weight).map_err(|mut e| {
             e.message = format!("Row {} of {}: {}", line + 1, path.display(), e.message);
             e.with_file(path).with_line(line as u64 + 1)
         })?;
@@ -146,7 +165,7 @@ fn read_file(path: &Path, what: Rows, rows: &mut Vec<DataRow>) -> Result<(), Eng
 }
 
 /// Chooses the shape by the columns that are there.
-fn project(schema: &Type, what: Rows) -> Result<(Type, Shape), EngineError> {
+fn project(schema: &Type, what: Rows, weight: Option<&str>) -> Result<(Type, Shape), EngineError> {
     let fields = schema.get_fields();
     let find = |name: &str| fields.iter().find(|f| f.name() == name).cloned();
     let names = || fields.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
@@ -162,8 +181,17 @@ fn project(schema: &Type, what: Rows) -> Result<(Type, Shape), EngineError> {
         .find(|s| s.columns().iter().all(|c| find(c).is_some()))
         .copied()
         .ok_or_else(|| no_shape(what, &names()))?;
-    let columns: Vec<Arc<Type>> =
+    let mut columns: Vec<Arc<Type>> =
         std::iter::once(row_id).chain(shape.columns().iter().filter_map(|c| find(c))).collect();
+    if let Some(name) = weight {
+        let column = find(name).ok_or_else(|| weights::no_column(name, &names()))?;
+        if !shape.columns().contains(&name) {
+            columns.push(column);
+        }
+    }
+    if shape.has_messages() && weight != Some(TOOLS) {
+        columns.extend(find(TOOLS));
+    }
     let projection = Type::group_type_builder(schema.name())
         .with_fields(columns)
         .build()
@@ -202,7 +230,7 @@ fn no_shape(what: Rows, columns: &str) -> EngineError {
     EngineError::user(code, format!("The dataset has {wanted}. Its columns are {columns}."), remedy)
 }
 
-fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
+fn read_row(row: &Row, shape: Shape, weight: Option<&str>) -> Result<DataRow, EngineError> {
     let field = |name: &str| row.get_column_iter().find(|(n, _)| n.as_str() == name).map(|(_, f)| f);
     let text = |name: &str| match field(name) {
         Some(Field::Str(s)) => Ok(s.clone()),
@@ -231,7 +259,13 @@ fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
     let prompted = |answer: &str| {
         Ok::<_, EngineError>(RowText::PromptCompletion { prompt: text("prompt")?, completion: text(answer)? })
     };
-    let messages = |column: &str| RowText::from_messages_json(&text(column)?);
+    let messages = |column: &str| {
+        let talk = RowText::from_messages_json(&text(column)?)?;
+        match field(TOOLS) {
+            Some(Field::Null) | None => Ok(talk),
+            Some(_) => talk.with_tools_json(&text(TOOLS)?),
+        }
+    };
     let texts = match shape {
         Shape::Text => vec![RowText::Text(text("text")?)],
         Shape::Prompt => {
@@ -253,7 +287,11 @@ fn read_row(row: &Row, shape: Shape) -> Result<DataRow, EngineError> {
         }
         _ => false,
     };
-    Ok(DataRow { id, texts, good, open: false })
+    let weight = match weight {
+        Some(name) => weights::of(field(name), name, &id)?,
+        None => 1.0,
+    };
+    Ok(DataRow { id, texts, good, open: false, weight })
 }
 
 #[cfg(test)]
@@ -266,7 +304,13 @@ mod tests {
             prompt: format!("q{i}"),
             completion: format!("a{answer}"),
         };
-        let row = |i: usize| DataRow { id: i.to_string(), texts: vec![pair(i, i)], good: true, open: false };
+        let row = |i: usize| DataRow {
+            id: i.to_string(),
+            texts: vec![pair(i, i)],
+            good: true,
+            open: false,
+            weight: 1.0,
+        };
         let mut rows: Vec<DataRow> = (0..3).map(row).collect();
         add_unrelated(&mut rows).unwrap();
         for (i, row) in rows.iter().enumerate() {

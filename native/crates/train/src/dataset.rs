@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tillage_model::objective::Texts;
 use tillage_model::{Packed, IGNORE};
+use tillage_protocol::run::Truncate;
 use tillage_protocol::EngineError;
 use tillage_text::{Example, RowEncoder, RowText};
 
@@ -25,6 +26,10 @@ pub struct Dataset {
     room: (usize, usize),
     /// Log-probability of each text's completion under the reference, summed; empty until it is known.
     pub reference: Vec<f64>,
+    /// What each row weighs; `None` where all weigh the same.
+    pub weights: Option<Vec<f32>>,
+    /// Rows that are longer than the context are left out.
+    drops: bool,
 }
 
 /// What the encoding of a split found.
@@ -37,6 +42,10 @@ pub struct Counts {
     pub cut_tokens: u64,
     /// Rows of which no token carries a label; they are left out.
     pub masked_rows: u64,
+    /// Other rows that weigh nothing; they are left out too.
+    pub weightless_rows: u64,
+    /// Rows that are left out because they are longer than the context.
+    pub dropped_rows: u64,
 }
 
 impl Dataset {
@@ -44,7 +53,12 @@ impl Dataset {
     ///
     /// # Errors
     /// The first row's error, with the row's name.
-    pub fn encode(rows: &[DataRow], method: &Method, encoder: &RowEncoder) -> Result<Self, EngineError> {
+    pub fn encode(
+        rows: &[DataRow],
+        method: &Method,
+        encoder: &RowEncoder,
+        weighed: bool,
+    ) -> Result<Self, EngineError> {
         let what = method.rows();
         let examples: Vec<Result<Example, EngineError>> = rows
             .par_iter()
@@ -75,7 +89,28 @@ impl Dataset {
             answers,
             room: method.room(),
             reference: Vec::new(),
+            drops: encoder.truncate() == Truncate::Drop,
+            weights: weighed.then(|| rows.iter().map(|r| r.weight).collect()),
         })
+    }
+
+    /// Puts tokens that carry no label before every text.
+    pub fn with_prefix(mut self, prefix: &[u32]) -> Self {
+        for e in &mut self.examples {
+            e.tokens.splice(..0, prefix.iter().copied());
+            e.trained.splice(..0, prefix.iter().map(|_| false));
+        }
+        self
+    }
+
+    /// What a row weighs.
+    pub fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |w| f64::from(w[row]))
+    }
+
+    /// What rows weigh, in their order; empty where all weigh the same.
+    pub fn weights_of(&self, rows: &[usize]) -> Vec<f64> {
+        self.weights.iter().flat_map(|w| rows.iter().map(|row| f64::from(w[*row]))).collect()
     }
 
     /// Texts of a row.
@@ -94,29 +129,45 @@ impl Dataset {
 
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { rows: self.ids.len() as u64, ..Counts::default() };
-        for texts in (0..self.ids.len()).map(|row| self.own(row)) {
+        for row in 0..self.ids.len() {
+            let texts = self.own(row);
+            if self.is_dropped(texts) {
+                (counts.dropped_rows, counts.long_rows) = (counts.dropped_rows + 1, counts.long_rows + 1);
+                continue;
+            }
+            let masked = self.is_masked(texts);
             counts.tokens += texts.iter().map(|e| e.tokens.len() as u64).sum::<u64>();
             counts.long_rows += u64::from(texts.iter().any(|e| e.cut > 0));
             counts.cut_tokens += texts.iter().map(|e| e.cut as u64).sum::<u64>();
-            counts.masked_rows += u64::from(self.is_masked(texts));
+            counts.masked_rows += u64::from(masked);
+            counts.weightless_rows += u64::from(!masked && self.weight(row) == 0.0);
         }
         counts
     }
 
-    /// Lengths for the packing: rows of which a text has no label count as empty, and so are left out. A judged row takes
+    /// Lengths for the packing: rows of which a text has no label, and rows that weigh nothing, count as empty, and so are left out. A judged row takes
     /// the room of the longer of its texts, since they are never in one batch.
     pub fn lengths(&self) -> Vec<usize> {
         let length = |row: usize| {
             let width = self.texts_of_a_row();
             let lengths = self.examples[row * width..][..width].iter().map(|e| e.tokens.len());
             match self.rows {
-                _ if self.is_masked(self.own(row)) => 0,
+                _ if self.is_dropped(self.own(row))
+                    || self.is_masked(self.own(row))
+                    || self.weight(row) == 0.0 =>
+                {
+                    0
+                }
                 Rows::Prompts => lengths.map(|prompt| self.room.1 * (prompt + self.room.0)).sum(),
                 Rows::Judged => lengths.max().unwrap_or(0),
                 Rows::Texts | Rows::Questions | Rows::Pairs => lengths.sum(),
             }
         };
         (0..self.ids.len()).map(length).collect()
+    }
+
+    fn is_dropped(&self, texts: &[Example]) -> bool {
+        self.drops && texts.iter().any(|e| e.cut > 0)
     }
 
     /// Whether nothing can be learned from a row with these texts. A prompt's labels are still to be drawn; it must leave room
@@ -167,6 +218,7 @@ impl Dataset {
     /// Lays rows end to end.
     pub fn pack(&self, rows: &[usize]) -> Packed {
         let mut pack = Packed { starts: vec![0], ..Packed::default() };
+        pack.weights = self.weights.as_ref().map(|w| rows.iter().map(|row| w[*row]).collect());
         for &row in rows {
             let e = &self.examples[row];
             pack.tokens.extend_from_slice(&e.tokens);
@@ -186,6 +238,9 @@ impl Dataset {
             digest.update(id.as_bytes());
             if self.rows == Rows::Judged {
                 digest.update([u8::from(*good)]);
+            }
+            if let Some(weights) = &self.weights {
+                digest.update(weights[row].to_le_bytes());
             }
             if let Some(answer) = self.answers.get(row) {
                 digest.update((answer.len() as u64).to_le_bytes());
@@ -249,7 +304,20 @@ mod tests {
             answers: Vec::new(),
             room: (0, 1),
             reference: Vec::new(),
+            weights: None,
+            drops: false,
         }
+    }
+
+    #[test]
+    fn a_row_that_weighs_nothing_is_left_out_as_if_it_were_not_there() {
+        let examples: Vec<Example> = (1..=4).map(|i| example(&vec![7; i + 1], &vec![true; i + 1])).collect();
+        let mut data = dataset(Rows::Texts, examples);
+        data.weights = Some(vec![1.0, 0.0, 0.5, 2.0]);
+        assert_eq!(data.lengths(), [2, 0, 4, 5]);
+        assert_eq!((data.counts().weightless_rows, data.counts().masked_rows), (1, 0));
+        assert_eq!(data.pack(&[3, 0]).weights, Some(vec![2.0, 1.0]));
+        assert_eq!(data.weights_of(&[2, 3]), [0.5, 2.0]);
     }
 
     #[test]

@@ -52,6 +52,9 @@ impl Origin {
         if before.adapter != spec.adapter {
             return Err(self.mismatch("adapter"));
         }
+        if before.prompt != spec.prompt {
+            return Err(self.mismatch("prompt"));
+        }
         if before.train.optimizer != spec.train.optimizer {
             return Err(self.mismatch("optimizer"));
         }
@@ -62,7 +65,7 @@ impl Origin {
                 ModelSource::Folder { path: a, adapter: begun },
                 ModelSource::Folder { path: b, adapter: begins },
             ) if begun.is_some() == begins.is_some() => {
-                let trained = if spec.adapter.is_some() { a } else { &self.checkpoint.path };
+                let trained = if spec.freezes() { a } else { &self.checkpoint.path };
                 DecoderSpec::of(&ModelConfig::from_dir(trained)?)
                     == DecoderSpec::of(&ModelConfig::from_dir(b)?)
             }

@@ -24,6 +24,7 @@ mod partners;
 pub mod plan;
 mod policy;
 pub mod preflight;
+mod prompt;
 mod reference;
 mod resume;
 mod reward;
@@ -36,6 +37,7 @@ mod setup;
 pub mod spec;
 mod step;
 mod trainer;
+mod weights;
 
 pub use control::Control;
 pub use preflight::preflight;

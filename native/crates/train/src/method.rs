@@ -130,12 +130,13 @@ impl Method {
         !matches!(self, Method::Judgements { .. })
     }
 
-    /// What rows weigh in their step: labelled tokens, or the rows themselves.
-    pub fn weight(&self, data: &Dataset, rows: &[usize]) -> usize {
-        match self {
-            Method::Tokens | Method::Distill(_) => rows.iter().map(|row| data.label_tokens(*row)).sum(),
-            _ => rows.len(),
-        }
+    /// What rows weigh in their step: labelled tokens, or the rows themselves, each times the row's own weight.
+    pub fn weight(&self, data: &Dataset, rows: &[usize]) -> f64 {
+        let each = |row: &usize| match self {
+            Method::Tokens | Method::Distill(_) => data.weight(*row) * data.label_tokens(*row) as f64,
+            _ => data.weight(*row),
+        };
+        rows.iter().map(each).sum()
     }
 
     /// Adds the gradients of the batch's part of the step's loss; `weight` is that of the whole step. A policy's steps are
@@ -148,7 +149,7 @@ impl Method {
         model: &mut Model,
         data: &Dataset,
         rows: &[usize],
-        weight: usize,
+        weight: f64,
         around: &Around,
     ) -> Result<BatchLoss, EngineError> {
         if *self == Method::Tokens {
@@ -164,7 +165,7 @@ impl Method {
             pack.normalizer = Some(weight as f32);
             return Ok(of_distilled(&model.distill(&pack, teacher, *settings)?));
         }
-        let share = rows.len() as f64 / weight as f64;
+        let share = self.weight(data, rows) / weight;
         let mut found = BatchLoss::default();
         if *self == Method::Reward {
             let texts = data.texts(rows, 0..2, false);
@@ -226,6 +227,7 @@ impl Method {
         Ok(Batch {
             texts: data.texts(rows, parts.clone(), prompts),
             reference: data.reference(rows, parts),
+            weights: data.weights_of(rows),
             good: rows.iter().map(|row| data.good[*row]).collect(),
             unrelated,
         })
@@ -238,7 +240,7 @@ impl Method {
         let tokens: Vec<usize> = parts.iter().map(|[_, c]| c.len()).collect();
         let reference = |i: usize| batch.reference.get(i).copied().unwrap_or(0.0);
         let mut metrics = Metrics::default();
-        let (weighed, n) = match self {
+        let (weighed, n, weight) = match self {
             Method::Pairs(kind) => {
                 let n = completion.len() / 2;
                 let prompt: Vec<(f64, usize)> =
@@ -252,8 +254,10 @@ impl Method {
                     tokens: &tokens,
                     prompt: &prompt,
                     reference: &batch.reference,
+                    weights: &batch.weights,
                 };
-                (pairs.loss(*kind), n)
+                let weight = if batch.weights.is_empty() { n as f64 } else { batch.weights.iter().sum() };
+                (pairs.loss(*kind), n, weight)
             }
             Method::Judgements { beta, weights } => {
                 let judged = Judged {
@@ -267,16 +271,17 @@ impl Method {
                     metrics.add(name, beta * (completion[i] - reference(i)));
                 }
                 metrics.add(metric::KL, judged.drift());
-                (kto(&judged, *beta, *weights), completion.len())
+                let n = completion.len();
+                (kto(&judged, *beta, *weights), n, n as f64)
             }
             // The others go their own ways; there is nothing to weigh.
             Method::Tokens | Method::Distill(_) | Method::Reward | Method::Policy(_) => {
-                (Weighed::default(), 0)
+                (Weighed::default(), 0, 0.0)
             }
         };
         let row_tokens = |i: usize| tokens[i] + tokens.get(i + n).copied().unwrap_or(0);
         let rows = weighed.each.iter().enumerate().map(|(i, loss)| (*loss, row_tokens(i))).collect();
-        let found = BatchLoss { sum: weighed.loss * n as f64, rows, metrics };
+        let found = BatchLoss { sum: weighed.loss * weight, rows, metrics };
         (weighed, found)
     }
 }
@@ -285,6 +290,8 @@ impl Method {
 struct Batch {
     texts: Texts,
     reference: Vec<f64>,
+    /// What the rows weigh; empty where all weigh the same.
+    weights: Vec<f64>,
     good: Vec<bool>,
     /// Log-probabilities of the unrelated answers, under policy and reference.
     unrelated: Vec<(f64, f64)>,
@@ -300,13 +307,14 @@ fn of_distilled(found: &DistillLoss) -> BatchLoss {
 /// The loss of scores, first all chosen, then all rejected answers.
 fn of_scores(scores: &[f32], data: &Dataset, rows: &[usize]) -> (Weighed, BatchLoss) {
     let scores: Vec<f64> = scores.iter().map(|s| f64::from(*s)).collect();
-    let weighed = bradley_terry(&scores);
+    let weights = data.weights_of(rows);
+    let weighed = bradley_terry(&scores, &weights);
     let mut metrics = Metrics::default();
     let (chosen, rejected) = scores.split_at(rows.len());
     chosen.iter().zip(rejected).for_each(|(c, r)| metrics.add_pair(*c, *r));
     let each = weighed.each.iter().zip(rows);
     let found = BatchLoss {
-        sum: weighed.each.iter().sum(),
+        sum: weighed.loss * Method::Reward.weight(data, rows),
         rows: each.map(|(loss, row)| (*loss, data.label_tokens(*row))).collect(),
         metrics,
     };

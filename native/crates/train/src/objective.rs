@@ -13,7 +13,8 @@ use tillage_protocol::{EngineError, RunSpec};
 pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     check_preference(spec)?;
     check_distill(spec)?;
-    check_policy(spec)
+    check_policy(spec)?;
+    crate::weights::check(spec)
 }
 
 /// A policy objective has rewards, and nothing else has.

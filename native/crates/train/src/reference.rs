@@ -51,7 +51,7 @@ pub fn ensure(trainer: &mut Trainer<'_>, control: &Control) -> Result<bool, Engi
 /// The model that the run began with, where it can no longer be had from the one that is trained.
 fn begun_with(trainer: &Trainer<'_>) -> Result<Option<Model>, EngineError> {
     let ModelSource::Folder { path, adapter } = &trainer.spec.model else { return Ok(None) };
-    if *trainer.done == 0 || (trainer.spec.adapter.is_some() && adapter.is_none()) {
+    if *trainer.done == 0 || (trainer.spec.freezes() && adapter.is_none()) {
         return Ok(None);
     }
     tillage_generate::load(path, adapter.as_deref(), trainer.spec.dtype).map(Some)

@@ -209,7 +209,7 @@ fn keeps_value_head(spec: &RunSpec) -> bool {
 
 /// Name of the result's folder.
 fn output(spec: &RunSpec) -> &'static str {
-    if spec.adapter.is_some() {
+    if spec.freezes() {
         "adapter"
     } else {
         "model"

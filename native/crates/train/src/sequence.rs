@@ -246,7 +246,7 @@ impl<'a> Teacher<'a> {
         let prompts: Vec<Vec<u32>> =
             rows.iter().map(|row| self.encoder.prompt(prompt(row))).collect::<Result<_, _>>()?;
         let jobs: Vec<Job> =
-            rows.iter().zip(&prompts).map(|(row, tokens)| Job { tokens, id: &row.id }).collect();
+            rows.iter().zip(&prompts).map(|(row, tokens)| Job { tokens, id: &row.id, mix: None }).collect();
         let SequenceConfig { max_new, temperature } = *self.settings;
         let sampling = Sampling { max_new, temperature, seed: self.seed };
         let mut stopped = stopping();

@@ -8,7 +8,7 @@ use crate::method::{Around, Method};
 use crate::partners::Partners;
 use crate::plan::Plan;
 use crate::policy::Round;
-use crate::{best, optimizer, spec};
+use crate::{best, optimizer, prompt, spec};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use tillage_model::spec::DecoderSpec;
@@ -76,21 +76,24 @@ pub fn prepare(
     }
     let clock = checkpoint.map_or_else(|| chrono::Local::now().naive_local(), |c| c.state.clock);
     let tokenizer = load_tokenizer(spec, &rows, checkpoint)?;
+    let prefix = prompt::prefix(spec)?;
     let encoder = RowEncoder::new(
         tokenizer,
         spec.template.clone(),
         spec::loss_on(spec),
-        spec.train.context,
+        spec.train.context - prefix.len(),
         Clock::Fixed(clock),
-    )?;
-    let train = Dataset::encode(&rows, &method, &encoder)?;
-    let valid = Dataset::encode(&valid_rows, &method, &encoder)?;
+    )?
+    .truncating(spec.train.truncate);
+    let weighed = spec.weight.is_some();
+    let train = Dataset::encode(&rows, &method, &encoder, weighed)?.with_prefix(&prefix);
+    let valid = Dataset::encode(&valid_rows, &method, &encoder, weighed)?.with_prefix(&prefix);
     let counts = train.counts();
-    if counts.masked_rows == counts.rows {
+    if counts.masked_rows + counts.weightless_rows + counts.dropped_rows == counts.rows {
         return Err(EngineError::user(
             "nothing_to_learn",
             "No training row has a token that the loss counts.",
-            "Check `loss_on` and `context`: completions may be empty, or cut off.",
+            "Check `loss_on` and `context`: completions may be empty, or cut off; where rows have weights, they may all be 0.",
         ));
     }
     let mut digest = Sha256::new();
@@ -180,6 +183,20 @@ fn load_model(
             }
             (model, name(path), Some(tillage_generate::model_hash(path)?))
         }
+        (ModelSource::Folder { path, adapter }, None, _) if spec.prompt.is_some() => {
+            check_weights(&ModelConfig::from_dir(path)?, None, spec.dtype)?;
+            let mut model = Model::load_as(path, spec.dtype)?;
+            match (checkpoint, adapter, &spec.prompt) {
+                (Some(c), ..) => model.load_adapter(&c.path)?,
+                (None, Some(dir), Some(wanted)) => {
+                    model.load_adapter(dir)?;
+                    prompt::check_same(&model, wanted, dir)?;
+                }
+                (None, None, Some(wanted)) => prompt::attach(&mut model, wanted, tokenizer, seed)?,
+                (None, _, None) => {}
+            }
+            (model, name(path), Some(tillage_generate::model_hash(path)?))
+        }
         (ModelSource::Folder { path, .. }, None, None) => {
             check_weights(&ModelConfig::from_dir(path)?, Some(spec.train.optimizer), Dtype::F32)?;
             (Model::load(path)?, name(path), None)
@@ -194,7 +211,7 @@ fn load_model(
             (Model::init(config, seed), String::new(), None)
         }
     };
-    loaded.0.set_trainable(if spec.adapter.is_some() { Trainable::Adapter } else { Trainable::Full });
+    loaded.0.set_trainable(if spec.freezes() { Trainable::Adapter } else { Trainable::Full });
     Ok(loaded)
 }
 

@@ -1,6 +1,6 @@
 //! Reading `run.json`.
 
-use crate::{course, objective};
+use crate::{course, objective, prompt};
 use std::path::{Component, Path, PathBuf};
 use tillage_protocol::run::{Dtype, LossOn, ModelSource, Objective, TokenizerSource};
 use tillage_protocol::{EngineError, RunSpec};
@@ -139,10 +139,11 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
             "is absent, and a reward model is trained as an adapter with a scalar head".into(),
         );
     }
-    if let (ModelSource::Folder { adapter: Some(_), .. }, None) = (&spec.model, &spec.adapter) {
+    prompt::check(spec)?;
+    if matches!(&spec.model, ModelSource::Folder { adapter: Some(_), .. }) && !spec.freezes() {
         return bad("adapter", "is absent, but the model is an adapter that the run goes on training".into());
     }
-    if spec.adapter.is_none() && spec.dtype != Dtype::F32 {
+    if !spec.freezes() && spec.dtype != Dtype::F32 {
         let why = format!(
             "is {}, and full training needs f32: only an adapter's run has frozen weights",
             spec.dtype.name()

@@ -15,7 +15,8 @@ use tillage_protocol::{EngineError, Event};
 
 /// Takes the next step: gradients over its batches, clipping, AdamW, and the events.
 ///
-/// The loss of a step is the mean over all labelled tokens, or all rows, of its batches, however they are split.
+/// The loss of a step is the mean over all labelled tokens, or all rows, of its batches, weighed by the rows' weights, however they
+/// are split.
 ///
 /// # Errors
 /// `nan_loss` naming the rows; the weights are still those of the step before, or of a round's update before.
@@ -82,7 +83,7 @@ fn learn(
     around: &Around,
 ) -> Result<policy::Taken, EngineError> {
     let policy::Pass { model, optimizer, config, lr } = pass;
-    let weight: usize = planned.batches.iter().map(|rows| method.weight(data, rows)).sum();
+    let weight: f64 = planned.batches.iter().map(|rows| method.weight(data, rows)).sum();
     model.zero_grad();
     let mut batches = Vec::with_capacity(planned.batches.len());
     for (i, rows) in planned.batches.iter().enumerate() {
@@ -95,7 +96,7 @@ fn learn(
         return Err(not_a_number_of(&planned.batches, &data.ids, number + 1)("gradient"));
     }
     optimizer.apply(model, config, lr, norm);
-    let loss = batches.iter().map(|l| l.sum).sum::<f64>() / weight as f64;
+    let loss = batches.iter().map(|l| l.sum).sum::<f64>() / weight;
     let mut metrics = Metrics::default();
     batches.iter().for_each(|l| metrics.merge(&l.metrics));
     Ok(policy::Taken { loss, norm, batches, metrics, rollouts: Vec::new() })

@@ -52,7 +52,7 @@ impl Trainer<'_> {
             self.checkpoint()?;
         }
         if *self.done == 0 {
-            if self.spec.adapter.is_none() && self.saved.is_none() {
+            if !self.spec.freezes() && self.saved.is_none() {
                 self.checkpoint()?;
             }
             if self.spec.train.watch_every > 0 {
@@ -96,7 +96,7 @@ impl Trainer<'_> {
     fn validate(&mut self) -> Result<bool, EngineError> {
         let Prepared { method, model, valid, .. } = &self.prepared;
         let around = self.prepared.around(self.spec.train.seed, *self.done);
-        let (mut sum, mut weight, mut tokens) = (0.0, 0, 0);
+        let (mut sum, mut weight, mut tokens) = (0.0, 0.0, 0);
         let mut metrics = Metrics::default();
         for rows in plan_epoch(&valid.lengths(), self.spec.train.batch_tokens, 0, 0) {
             let loss = method.evaluate(model, valid, &rows, &around)?;
@@ -105,10 +105,10 @@ impl Trainer<'_> {
             tokens += loss.rows.iter().map(|(_, tokens)| *tokens as u64).sum::<u64>();
             metrics.merge(&loss.metrics);
         }
-        if weight == 0 {
+        if weight == 0.0 {
             return Ok(false);
         }
-        let (step, loss) = (*self.done, sum / weight as f64);
+        let (step, loss) = (*self.done, sum / weight);
         if !loss.is_finite() {
             return Err(step::broken(&format!("The validation loss after step {step}")));
         }

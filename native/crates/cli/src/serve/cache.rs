@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tillage_model::Model;
-use tillage_protocol::rpc::ModelRef;
+use tillage_protocol::rpc::{AdapterRef, ModelRef};
 use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 use tillage_text::Tokenizer;
@@ -12,10 +12,13 @@ use tillage_text::Tokenizer;
 /// Base models kept at once; the one not asked for the longest goes first.
 const KEEP: usize = 2;
 
+/// Adapters kept on a base at once, beside those of the present request.
+const KEEP_ADAPTERS: usize = 8;
+
 /// Name, length and time of each file of a folder.
 type Stamp = Vec<(PathBuf, u64, SystemTime)>;
 
-/// A base model with the adapter that was asked for last.
+/// A base model with the adapters that were asked for: they share its weights.
 #[derive(Debug)]
 pub struct Loaded {
     base: PathBuf,
@@ -24,14 +27,29 @@ pub struct Loaded {
     pub model: Model,
     pub tokenizer: Arc<Tokenizer>,
     pub model_hash: String,
-    adapter: Option<(PathBuf, Stamp, String)>,
-    adapter_on: bool,
+    /// The one used last at the end.
+    adapters: Vec<Held>,
+}
+
+/// An adapter that the model holds under its path.
+#[derive(Debug)]
+struct Held {
+    path: PathBuf,
+    stamp: Stamp,
+    hash: String,
+}
+
+/// The name under which a model holds a folder's adapter.
+pub fn key(path: &Path) -> String {
+    path.display().to_string()
 }
 
 impl Loaded {
-    /// Hash of the adapter that is switched on.
-    pub fn adapter_hash(&self) -> Option<String> {
-        self.adapter.as_ref().filter(|_| self.adapter_on).map(|(_, _, hash)| hash.clone())
+    /// Hash of an adapter that it holds.
+    pub fn adapter_hash(&self, path: &Path) -> Result<String, EngineError> {
+        let held = self.adapters.iter().find(|a| a.path == path);
+        held.map(|a| a.hash.clone())
+            .ok_or_else(|| EngineError::internal("cache", "The adapter is not where it was put."))
     }
 
     fn new(base: &Path, dtype: Dtype, stamp: Stamp) -> Result<Self, EngineError> {
@@ -42,23 +60,31 @@ impl Loaded {
             model: Model::load_as(base, dtype)?,
             tokenizer: Arc::new(Tokenizer::load(base)?),
             model_hash: tillage_generate::model_hash(base)?,
-            adapter: None,
-            adapter_on: false,
+            adapters: Vec::new(),
         })
     }
 
-    fn switch(&mut self, adapter: Option<&Path>) -> Result<(), EngineError> {
-        self.adapter_on = false;
-        self.model.set_adapter_enabled(false);
-        let Some(dir) = adapter else { return Ok(()) };
-        let stamp = stamp(dir)?;
-        if self.adapter.as_ref().is_none_or(|(path, old, _)| path != dir || *old != stamp) {
-            self.adapter = None;
-            self.model.load_adapter(dir)?;
-            self.adapter = Some((dir.to_owned(), stamp, tillage_generate::adapter_hash(dir)?));
+    /// Holds the adapters as they are on the disk now, and gives up those that were not asked for the longest.
+    fn hold(&mut self, wanted: &[AdapterRef]) -> Result<(), EngineError> {
+        for adapter in wanted {
+            let path = &adapter.path;
+            let stamp = stamp(path)?;
+            let known = self.adapters.iter().position(|a| a.path == *path).map(|at| self.adapters.remove(at));
+            let held = match known.filter(|a| a.stamp == stamp) {
+                Some(held) => held,
+                None => {
+                    self.model.drop_adapter(&key(path));
+                    self.model.hold_adapter(&key(path), path)?;
+                    Held { path: path.clone(), stamp, hash: tillage_generate::adapter_hash(path)? }
+                }
+            };
+            self.adapters.push(held);
         }
-        self.model.set_adapter_enabled(true);
-        self.adapter_on = true;
+        let old = self.adapters.len() - wanted.len().min(self.adapters.len());
+        let model = &mut self.model;
+        self.adapters.drain(..old.saturating_sub(KEEP_ADAPTERS)).for_each(|a| {
+            model.drop_adapter(&key(&a.path));
+        });
         Ok(())
     }
 }
@@ -70,11 +96,11 @@ pub struct Models {
 }
 
 impl Models {
-    /// The model as it is on the disk now, with its adapter on or off.
+    /// The model as it is on the disk now, with these adapters held.
     ///
     /// # Errors
     /// User errors of the folders.
-    pub fn get(&mut self, wanted: &ModelRef) -> Result<&Loaded, EngineError> {
+    pub fn get(&mut self, wanted: &ModelRef, adapters: &[AdapterRef]) -> Result<&Loaded, EngineError> {
         let stamp = stamp(&wanted.base)?;
         self.loaded.retain(|l| l.base != wanted.base || l.stamp == stamp);
         let same = |l: &Loaded| l.base == wanted.base && l.dtype == wanted.dtype;
@@ -86,9 +112,9 @@ impl Models {
                 Loaded::new(&wanted.base, wanted.dtype, stamp)?
             }
         };
-        let switched = loaded.switch(wanted.adapter.as_deref());
+        let held = loaded.hold(adapters);
         self.loaded.push(loaded);
-        switched?;
+        held?;
         self.loaded.last().ok_or_else(|| EngineError::internal("cache", "The model is not where it was put."))
     }
 }

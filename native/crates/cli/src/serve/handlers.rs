@@ -1,8 +1,8 @@
 //! What each method does.
 
-use super::cache::Models;
+use super::cache::{self, Models};
 use super::Cancel;
-use crate::{ask, inspect};
+use crate::{adapters, inspect, tokens};
 use lsp_server::{Request, RequestId};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use tillage_protocol::rpc::{
     GenerateParams, GenerateResult, InitializeParams, InitializeResult, InspectParams, TokenNotification,
     TokensParams, PROTOCOL_VERSION,
 };
-use tillage_protocol::run::{LossOn, Objective};
+use tillage_protocol::run::{LossOn, Objective, WatchPrompt};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::{Clock, RowEncoder};
 
@@ -45,7 +45,7 @@ impl<N: Fn(&str, Value)> Handlers<N> {
             "generate" => result(&self.generate(&request.id, &parse(params)?, cancel)?),
             "export" => result(&self.export(&request.id, &parse(params)?, cancel)?),
             "score" => result(&self.score(&request.id, &parse(params)?, cancel)?),
-            "tokens" => result(&ask::tokenise(&parse::<TokensParams>(params)?)?),
+            "tokens" => result(&tokens::tokenise(&parse::<TokensParams>(params)?)?),
             "inspect" => result(&inspect::inspect(&parse::<InspectParams>(params)?.model)?),
             "preflight" => result(&tillage_train::preflight(&parse::<RunSpec>(params)?, Path::new(""))?),
             "shutdown" => Ok(Value::Null),
@@ -60,14 +60,18 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         cancel: &Cancel,
     ) -> Result<GenerateResult, EngineError> {
         let number = number(id)?;
-        let loaded = self.models.get(&params.model)?;
+        let given = adapters::given(&params.model)?;
+        let loaded = self.models.get(&params.model, &given)?;
+        let mixes = adapters::mixes(&loaded.model, &given, |a| cache::key(&a.path), &params.prompts)?;
         let context = loaded.model.config().max_position_embeddings;
         let tokenizer = std::sync::Arc::clone(&loaded.tokenizer);
         let encoder =
             RowEncoder::new(tokenizer, params.template.clone(), LossOn::All, context, Clock::System)?;
         let sampling =
             Sampling { max_new: params.max_new, temperature: params.temperature, seed: params.seed };
-        let prompts = &params.prompts;
+        let asked = params.prompts.iter();
+        let prompts: Vec<WatchPrompt> =
+            asked.map(|p| WatchPrompt { id: p.id.clone(), prompt: p.prompt.clone() }).collect();
         let mut on_text = |at: usize, text: &str| {
             if !text.is_empty() {
                 let note =
@@ -83,10 +87,11 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         if cancel.load(Ordering::SeqCst) {
             return Err(cancelled());
         }
-        let generations = tillage_generate::answers(
+        let generations = tillage_generate::answers_mixed(
             &loaded.model,
             &encoder,
-            prompts,
+            &prompts,
+            Some(&mixes),
             &sampling,
             tillage_generate::WIDTH,
             &mut on_text,
@@ -97,7 +102,7 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         Ok(GenerateResult {
             generations,
             model_hash: loaded.model_hash.clone(),
-            adapter_hash: loaded.adapter_hash(),
+            adapter_hash: adapters::hash_of(&given, |path| loaded.adapter_hash(path))?,
         })
     }
 }

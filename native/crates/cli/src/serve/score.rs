@@ -1,7 +1,9 @@
 //! `score`.
 
+use super::cache;
 use super::handlers::{number, Handlers};
 use super::Cancel;
+use crate::adapters;
 use lsp_server::RequestId;
 use serde_json::Value;
 use std::sync::atomic::Ordering;
@@ -17,12 +19,23 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         cancel: &Cancel,
     ) -> Result<ScoreResult, EngineError> {
         let request = number(id)?;
-        let loaded = self.models.get(&params.model)?;
-        let hashes = (loaded.model_hash.clone(), loaded.adapter_hash());
-        tillage_score::score(&loaded.model, &Arc::clone(&loaded.tokenizer), hashes, params, &mut |progress| {
-            let note = ScoreNotification { request, progress: progress.clone() };
-            (self.notify)("score/progress", serde_json::to_value(note).unwrap_or_default());
-            !cancel.load(Ordering::SeqCst)
-        })
+        let given = adapters::given(&params.model)?;
+        let loaded = self.models.get(&params.model, &given)?;
+        let parts: Vec<(String, f64)> = given.iter().map(|a| (cache::key(&a.path), a.weight)).collect();
+        let parts: Vec<(&str, f64)> = parts.iter().map(|(key, weight)| (key.as_str(), *weight)).collect();
+        let mix = loaded.model.mix(&parts)?;
+        let adapter = adapters::hash_of(&given, |path| loaded.adapter_hash(path))?;
+        let hashes = (loaded.model_hash.clone(), adapter);
+        tillage_score::score(
+            (&loaded.model, Some(&mix)),
+            &Arc::clone(&loaded.tokenizer),
+            hashes,
+            params,
+            &mut |progress| {
+                let note = ScoreNotification { request, progress: progress.clone() };
+                (self.notify)("score/progress", serde_json::to_value(note).unwrap_or_default());
+                !cancel.load(Ordering::SeqCst)
+            },
+        )
     }
 }

@@ -13,19 +13,30 @@ use tempfile::TempDir;
 
 /// Writes text columns as a Parquet file.
 pub fn parquet(path: &Path, columns: &[(&str, Vec<String>)]) {
-    write_parquet(path, columns, None);
+    write_parquet(path, columns, None, None);
+}
+
+/// The same with a column `weight`; `None` is a null.
+pub fn weighed(path: &Path, columns: &[(&str, Vec<String>)], weights: &[Option<f64>]) {
+    write_parquet(path, columns, None, Some(weights));
 }
 
 /// The same with a column `label`.
 pub fn judgements(path: &Path, columns: &[(&str, Vec<String>)], labels: &[bool]) {
-    write_parquet(path, columns, Some(labels));
+    write_parquet(path, columns, Some(labels), None);
 }
 
-fn write_parquet(path: &Path, columns: &[(&str, Vec<String>)], labels: Option<&[bool]>) {
+fn write_parquet(
+    path: &Path,
+    columns: &[(&str, Vec<String>)],
+    labels: Option<&[bool]>,
+    weights: Option<&[Option<f64>]>,
+) {
     let fields: String =
         columns.iter().map(|(name, _)| format!("REQUIRED BYTE_ARRAY {name} (UTF8); ")).collect();
     let label = if labels.is_some() { "REQUIRED BOOLEAN label;" } else { "" };
-    let schema = parse_message_type(&format!("message rows {{ {fields} {label} }}")).unwrap();
+    let weight = if weights.is_some() { "OPTIONAL DOUBLE weight;" } else { "" };
+    let schema = parse_message_type(&format!("message rows {{ {fields} {label} {weight} }}")).unwrap();
     let file = std::fs::File::create(path).unwrap();
     let mut writer =
         SerializedFileWriter::new(file, Arc::new(schema), Arc::new(WriterProperties::default())).unwrap();
@@ -41,6 +52,18 @@ fn write_parquet(path: &Path, columns: &[(&str, Vec<String>)], labels: Option<&[
         let mut column = group.next_column().unwrap().unwrap();
         let ColumnWriter::BoolColumnWriter(w) = column.untyped() else { unreachable!("a column of labels") };
         w.write_batch(labels, None, None).unwrap();
+        column.close().unwrap();
+    }
+    if let Some(weights) = weights {
+        let mut column = group.next_column().unwrap().unwrap();
+        let ColumnWriter::DoubleColumnWriter(w) = column.untyped() else {
+            unreachable!("a column of weights")
+        };
+        let (values, levels): (Vec<f64>, Vec<i16>) = (
+            weights.iter().flatten().copied().collect(),
+            weights.iter().map(|w| i16::from(w.is_some())).collect(),
+        );
+        w.write_batch(&values, Some(&levels), None).unwrap();
         column.close().unwrap();
     }
     group.close().unwrap();

@@ -1,5 +1,6 @@
 //! The engine's binary from outside: whole runs, interrupted runs, bad input, and the server.
 
+mod adapters;
 mod bad_input;
 mod common;
 mod disk;
@@ -11,9 +12,12 @@ mod memory;
 mod policy;
 mod precision;
 mod prefer;
+mod prompts;
 mod recompute;
 mod resume;
 mod score;
 mod sequence;
 mod serve;
 mod stopping;
+mod tokens;
+mod weights;

@@ -130,6 +130,21 @@ fn a_killed_tuning_with_dropout_goes_on_bit_for_bit() {
 }
 
 #[test]
+fn a_killed_tuning_of_a_prompt_on_weighed_rows_goes_on_bit_for_bit() {
+    let (w, kills) = (Workspace::new(), kills());
+    train(&w.pretrain("pre", &json!({})));
+    let prompts = TREES.iter().map(|t| format!("Where is the {t}?")).collect();
+    let completions = TOWNS.iter().map(|t| format!(" In {t}.")).collect();
+    let ids = (0..6).map(|i| format!("pair-{i}")).collect();
+    let columns = [("_row_id", ids), ("prompt", prompts), ("completion", completions)];
+    let weights: Vec<Option<f64>> = (0..6).map(|i| Some(f64::from(i) * 0.5)).collect();
+    weighed(&w.path().join("weighed.parquet"), &columns, &weights);
+    let patch = json!({"adapter": null, "prompt": {"tokens": 5}, "weight": "weight",
+        "data": {"train": ["../weighed.parquet"]}, "train": {"epochs": 12 * kills, "checkpoint_every": 3}});
+    check(&w.tune("straight", "pre", &patch), &w.tune("killed", "pre", &patch), kills);
+}
+
+#[test]
 fn a_killed_tuning_on_nf4_goes_on_bit_for_bit() {
     let (w, kills) = (Workspace::new(), kills());
     train(&w.pretrain("pre", &json!({})));

@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 use std::io::BufReader;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-struct Client {
+pub struct Client {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
@@ -14,7 +14,7 @@ struct Client {
 }
 
 impl Client {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let mut child = binary().arg("serve").stdin(Stdio::piped()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, stdin, stdout, notes: Vec::new() }
@@ -39,7 +39,7 @@ impl Client {
         }
     }
 
-    fn call(&mut self, id: i32, method: &str, params: Value) -> Result<Value, Value> {
+    pub fn call(&mut self, id: i32, method: &str, params: Value) -> Result<Value, Value> {
         self.request(id, method, params);
         let r = self.answer();
         assert_eq!(r.id, RequestId::from(id));

@@ -59,20 +59,34 @@ pub struct Pairs<'a> {
     pub prompt: &'a [(f64, usize)],
     /// As `completion`, under the reference; empty for losses without one.
     pub reference: &'a [f64],
+    /// What each pair weighs, `[pairs]`; empty where all weigh the same.
+    pub weights: &'a [f64],
 }
 
 impl Pairs<'_> {
-    /// The mean loss over the pairs.
+    /// What a pair weighs.
+    fn weight(&self, i: usize) -> f64 {
+        self.weights.get(i).copied().unwrap_or(1.0)
+    }
+
+    /// What they weigh together.
+    fn whole(&self) -> f64 {
+        (0..self.completion.len() / 2).map(|i| self.weight(i)).sum()
+    }
+
+    /// The mean loss over the pairs, each with its weight; `each` is without.
     pub fn loss(&self, kind: PairLoss) -> Weighed {
         let n = self.completion.len() / 2;
+        let whole = self.whole();
         let mut out = Weighed { completion: vec![0.0; 2 * n], ..Weighed::default() };
         for i in 0..n {
             // Loss of the pair, and its slopes in the chosen and the rejected completion's log-probability.
             let (loss, slopes) = self.pair(kind, i, i + n);
-            out.loss += loss / n as f64;
+            let weight = self.weight(i);
+            out.loss += weight * loss / whole;
             out.each.push(loss);
-            out.completion[i] += slopes[0] / n as f64;
-            out.completion[i + n] += slopes[1] / n as f64;
+            out.completion[i] += weight * slopes[0] / whole;
+            out.completion[i + n] += weight * slopes[1] / whole;
         }
         match kind {
             PairLoss::Cpo { alpha, .. } => self.add_likelihood(&mut out, alpha, false),
@@ -137,14 +151,17 @@ impl Pairs<'_> {
         if prompts {
             out.prompt = vec![0.0; 2 * n];
         }
-        let tokens: usize = chosen.iter().map(|(_, tokens)| tokens).sum();
-        let slope = -alpha / tokens as f64;
-        for (each, (logp, _)) in out.each.iter_mut().zip(&chosen) {
-            out.loss += slope * logp;
-            *each += slope * logp * n as f64;
+        let tokens: f64 =
+            chosen.iter().enumerate().map(|(i, (_, tokens))| self.weight(i) * *tokens as f64).sum();
+        let (slope, whole) = (-alpha / tokens, self.whole());
+        for (i, (logp, _)) in chosen.iter().enumerate() {
+            out.loss += slope * self.weight(i) * logp;
+            out.each[i] += slope * logp * whole;
+            out.completion[i] += slope * self.weight(i);
+            if prompts {
+                out.prompt[i] += slope * self.weight(i);
+            }
         }
-        out.completion[..n].iter_mut().for_each(|d| *d += slope);
-        out.prompt.iter_mut().take(n).for_each(|d| *d += slope);
     }
 }
 
@@ -173,10 +190,48 @@ mod tests {
                 tokens: &[10, 5, 9, 6],
                 prompt: &prompt,
                 reference: &reference,
+                weights: &[],
             };
             let found = pairs.loss(kind);
             assert!((found.each.iter().sum::<f64>() / 2.0 - found.loss).abs() < 1e-12, "{kind:?}");
             assert_ne!(found.each[0], found.each[1], "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_pair_of_weight_2_is_two_pairs_and_one_of_weight_1_is_itself() {
+        let at = |pairs: &[usize], weights: &[f64], kind: PairLoss| {
+            let all = [(-30.0, -28.0), (-12.5, -14.0)];
+            let of = |both: [f64; 2], i: usize| both[i];
+            let side = |s: usize| pairs.iter().map(move |p| if s == 0 { all[*p].0 } else { all[*p].1 });
+            let completion: Vec<f64> = side(0).chain(side(1)).collect();
+            let twice = |chosen: [f64; 2], rejected: [f64; 2]| -> Vec<f64> {
+                let chosen = pairs.iter().map(|p| of(chosen, *p));
+                chosen.chain(pairs.iter().map(|p| of(rejected, *p))).collect()
+            };
+            let reference = twice([-31.0, -15.0], [-26.0, -13.0]);
+            let tokens: Vec<usize> = twice([10.0, 5.0], [9.0, 6.0]).into_iter().map(|t| t as usize).collect();
+            let prompt: Vec<(f64, usize)> = twice([-8.0, -9.0], [-8.0, -9.0])
+                .into_iter()
+                .zip(twice([3.0, 4.0], [3.0, 4.0]))
+                .map(|(p, t)| (p, t as usize))
+                .collect();
+            Pairs {
+                completion: &completion,
+                tokens: &tokens,
+                prompt: &prompt,
+                reference: &reference,
+                weights,
+            }
+            .loss(kind)
+        };
+        for kind in ALL {
+            let (heavy, twice) = (at(&[0, 1], &[1.0, 2.0], kind), at(&[0, 1, 1], &[], kind));
+            assert!((heavy.loss - twice.loss).abs() < 1e-12, "{kind:?}");
+            assert!((heavy.completion[1] - 2.0 * twice.completion[1]).abs() < 1e-12, "{kind:?}");
+            assert!((heavy.completion[3] - 2.0 * twice.completion[4]).abs() < 1e-12, "{kind:?}");
+            assert!((heavy.each[1] - twice.each[1]).abs() < 1e-9, "{kind:?}");
+            assert_eq!(at(&[0, 1], &[1.0, 1.0], kind), at(&[0, 1], &[], kind), "{kind:?}");
         }
     }
 
@@ -186,7 +241,8 @@ mod tests {
         let (tokens, prompt) = ([10, 5, 9, 6], [(-8.0, 3), (-9.0, 4), (-8.0, 3), (-9.0, 4)]);
         for kind in ALL {
             let at = |completion: &[f64], prompt: &[(f64, usize)]| {
-                Pairs { completion, tokens: &tokens, prompt, reference: &reference }.loss(kind)
+                Pairs { completion, tokens: &tokens, prompt, reference: &reference, weights: &[0.5, 3.0] }
+                    .loss(kind)
             };
             let found = at(&completion, &prompt);
             let h = 1e-6;

@@ -85,7 +85,7 @@ pub(super) fn check_reward(
     let mut scores = Vec::new();
     model.forward_backward_scores(&texts.pack, &mut |found| {
         scores = found.to_vec();
-        let weighed = bradley_terry(&found.iter().map(|s| f64::from(*s)).collect::<Vec<_>>());
+        let weighed = bradley_terry(&found.iter().map(|s| f64::from(*s)).collect::<Vec<_>>(), &[]);
         loss = weighed.loss;
         weighed.completion.iter().map(|s| *s as f32).collect()
     })?;
@@ -167,8 +167,13 @@ fn pairs(kind: PairLoss, golden: &mut Golden, model: &mut Model) -> Result<f64, 
         let tokens: Vec<usize> = parts.iter().map(|[_, c]| c.len()).collect();
         let prompt: Vec<(f64, usize)> = parts.iter().map(|[p, _]| (p.iter().sum(), p.len())).collect();
         let reference = if kind.needs_reference() { texts.sums(&base) } else { Vec::new() };
-        let pairs =
-            Pairs { completion: &completion, tokens: &tokens, prompt: &prompt, reference: &reference };
+        let pairs = Pairs {
+            completion: &completion,
+            tokens: &tokens,
+            prompt: &prompt,
+            reference: &reference,
+            weights: &[],
+        };
         let weighed = pairs.loss(kind);
         value = weighed.loss;
         texts.slopes(&weighed.completion, &weighed.prompt)

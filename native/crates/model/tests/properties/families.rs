@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 use tillage_model::{family, Model, ModelConfig, Packed, Trainable};
 
 /// A config of each family, and variants of some.
-fn shapes() -> Vec<(String, ModelConfig)> {
+pub fn shapes() -> Vec<(String, ModelConfig)> {
     let plain = json!({"attention_bias": false, "mlp_bias": false});
     let rope = |settings: Value| json!({"rope_parameters": settings});
     let with = |base: &Value, more: Value| {
@@ -89,7 +89,7 @@ fn no_family_is_left_out() {
 
 /// The model with every token at every expert: a choice jumps, and a jump has no derivative. The fixtures have the
 /// gradients of real choices.
-fn all_experts(config: &ModelConfig) -> ModelConfig {
+pub fn all_experts(config: &ModelConfig) -> ModelConfig {
     let mut json = config.to_hf_json();
     if let Some(experts) = config.experts {
         json["num_experts_per_tok"] = experts.count.into();

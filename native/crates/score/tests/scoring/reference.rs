@@ -28,7 +28,7 @@ fn losses_are_those_of_the_reference() {
         pack.labels.push(IGNORE);
         pack.starts.push(pack.tokens.len());
     }
-    let reading = f.model.read(&pack, true).unwrap();
+    let reading = f.model.read(&pack, true, None).unwrap();
     assert_eq!(reading.pooled.len(), 2 * 64);
     let mut losses = &reading.losses[..];
     for (row, expected) in expected.iter().enumerate() {
@@ -48,7 +48,7 @@ fn losses_are_those_of_the_reference() {
     let logp = numbers(&file, "pack.next_token_logp", f32::from_le_bytes);
     let pack = Packed::texts([&tokens[..second], &tokens[second..]]);
     let expected = logp.iter().zip(&pack.labels).filter(|(_, l)| **l != IGNORE).map(|(p, _)| -p);
-    let ours = f.model.read(&pack, false).unwrap().losses;
+    let ours = f.model.read(&pack, false, None).unwrap().losses;
     assert!(ours.iter().zip(expected).all(|(a, b)| (a - b).abs() < 2e-5));
 }
 

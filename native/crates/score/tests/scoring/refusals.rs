@@ -54,7 +54,7 @@ fn cancelled_work_leaves_the_old_file_and_nothing_else() {
     params.batch_tokens = 50;
     let mut seen = Vec::new();
     let hashes = (String::new(), None);
-    let error = tillage_score::score(&f.model, &f.tokenizer, hashes, &params, &mut |p| {
+    let error = tillage_score::score((&f.model, None), &f.tokenizer, hashes, &params, &mut |p| {
         seen.push(p.clone());
         seen.len() < 4
     })

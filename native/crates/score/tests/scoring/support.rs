@@ -48,7 +48,7 @@ impl Fixture {
 
     pub fn params(&self) -> ScoreParams {
         ScoreParams {
-            model: ModelRef { base: fixture(), adapter: None, dtype: Dtype::F32 },
+            model: ModelRef { base: fixture(), adapter: None, adapters: Vec::new(), dtype: Dtype::F32 },
             rows: self.dir().join("rows.jsonl"),
             out: self.dir().join("out.jsonl"),
             template: Template::Plain,
@@ -69,7 +69,8 @@ impl Fixture {
         std::fs::write(&params.rows, text).unwrap();
         change(&mut params);
         let hashes = ("hash".to_owned(), None);
-        let result = tillage_score::score(&self.model, &self.tokenizer, hashes, &params, &mut |_| true)?;
+        let result =
+            tillage_score::score((&self.model, None), &self.tokenizer, hashes, &params, &mut |_| true)?;
         Ok((read(&params.out), result))
     }
 

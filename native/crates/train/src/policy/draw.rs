@@ -59,7 +59,7 @@ fn ask(
     let asked = || rows.iter().flat_map(|row| (0..group).map(move |k| (*row, k)));
     let ids: Vec<String> = asked().map(|(row, k)| format!("{}/{}/{k}", round.step, data.ids[row])).collect();
     let prompts = asked().map(|(row, _)| &data.examples[row].tokens[..]);
-    let jobs: Vec<Job> = prompts.zip(&ids).map(|(tokens, id)| Job { tokens, id }).collect();
+    let jobs: Vec<Job> = prompts.zip(&ids).map(|(tokens, id)| Job { tokens, id, mix: None }).collect();
     let tokenizer = round.encoder.tokenizer();
     let sampling = Sampling { max_new: settings.max_new, temperature, seed: round.seed };
     let stops = tokenizer.stop_ids();
