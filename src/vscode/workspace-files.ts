@@ -9,6 +9,12 @@ export async function findCorpora(): Promise<vscode.Uri[]> {
   return sorted(await vscode.workspace.findFiles("**/*.{parquet,jsonl,ndjson,csv,tsv}", EXCLUDED, MOST));
 }
 
+/** The corpus that stands open as text in front of the person, if it is one. */
+export function corpusShownAsText(): vscode.Uri | undefined {
+  const uri = vscode.window.activeTextEditor?.document.uri;
+  return uri?.scheme === "file" && /\.(?:jsonl|ndjson|csv|tsv)$/iu.test(uri.path) ? uri : undefined;
+}
+
 export async function findRecipes(): Promise<vscode.Uri[]> {
   return sorted(await vscode.workspace.findFiles("**/*.recipe.{yaml,yml}", EXCLUDED, MOST));
 }

@@ -67,4 +67,13 @@ describe("the corpus editor", () => {
     await until("the row", () => detail.innerText(), (text) => text.includes("withdrawn"));
     await code.screenshotThemes("corpus-detail");
   });
+
+  it("opens the file that stands open as text without asking which", async () => {
+    await code.openFile("data/pairs.jsonl");
+    await code.runCommand("Tillage: Open as corpus");
+    const panel = await code.webview("corpus");
+    await panel.locator("[data-testid=grid-row]:not([data-row=''])").first().waitFor();
+    expect(await code.page.locator(".quick-input-widget:visible").count()).toBe(0);
+    await until("the prompt's column", () => panel.getByTestId("grid-heading").allInnerTexts(), (texts) => texts.some((text) => text.includes("prompt")));
+  });
 });

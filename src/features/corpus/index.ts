@@ -4,7 +4,7 @@ import { z } from "zod";
 import { pathArgument } from "../../vscode/arguments";
 import type { Feature } from "../../vscode/services";
 import { showProblem } from "../../vscode/show-problem";
-import { findCorpora } from "../../vscode/workspace-files";
+import { corpusShownAsText, findCorpora } from "../../vscode/workspace-files";
 import { addCorpus } from "./add";
 import { CORPUS_EDITOR, CorpusEditors, editorOf, LINES_EDITOR } from "./editor";
 
@@ -36,10 +36,12 @@ export const register: Feature = (services) => {
   );
 };
 
-/** The command's argument, or the person's choice among the workspace's corpora. */
+/** The command's argument, the corpus that is open as text, or the person's choice among the workspace's corpora. */
 async function corpusToOpen(argument: unknown): Promise<vscode.Uri | undefined> {
   const given = pathArgument(argument);
   if (given !== undefined) return vscode.Uri.file(given);
+  const shown = corpusShownAsText();
+  if (shown) return shown;
   const uris = await findCorpora();
   const browse = { label: "$(folder-opened) Browse…", description: "a Parquet, JSONL or CSV file anywhere", uri: undefined };
   const items = uris.map((uri) => {

@@ -23,20 +23,22 @@ pub fn pooled<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 
 struct Done(AtomicBool);
 
-/// Polls for work in a loop; beyond that, another program may have the processor in between.
-const PATIENCE: u32 = 20_000;
+/// Polls for work in a loop, about as long as a thread needs to wake up; then polls between which other programs may have the
+/// processor. Whoever has found nothing in all of them may as well sleep.
+const EAGER: u32 = 500;
+const PATIENT: u32 = 2_000;
 
 impl Done {
-    /// Works on what the pool has until the end.
+    /// Works on what the pool has, until the end or until there has been nothing for long.
     fn wait(&self) {
         let mut idle = 0;
-        while !self.0.load(Ordering::Acquire) {
+        while idle < EAGER + PATIENT && !self.0.load(Ordering::Acquire) {
             if rayon::yield_now() == Some(rayon::Yield::Executed) {
                 idle = 0;
                 continue;
             }
             idle += 1;
-            if idle < PATIENCE {
+            if idle < EAGER {
                 std::hint::spin_loop();
             } else {
                 std::thread::yield_now();
