@@ -97,22 +97,13 @@ export class TillageTokens extends LitElement {
 
   private tokens(host: TokensState, result: TokensResult): TemplateResult {
     const { context } = host.settings;
-    const counts = countTokens(result.tokens, context);
-    const shown = result.tokens.slice(0, this.chips);
-    const characters = Array.from(result.text).length;
     const active = result.tokens[this.active];
+    const longest = Math.max(result.tokens.length, result.rejected?.tokens.length ?? 0);
     const answer = result.rejected ? "chosen" : result.label === true ? "good answer" : result.label === false ? "bad answer" : undefined;
     return html`
       ${answer === undefined ? nothing : html`<h2 data-testid="tokens-answer">${answer}</h2>`}
-      <div class="counts" data-testid="tokens-counts">
-        <span><b>${formatCount(counts.all)}</b> tokens</span>
-        <span><b>${formatCount(counts.trained)}</b> trained on (${formatPercent(counts.all > 0 ? counts.trained / counts.all : 0)})</span>
-        <span><b>${formatCount(counts.masked)}</b> masked</span>
-        <span><b>${formatCount(counts.special)}</b> special</span>
-        <span><b>${formatCount(counts.cut)}</b> cut by the context of ${formatCount(context)}</span>
-        <span class="muted">${(characters / Math.max(1, result.tokens.length)).toFixed(1)} characters a token</span>
-      </div>
-      ${counts.trained === 0 && counts.all > 0 ? html`<div role="status" data-testid="tokens-all-masked"><vscode-icon name="warning"></vscode-icon> Every token is masked: a run learns nothing from this row.</div>` : nothing}
+      ${countsOf(result, context, "tokens-counts")}
+      ${result.tokens.length > 0 && !result.tokens.some((token) => token.trained) ? html`<div role="status" data-testid="tokens-all-masked"><vscode-icon name="warning"></vscode-icon> Every token is masked: a run learns nothing from this row.</div>` : nothing}
       <div class="legend" aria-hidden="true">
         <span><span class="token trained sample">abc</span> trained on</span>
         <span><span class="token masked sample">abc</span> masked</span>
@@ -120,9 +111,9 @@ export class TillageTokens extends LitElement {
         <span><span class="token cut sample">abc</span> cut</span>
       </div>
       <div class="tokens" role="listbox" tabindex="0" aria-label="Tokens" aria-activedescendant="t${this.active}" data-testid="tokens-list" @keydown=${(event: KeyboardEvent) => this.onKey(event, result.tokens.length)}>
-        ${shown.map((token, index) => this.chip(token, index, context))}
+        ${this.chipsOf(result, context, (token, index) => html`<span id="t${index}" class="${faceOf(token, index, context)}${index === this.active ? " active" : ""}" role="option" aria-selected=${index === this.active} data-testid="token" data-kind=${kindOf(token, index, context)} data-id=${token.id} title=${describeToken(token, index, context)} @mouseenter=${() => (this.active = index)}>${piecesOf(token)}</span>`)}
       </div>
-      ${result.tokens.length > this.chips ? html`<vscode-button secondary @click=${() => (this.chips = Number.POSITIVE_INFINITY)}>Show all ${formatCount(result.tokens.length)} tokens</vscode-button>` : nothing}
+      ${longest > this.chips ? html`<vscode-button secondary @click=${() => (this.chips = Number.POSITIVE_INFINITY)}>Show all ${formatCount(longest)} tokens</vscode-button>` : nothing}
       ${result.rejected ? this.rejected(host, result.rejected, result.parts_at ?? 0) : nothing}
       <details><summary>Text with the template</summary><pre data-testid="tokens-template-text">${result.text}</pre></details>
       <div class="about mono" data-testid="tokens-about" aria-live="polite">${active ? describeToken(active, this.active, context) : nothing}</div>`;
@@ -131,29 +122,17 @@ export class TillageTokens extends LitElement {
   /** A pair's other answer below the chosen one, with the place where the two part. */
   private rejected(host: TokensState, text: TokenisedText, partsAt: number): TemplateResult {
     const { context } = host.settings;
-    const counts = countTokens(text.tokens, context);
     return html`<h2>rejected</h2>
-      <div class="counts" data-testid="tokens-rejected-counts">
-        <span><b>${formatCount(counts.all)}</b> tokens</span>
-        <span><b>${formatCount(counts.trained)}</b> trained on</span>
-        <span><b>${formatCount(counts.cut)}</b> cut by the context of ${formatCount(context)}</span>
-        <span>the first <b data-testid="tokens-parts-at">${formatCount(partsAt)}</b> are those of the chosen answer</span>
-      </div>
-      <div class="tokens" aria-label="Tokens of the rejected answer" data-testid="tokens-rejected">${text.tokens.slice(0, this.chips).map((token, index) => {
-        const kind = index >= context ? "cut" : token.trained ? "trained" : "masked";
-        const edge = index === partsAt ? html`<div class="edge">here the answers part</div>` : nothing;
-        const parts = pieces(token.text).map((piece) => html`${piece.symbol ? html`<span class="symbol">${piece.text}</span>` : piece.text}${piece.breaks ? html`<br>` : nothing}`);
-        return html`${edge}<span class="token ${kind}${token.special ? " special" : ""}${index % 2 ? " odd" : ""}" data-kind=${kind} title=${describeToken(token, index, context)}>${parts}</span>`;
-      })}</div>`;
+      ${countsOf(text, context, "tokens-rejected-counts")}
+      <div class="tokens" aria-label="Tokens of the rejected answer" data-testid="tokens-rejected">${this.chipsOf(text, context, (token, index) => html`
+        ${index === partsAt ? html`<div class="edge" data-testid="tokens-parts-at" data-at=${partsAt}>up to here as the chosen answer: ${plural(partsAt, "token")}</div>` : nothing}<span class=${faceOf(token, index, context)} data-kind=${kindOf(token, index, context)} title=${describeToken(token, index, context)}>${piecesOf(token)}</span>`)}</div>`;
   }
 
-  private chip(token: Token, index: number, context: number): TemplateResult {
-    const cut = index >= context;
-    const kind = cut ? "cut" : token.trained ? "trained" : "masked";
-    const classes = `token ${kind}${token.special ? " special" : ""}${index % 2 ? " odd" : ""}${index === this.active ? " active" : ""}`;
-    const text = pieces(token.text);
-    const edge = index === context ? html`<div class="edge" data-testid="tokens-cut">the context ends here: ${plural(this.host?.result ? this.host.result.tokens.length - context : 0, "token")} cut</div>` : nothing;
-    return html`${edge}<span id="t${index}" class=${classes} role="option" aria-selected=${index === this.active} data-testid="token" data-kind=${kind} data-id=${token.id} title=${describeToken(token, index, context)} @mouseenter=${() => (this.active = index)}>${text.map((piece) => html`${piece.symbol ? html`<span class="symbol">${piece.text}</span>` : piece.text}${piece.breaks ? html`<br>` : nothing}`)}</span>`;
+  /** As many of a text's tokens as are shown, and where the context ends. */
+  private chipsOf(text: TokenisedText, context: number, chip: (token: Token, index: number) => TemplateResult): TemplateResult[] {
+    const edge = (index: number): TemplateResult | typeof nothing =>
+      index === context ? html`<div class="edge" data-testid="tokens-cut">the context ends here: ${plural(text.tokens.length - context, "token")} cut</div>` : nothing;
+    return text.tokens.slice(0, this.chips).map((token, index) => html`${edge(index)}${chip(token, index)}`);
   }
 
   private onKey(event: KeyboardEvent, count: number): void {
@@ -164,4 +143,30 @@ export class TillageTokens extends LitElement {
     this.active = Math.max(0, Math.min(count - 1, this.active + change));
     this.renderRoot.querySelector(`#t${this.active}`)?.scrollIntoView({ block: "nearest" });
   }
+}
+
+function countsOf(text: TokenisedText, context: number, id: string): TemplateResult {
+  const counts = countTokens(text.tokens, context);
+  const characters = Array.from(text.text).length;
+  return html`<div class="counts" data-testid=${id}>
+    <span><b>${formatCount(counts.all)}</b> tokens</span>
+    <span><b>${formatCount(counts.trained)}</b> trained on (${formatPercent(counts.all > 0 ? counts.trained / counts.all : 0)})</span>
+    <span><b>${formatCount(counts.masked)}</b> masked</span>
+    <span><b>${formatCount(counts.special)}</b> special</span>
+    <span><b>${formatCount(counts.cut)}</b> cut by the context of ${formatCount(context)}</span>
+    <span class="muted">${(characters / Math.max(1, counts.all)).toFixed(1)} characters a token</span>
+  </div>`;
+}
+
+function kindOf(token: Token, index: number, context: number): "cut" | "trained" | "masked" {
+  return index >= context ? "cut" : token.trained ? "trained" : "masked";
+}
+
+function faceOf(token: Token, index: number, context: number): string {
+  return `token ${kindOf(token, index, context)}${token.special ? " special" : ""}${index % 2 ? " odd" : ""}`;
+}
+
+/** A token's text, with what cannot be seen as symbols. */
+function piecesOf(token: Token): TemplateResult[] {
+  return pieces(token.text).map((piece) => html`${piece.symbol ? html`<span class="symbol">${piece.text}</span>` : piece.text}${piece.breaks ? html`<br>` : nothing}`);
 }
