@@ -15,8 +15,7 @@ mod training;
 use args::{Cli, Command};
 use clap::Parser;
 use std::process::ExitCode;
-use tillage_protocol::EngineError;
-use tillage_train::guard;
+use tillage_protocol::{guard, EngineError};
 
 fn main() -> ExitCode {
     guard::install_hook();

@@ -14,6 +14,7 @@ pub const WIDTH: usize = 8;
 /// A tokenised prompt.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
+    /// Ids of the prompt, at least one, below the model's vocabulary.
     pub tokens: &'a [u32],
     /// Decides the draws, with the seed.
     pub id: &'a str,
@@ -25,6 +26,7 @@ pub struct Job<'a> {
 /// What whoever sees a token says to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
+    /// Go on.
     Go,
     /// This answer is long enough.
     EndAnswer,

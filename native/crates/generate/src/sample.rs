@@ -9,15 +9,18 @@ use tillage_protocol::EngineError;
 /// How tokens are chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
+    /// Tokens of an answer at most; the model's context ends it as well.
     pub max_new: usize,
     /// 0 = the most likely token, the lowest id among equals.
     pub temperature: f64,
+    /// With a prompt's id it decides the draws.
     pub seed: u64,
 }
 
 /// The tokens of an answer, without the one that ended it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sampled {
+    /// Ids, `[tokens]`.
     pub tokens: Vec<u32>,
     /// Natural log-probability of each token under the model (at temperature 1).
     pub logprobs: Vec<f32>,
@@ -25,7 +28,7 @@ pub struct Sampled {
     pub ended: bool,
     /// The stop token that ended it.
     pub stop: Option<u32>,
-    /// From its prompt to its end, others that were generated meanwhile included.
+    /// Seconds from its prompt to its end, others that were generated meanwhile included.
     pub seconds: f64,
 }
 

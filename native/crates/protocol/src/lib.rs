@@ -8,6 +8,8 @@ pub mod error;
 pub mod event;
 pub mod evidence;
 pub mod export;
+pub mod frames;
+pub mod guard;
 pub mod objective;
 pub mod rpc;
 pub mod run;

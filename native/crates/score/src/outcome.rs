@@ -7,10 +7,15 @@ use tillage_protocol::EngineError;
 /// Losses of one text, summed: of what the loss counts, and of the answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Read {
+    /// Nats over what the loss counts.
     pub loss: f64,
+    /// Tokens that the loss counts.
     pub labels: usize,
+    /// Nats over the answer.
     pub answer: f64,
+    /// Tokens of the answer.
     pub answer_labels: usize,
+    /// Mean of the last hidden states, `[hidden]`; empty where it was not asked for.
     pub pooled: Vec<f32>,
 }
 

@@ -1,7 +1,6 @@
 //! Rows of a Parquet or JSONL file, read block by block, so that a large file needs no large memory.
 
 use crate::content::{Content, Shape};
-use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
@@ -11,7 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tillage_protocol::EngineError;
+use tillage_protocol::{guard, EngineError};
 
 /// The column that names rows; a row without it goes by its number, counted from 1.
 pub const ROW_ID: &str = "_row_id";
@@ -73,7 +72,9 @@ impl Source {
     /// shape.
     pub fn open(path: &Path) -> Result<Source, EngineError> {
         let (shape, total, rows) = match FileKind::of(path)? {
-            FileKind::Parquet => open_parquet(path)?,
+            FileKind::Parquet => {
+                guard::caught(|| open_parquet(path)).unwrap_or_else(|why| Err(broken(path, &why)))?
+            }
             FileKind::JsonLines => open_lines(path)?,
         };
         if total == 0 {
@@ -116,13 +117,15 @@ impl Source {
 
     fn next_row(&mut self) -> Result<Option<Line>, EngineError> {
         match &mut self.rows {
-            Rows::Parquet(rows) => match rows.next() {
-                None => Ok(None),
-                Some(row) => {
-                    let row = row.map_err(|e| broken(&self.path, &e))?;
-                    Ok(Some((self.read + 1, object(&row))))
+            Rows::Parquet(rows) => {
+                match guard::caught(|| rows.next()).map_err(|why| broken(&self.path, &why))? {
+                    None => Ok(None),
+                    Some(row) => {
+                        let row = row.map_err(|e| broken(&self.path, &e))?;
+                        Ok(Some((self.read + 1, object(&row))))
+                    }
                 }
-            },
+            }
             Rows::Lines(lines, number) => loop {
                 let Some(line) = lines.next() else { return Ok(None) };
                 *number += 1;
@@ -209,7 +212,8 @@ fn value(field: &Field) -> Value {
     }
 }
 
-fn broken(path: &Path, e: &ParquetError) -> EngineError {
+/// A file that the library cannot read, or at which it panics.
+fn broken(path: &Path, e: &dyn std::fmt::Display) -> EngineError {
     EngineError::user(
         "bad_parquet",
         format!("{} is cut short or is no Parquet file: {e}.", path.display()),

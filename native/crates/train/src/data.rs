@@ -7,7 +7,7 @@ use parquet::schema::types::Type;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tillage_protocol::{EngineError, RunSpec};
+use tillage_protocol::{guard, EngineError, RunSpec};
 use tillage_text::RowText;
 
 /// A row and its name.
@@ -136,20 +136,32 @@ fn add_unrelated(rows: &mut [DataRow]) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Whatever a damaged file makes of the library that reads it, it is the file's fault.
 fn read_file(
     path: &Path,
     what: Rows,
     weight: Option<&str>,
     rows: &mut Vec<DataRow>,
 ) -> Result<(), EngineError> {
-    let broken = |e: parquet::errors::ParquetError| {
-        EngineError::user(
-            "bad_parquet",
-            format!("{} is cut short or is no Parquet file: {e}.", path.display()),
-            "Build the dataset again from its recipe.",
-        )
-        .with_file(path)
-    };
+    guard::caught(|| read_shard(path, what, weight, rows)).unwrap_or_else(|why| Err(bad_parquet(path, why)))
+}
+
+fn bad_parquet(path: &Path, why: impl std::fmt::Display) -> EngineError {
+    EngineError::user(
+        "bad_parquet",
+        format!("{} is cut short or is no Parquet file: {why}.", path.display()),
+        "Build the dataset again from its recipe.",
+    )
+    .with_file(path)
+}
+
+fn read_shard(
+    path: &Path,
+    what: Rows,
+    weight: Option<&str>,
+    rows: &mut Vec<DataRow>,
+) -> Result<(), EngineError> {
+    let broken = |e: parquet::errors::ParquetError| bad_parquet(path, e);
     let file = File::open(path).map_err(|e| EngineError::io(&e, path))?;
     let reader = SerializedFileReader::new(file).map_err(broken)?;
     let schema = reader.metadata().file_metadata().schema();

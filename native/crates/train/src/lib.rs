@@ -13,7 +13,6 @@ mod dataset;
 pub mod events;
 pub mod files;
 mod fork;
-pub mod guard;
 pub mod lock;
 mod machine;
 mod method;

@@ -57,7 +57,7 @@ impl Plan {
             let taken = ((all as f64 * share).ceil() as usize).min(all);
             this.first_step.push(this.total);
             this.batches.push(taken);
-            this.total += taken.div_ceil(this.accumulation) as u64;
+            this.total = this.total.saturating_add(taken.div_ceil(this.accumulation) as u64);
         }
         this.total = this.total.min(limit);
         this
@@ -87,8 +87,10 @@ impl Plan {
             self.current = Some((epoch, self.pack(epoch)));
         }
         let (_, batches) = self.current.as_ref()?;
-        let from = (step - self.first_step[epoch as usize]) as usize * self.accumulation;
-        let to = (from + self.accumulation).min(self.batches[epoch as usize]);
+        let taken = self.batches[epoch as usize];
+        let from =
+            ((step - self.first_step[epoch as usize]) as usize).saturating_mul(self.accumulation).min(taken);
+        let to = from.saturating_add(self.accumulation).min(taken);
         Some(PlannedStep {
             epoch: epoch as f64 + to as f64 / batches.len() as f64,
             position: (epoch, from as u64),

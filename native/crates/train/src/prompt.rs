@@ -25,7 +25,7 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
             "is set, and a prompt is tuned by the objectives pretrain and sft alone".into(),
         );
     }
-    if prompt.tokens == 0 || prompt.tokens + 2 > spec.train.context {
+    if prompt.tokens == 0 || prompt.tokens > spec.train.context.saturating_sub(2) {
         return bad(
             "prompt.tokens",
             format!("is {}, and must be 1 or more and leave room in `context` for a text", prompt.tokens),
@@ -41,7 +41,18 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
 pub fn prefix(spec: &RunSpec) -> Result<Vec<u32>, EngineError> {
     match (&spec.prompt, &spec.model) {
         (Some(prompt), ModelSource::Folder { path, .. }) => {
-            let vocab = ModelConfig::from_dir(path)?.vocab_size as u32;
+            let config = ModelConfig::from_dir(path)?;
+            // Its ids are those behind the vocabulary's; more than a context would never be used.
+            if prompt.tokens >= config.max_position_embeddings {
+                return bad(
+                    "prompt.tokens",
+                    format!(
+                        "is {}, and the model takes {} tokens",
+                        prompt.tokens, config.max_position_embeddings
+                    ),
+                );
+            }
+            let vocab = config.vocab_size as u32;
             Ok((vocab..vocab + prompt.tokens as u32).collect())
         }
         _ => Ok(Vec::new()),

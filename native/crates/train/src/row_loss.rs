@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tillage_protocol::EngineError;
+use tillage_protocol::{guard, EngineError};
 
 const SCHEMA: &str = "message row_loss {
   REQUIRED BYTE_ARRAY row_id (UTF8);
@@ -58,37 +58,13 @@ impl RowLoss {
         if !this.path.exists() {
             return Ok(this);
         }
-        let rows: HashMap<&str, u32> =
-            ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
-        let broken = |e: ParquetError| {
-            EngineError::environment(
-                "bad_parquet",
-                format!("{} cannot be read: {e}.", this.path.display()),
-                "Delete the file and resume: only the losses of the rows seen so far are lost.",
-            )
-            .with_file(&this.path)
-        };
-        let file = File::open(&this.path).map_err(|e| EngineError::io(&e, &this.path))?;
-        let reader = SerializedFileReader::new(file).map_err(broken)?;
-        let mut seen = Vec::new();
-        for row in reader.get_row_iter(None).map_err(broken)? {
-            let row = row.map_err(broken)?;
-            let at = row.get_long(1).map_err(broken)?;
-            let number = rows.get(row.get_string(0).map_err(broken)?.as_str());
-            if let (true, Some(&number)) = (at as u64 <= step, number) {
-                seen.push(Seen {
-                    row: number,
-                    step: at,
-                    epoch: row.get_double(2).map_err(broken)?,
-                    loss: row.get_double(3).map_err(broken)?,
-                    tokens: row.get_int(4).map_err(broken)?,
-                });
-            }
-        }
-        this.seen = seen;
+        // Whatever a damaged file makes of the library that reads it, it is the file's fault.
+        let path = this.path.clone();
+        this.seen = guard::caught(|| read(&path, step, ids)).unwrap_or_else(|why| Err(broken(&path, why)))?;
         Ok(this)
     }
 
+    /// Adds a sight.
     pub fn push(&mut self, seen: Seen) {
         self.seen.push(seen);
     }
@@ -101,6 +77,39 @@ impl RowLoss {
         let path = &self.path;
         files::write_atomic(path, |out| write_table(out, &self.seen, ids).map_err(|e| explain(e, path)))
     }
+}
+
+fn broken(path: &Path, why: impl std::fmt::Display) -> EngineError {
+    EngineError::environment(
+        "bad_parquet",
+        format!("{} cannot be read: {why}.", path.display()),
+        "Delete the file and resume: only the losses of the rows seen so far are lost.",
+    )
+    .with_file(path)
+}
+
+/// The sights of a table up to a step.
+fn read(path: &Path, step: u64, ids: &[String]) -> Result<Vec<Seen>, EngineError> {
+    let broken = |e: ParquetError| broken(path, e);
+    let rows: HashMap<&str, u32> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
+    let file = File::open(path).map_err(|e| EngineError::io(&e, path))?;
+    let reader = SerializedFileReader::new(file).map_err(broken)?;
+    let mut seen = Vec::new();
+    for row in reader.get_row_iter(None).map_err(broken)? {
+        let row = row.map_err(broken)?;
+        let at = row.get_long(1).map_err(broken)?;
+        let number = rows.get(row.get_string(0).map_err(broken)?.as_str());
+        if let (true, Some(&number)) = (at as u64 <= step, number) {
+            seen.push(Seen {
+                row: number,
+                step: at,
+                epoch: row.get_double(2).map_err(broken)?,
+                loss: row.get_double(3).map_err(broken)?,
+                tokens: row.get_int(4).map_err(broken)?,
+            });
+        }
+    }
+    Ok(seen)
 }
 
 /// An I/O error inside the library's own is the machine's.

@@ -11,12 +11,12 @@ use crate::rollouts::Rollouts;
 use crate::row_loss::RowLoss;
 use crate::sequence::{self, Asked};
 use crate::trainer::Trainer;
-use crate::{files, guard, lock, resume, setup, spec};
+use crate::{files, lock, resume, setup, spec};
 use std::path::Path;
 use std::time::Instant;
 use tillage_protocol::course::Recompute;
 use tillage_protocol::event::Outcome;
-use tillage_protocol::{EngineError, Event, RunSpec};
+use tillage_protocol::{guard, EngineError, Event, RunSpec};
 
 /// How a run is executed; nothing here changes its result but the number of threads.
 #[derive(Debug, Clone, Default)]

@@ -73,6 +73,9 @@ fn plain(path: &Path) -> PathBuf {
     out
 }
 
+/// Epochs at most: every one of them is planned before the first step.
+const MOST_EPOCHS: f64 = 1e6;
+
 /// Checks what the types cannot say.
 ///
 /// # Errors
@@ -82,8 +85,8 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     if spec.version != 1 {
         return bad("version", format!("is {}, and this engine reads version 1", spec.version));
     }
-    if !(t.epochs.is_finite() && t.epochs > 0.0) {
-        return bad("epochs", format!("is {}, and must be above 0", t.epochs));
+    if !(t.epochs > 0.0 && t.epochs <= MOST_EPOCHS) {
+        return bad("epochs", format!("is {}, and must be above 0 and {MOST_EPOCHS} at most", t.epochs));
     }
     if !(t.lr.is_finite() && t.lr > 0.0) {
         return bad("lr", format!("is {}, and must be above 0", t.lr));

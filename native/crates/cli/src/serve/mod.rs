@@ -7,14 +7,14 @@ mod export;
 mod handlers;
 mod score;
 
-use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response, ResponseError};
+use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response, ResponseError};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::io::BufRead;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use tillage_protocol::EngineError;
-use tillage_train::guard;
+use tillage_protocol::{frames, guard, EngineError};
 
 /// Raised when the client takes a request back.
 pub type Cancel = Arc<AtomicBool>;
@@ -26,34 +26,80 @@ const QUICK: [&str; 3] = ["initialize", "tokens", "inspect"];
 type Open = Arc<Mutex<HashMap<RequestId, Cancel>>>;
 
 /// Serves until `shutdown` and `exit`, or until stdin ends.
+///
+/// # Errors
+/// `bad_message` when what comes in is no message, so that nobody waits for an answer to it.
 pub fn serve() -> Result<(), EngineError> {
-    let (connection, io) = Connection::stdio();
+    let (out, answers) = mpsc::channel::<Message>();
+    let writer = std::thread::spawn(move || {
+        let mut stdout = std::io::stdout().lock();
+        // A client that went away reads no answer; its end of stdin ends the server.
+        for message in answers {
+            if message.write(&mut stdout).is_err() {
+                break;
+            }
+        }
+    });
     let open = Open::default();
-    let sender = connection.sender.clone();
-    // A client that went away reads no answer; its end of stdin ends the server.
-    let send = move |message: Message| drop(sender.send(message));
+    let send = move |message: Message| drop(out.send(message));
     let slow = Worker::start("compute", send.clone(), &open)?;
-    let quick = Worker::start("quick", send, &open)?;
-    for message in &connection.receiver {
+    let quick = Worker::start("quick", send.clone(), &open)?;
+    let ended = listen(&mut std::io::stdin().lock(), &open, &send, [&slow, &quick]);
+    lock(&open).values().for_each(|c| c.store(true, Ordering::SeqCst));
+    slow.finish();
+    quick.finish();
+    drop(send);
+    let _ = writer.join();
+    ended
+}
+
+/// Hands requests to the workers until `exit` or the end of the stream.
+fn listen(
+    from: &mut impl BufRead,
+    open: &Open,
+    send: &impl Fn(Message),
+    [slow, quick]: [&Worker; 2],
+) -> Result<(), EngineError> {
+    let bad = |why: String| {
+        EngineError::user(
+            "bad_message",
+            format!("A message could not be read: {why}."),
+            "Send JSON-RPC with Content-Length framing.",
+        )
+    };
+    while let Some(text) = frames::read(from).map_err(|e| bad(e.to_string()))? {
+        let message = match serde_json::from_slice(&text) {
+            Ok(message) => message,
+            Err(e) => match id_of(&text) {
+                // Whoever asked learns of it, and the next message may be a good one.
+                Some(id) => {
+                    let error =
+                        EngineError::internal("bad_params", format!("The message is no request: {e}."));
+                    send(Message::Response(respond(id, Err(error))));
+                    continue;
+                }
+                None => return Err(bad(e.to_string())),
+            },
+        };
         match message {
             Message::Request(request) => {
                 let cancel = Cancel::default();
-                lock(&open).insert(request.id.clone(), Arc::clone(&cancel));
+                lock(open).insert(request.id.clone(), Arc::clone(&cancel));
                 if request.method == "shutdown" {
                     // What is going on is of no use any more; it still gets its answer.
-                    lock(&open).values().for_each(|c| c.store(true, Ordering::SeqCst));
+                    lock(open).values().for_each(|c| c.store(true, Ordering::SeqCst));
                     cancel.store(false, Ordering::SeqCst);
                 }
-                let worker = if QUICK.contains(&request.method.as_str()) { &quick } else { &slow };
+                let worker = if QUICK.contains(&request.method.as_str()) { quick } else { slow };
                 if let Err(mpsc::SendError((request, _))) = worker.queue.send((request, cancel)) {
                     let lost = EngineError::internal("worker_lost", "The thread that computes is gone.");
-                    let _ = connection.sender.send(Message::Response(respond(request.id, Err(lost))));
+                    send(Message::Response(respond(request.id, Err(lost))));
                 }
             }
             Message::Notification(n) if n.method == "$/cancelRequest" => {
                 let id =
                     n.params.get("id").cloned().and_then(|id| serde_json::from_value::<RequestId>(id).ok());
-                if let Some(cancel) = id.and_then(|id| lock(&open).get(&id).cloned()) {
+                if let Some(cancel) = id.and_then(|id| lock(open).get(&id).cloned()) {
                     cancel.store(true, Ordering::SeqCst);
                 }
             }
@@ -61,17 +107,13 @@ pub fn serve() -> Result<(), EngineError> {
             _ => {}
         }
     }
-    lock(&open).values().for_each(|c| c.store(true, Ordering::SeqCst));
-    slow.finish();
-    quick.finish();
-    drop(connection);
-    io.join().map_err(|e| {
-        EngineError::user(
-            "bad_message",
-            format!("A message could not be read: {e}."),
-            "Send JSON-RPC with Content-Length framing.",
-        )
-    })
+    Ok(())
+}
+
+/// The id of JSON that is no message.
+fn id_of(text: &[u8]) -> Option<RequestId> {
+    let value: Value = serde_json::from_slice(text).ok()?;
+    serde_json::from_value(value.get("id")?.clone()).ok()
 }
 
 /// A thread that answers requests one after the other.

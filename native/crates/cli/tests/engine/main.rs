@@ -7,6 +7,7 @@ mod disk;
 mod ends;
 mod forks;
 mod hero;
+mod hostile;
 mod learns;
 mod memory;
 mod policy;
