@@ -3,10 +3,11 @@
 //! Behaviour copied from transformers 5 (`chat_template_utils.py`): trim_blocks and lstrip_blocks, loop controls, `raise_exception`,
 //! `strftime_now`, `tojson` without HTML or ASCII escapes, keys with null dropped, `reasoning_content` also given as `thinking`.
 
-use crate::chat_builtins;
+use crate::{chat_builtins, folding, meter};
+use minijinja::machinery;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{context, Environment, ErrorKind, Value};
+use minijinja::{context, AutoEscape, Environment, ErrorKind, Value};
 use std::ops::Range;
 use tillage_protocol::EngineError;
 
@@ -40,6 +41,7 @@ impl Clock {
 /// A rendered conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
+    /// What the model reads.
     pub text: String,
     /// Byte ranges of what the model is to write, from the generation markers; `None` when the template has none.
     pub spans: Option<Vec<Range<usize>>>,
@@ -49,6 +51,7 @@ pub struct Rendered {
 #[derive(Debug)]
 pub struct ChatTemplate {
     env: Environment<'static>,
+    source: String,
     special: Vec<(String, String)>,
     marked: bool,
 }
@@ -60,25 +63,37 @@ impl ChatTemplate {
     /// `bad_chat_template` with the template's line.
     pub fn new(source: &str, special: Vec<(String, String)>, clock: Clock) -> Result<Self, EngineError> {
         let mut env = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        env.set_syntax(syntax.map_err(|e| EngineError::internal("template_syntax", e.to_string()))?);
         env.set_fuel(Some(FUEL));
-        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        meter::install(&mut env);
         chat_builtins::install(&mut env, clock);
         // Jinja2 reads every kind of line end as \n.
         let source = source.replace("\r\n", "\n").replace('\r', "\n");
         let (source, marked) = replace_generation_tags(&source);
-        env.add_template_owned(NAME, source).map_err(|e| {
-            let mut error = EngineError::user(
+        let this = Self { env, source, special, marked };
+        this.compile()?;
+        Ok(this)
+    }
+
+    /// The template as metered instructions.
+    fn compile(&self) -> Result<meter::Code<'_>, EngineError> {
+        let bad = |why: String| {
+            EngineError::user(
                 "bad_chat_template",
-                format!("The chat template cannot be read: {e}."),
+                format!("The chat template cannot be read: {why}."),
                 "Mend the template, or use a `format` template in the run file.",
-            );
+            )
+        };
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        let syntax = syntax.map_err(|e| EngineError::internal("template_syntax", e.to_string()))?;
+        let parsed = machinery::parse(&self.source, NAME, syntax).map_err(|e| {
+            let mut error = bad(e.to_string());
             error.line = e.line().map(|line| line as u64);
             error
         })?;
-        Ok(Self { env, special, marked })
+        if folding::explodes(&parsed) {
+            return Err(bad("a constant in it is too large".into()));
+        }
+        Ok(meter::compile(NAME, &self.source, &parsed))
     }
 
     /// Whether the template marks what the model is to write.
@@ -90,13 +105,15 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// `template_refused` when the template raises (roles that do not alternate and the like), `template_endless` when it
-    /// takes more steps than any conversation needs, `template_failed` for everything else it trips over.
+    /// takes more steps than any conversation needs, `template_too_large` when it builds more, `template_failed` for everything else it trips over.
     pub fn render(
         &self,
         messages: &[serde_json::Value],
         tools: Option<&serde_json::Value>,
         add_generation_prompt: bool,
     ) -> Result<Rendered, EngineError> {
+        let bytes = |v: &serde_json::Value| serde_json::to_string(v).map_or(0, |text| text.len());
+        meter::begin(messages.iter().chain(tools).map(bytes).sum());
         let messages: Vec<serde_json::Value> = messages.iter().map(prepare_message).collect();
         let (open, close) = free_marks(&messages)?;
         let globals = Value::from_pairs(self.special.iter().map(|(k, v)| (k.as_str(), v.as_str())));
@@ -108,9 +125,11 @@ impl ChatTemplate {
             tillage_marks => format!("{open}{close}"),
             ..globals
         };
-        let template =
-            self.env.get_template(NAME).map_err(|e| EngineError::internal("template_lost", e.to_string()))?;
-        let text = template.render(ctx).map_err(|e| explain(&e))?;
+        let (code, blocks) = self.compile()?;
+        let mut text = String::new();
+        let mut out = machinery::make_string_output(&mut text);
+        let rendered = machinery::eval(&self.env, &code, ctx, &blocks, &mut out, AutoEscape::None);
+        rendered.map_err(|e| explain(&e))?;
         Ok(if self.marked { split_marks(&text, open, close) } else { Rendered { text, spans: None } })
     }
 }
@@ -224,6 +243,12 @@ fn explain(error: &minijinja::Error) -> EngineError {
             "template_refused",
             format!("The chat template refuses this conversation: {message}"),
             "Change the conversation's roles and order to what the model's template takes.",
+        )
+    } else if meter::is_too_much(error) {
+        EngineError::user(
+            "template_too_large",
+            "The chat template builds more than any conversation needs.",
+            "Use another chat template: this one would fill the memory.",
         )
     } else if error.kind() == ErrorKind::OutOfFuel {
         EngineError::user(

@@ -1,6 +1,7 @@
 //! Functions and filters that transformers gives to chat templates.
 
 use crate::chat::Clock;
+use crate::meter::charge;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 use std::fmt::Write;
@@ -28,6 +29,7 @@ pub fn raised(error: &Error) -> Option<String> {
     None
 }
 
+/// Gives an environment what transformers gives to templates; `strftime_now` reads `clock`.
 pub fn install(env: &mut Environment<'static>, clock: Clock) {
     env.add_function("raise_exception", |message: String| -> Result<Value, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Raised(message)))
@@ -83,6 +85,7 @@ struct Style {
 
 impl Style {
     fn write(&self, value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
+        charge(8 + value.as_str().map_or(0, str::len))?;
         match value.kind() {
             ValueKind::Undefined | ValueKind::None => out.push_str("null"),
             ValueKind::Seq | ValueKind::Iterable => {
@@ -97,7 +100,9 @@ impl Style {
                     keys.sort();
                 }
                 self.group(('{', '}'), keys.len(), depth, out, |i, out| {
-                    self.string(&keys[i].to_string(), out);
+                    let key = keys[i].to_string();
+                    charge(key.len() + self.key.len())?;
+                    self.string(&key, out);
                     out.push_str(&self.key);
                     self.write(&value.get_item(&keys[i])?, depth + 1, out)
                 })?;
@@ -125,23 +130,27 @@ impl Style {
         out.push(open);
         for i in 0..len {
             if i > 0 {
+                charge(self.item.len())?;
                 out.push_str(&self.item);
             }
-            self.line_break(depth + 1, out);
+            self.line_break(depth + 1, out)?;
             item(i, out)?;
         }
         if len > 0 {
-            self.line_break(depth, out);
+            self.line_break(depth, out)?;
         }
         out.push(close);
         Ok(())
     }
 
-    fn line_break(&self, depth: usize, out: &mut String) {
+    fn line_break(&self, depth: usize, out: &mut String) -> Result<(), Error> {
         if let Some(width) = self.indent {
+            let spaces = width.saturating_mul(depth);
+            charge(spaces)?;
             out.push('\n');
-            out.extend(std::iter::repeat_n(' ', width * depth));
+            out.extend(std::iter::repeat_n(' ', spaces));
         }
+        Ok(())
     }
 
     fn string(&self, text: &str, out: &mut String) {

@@ -17,8 +17,9 @@ use tillage_protocol::EngineError;
 /// A row as tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
+    /// Ids, `[tokens]`.
     pub tokens: Vec<u32>,
-    /// Whether the loss counts the token (as a target; the first token of a row is never one).
+    /// `[tokens]`: whether the loss counts the token (as a target; the first token of a row is never one).
     pub trained: Vec<bool>,
     /// Tokens beyond the context, which were cut.
     pub cut: usize,
@@ -43,6 +44,8 @@ pub struct RowEncoder {
 }
 
 impl RowEncoder {
+    /// An encoder of rows of `context` tokens at most.
+    ///
     /// # Errors
     /// `no_chat_template` when the template is `chat` and the tokenizer has none; `template_tokens_missing` when the tokenizer
     /// does not have the template's control tokens; `no_end_token` when plain rows could not be ended; `bad_format` for a
@@ -106,6 +109,7 @@ impl RowEncoder {
         self.context
     }
 
+    /// The tokenizer that it encodes with.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }

@@ -3,10 +3,15 @@
 //! A row becomes an [`Example`] (tokens and the mask of those that carry a label) through a [`RowEncoder`];
 //! examples become token-budget batches through [`pack::plan_epoch`].
 
+#![warn(missing_docs)]
+
 pub mod bpe;
 pub mod chat;
 mod chat_builtins;
 pub mod encode;
+mod folding;
+mod growth;
+mod meter;
 pub mod pack;
 pub mod row;
 mod template_check;

@@ -17,7 +17,7 @@ pub fn plan_epoch(lengths: &[usize], capacity: usize, seed: u64, epoch: u64) -> 
     rng.set_stream(epoch);
     let mut order: Vec<usize> = (0..lengths.len()).filter(|i| lengths[*i] > 0).collect();
     order.shuffle(&mut rng);
-    let (mut long, short): (Vec<usize>, Vec<usize>) = order.iter().partition(|i| lengths[**i] * 4 > capacity);
+    let (mut long, short): (Vec<usize>, Vec<usize>) = order.iter().partition(|i| lengths[**i] > capacity / 4);
     long.sort_by_key(|i| std::cmp::Reverse(lengths[*i]));
     long.extend(short);
 

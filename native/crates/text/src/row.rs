@@ -7,14 +7,20 @@ use tillage_protocol::EngineError;
 /// One row's content.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowText {
+    /// A document.
     Text(String),
+    /// A question and its answer.
     PromptCompletion {
+        /// What is asked.
         prompt: String,
+        /// What is answered, without an end token.
         completion: String,
     },
     /// Chat messages as JSON objects; keys beyond `role` and `content` reach the template, and so do the tools that are offered.
     Messages {
+        /// Objects with a text `role`.
         messages: Vec<Value>,
+        /// A list of objects.
         tools: Option<Value>,
     },
 }

@@ -1,8 +1,9 @@
 //! A Hugging Face tokenizer folder: `tokenizer.json`, `tokenizer_config.json`, and the chat template in either of its two places.
 
+use crate::growth;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use tillage_protocol::EngineError;
+use tillage_protocol::{guard, EngineError};
 
 /// The bytes of a tokenizer folder, so that a copy is the original to the byte.
 #[derive(Debug, Clone)]
@@ -88,8 +89,12 @@ impl Tokenizer {
             )
             .with_file(file)
         };
-        let inner = tokenizers::Tokenizer::from_bytes(&files.tokenizer)
-            .map_err(|e| bad("tokenizer.json", e.to_string()))?;
+        let read = || tokenizers::Tokenizer::from_bytes(&files.tokenizer).map_err(|e| e.to_string());
+        let mut inner = guard::caught(read).flatten().map_err(|why| bad("tokenizer.json", why))?;
+        // Lengths are the business of whoever trains and generates, as in transformers.
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|e| bad("tokenizer.json", e.to_string()))?;
+        growth::check(&files.tokenizer).map_err(|why| bad("tokenizer.json", why))?;
         let file =
             |name: &str| files.others.iter().find(|(n, _)| n == name).map(|(_, bytes)| bytes.as_slice());
         let config: Value = match file("tokenizer_config.json") {
@@ -154,13 +159,12 @@ impl Tokenizer {
     /// Ids that end an answer: `eos_token`, `eos_token_id` of generation_config.json, and the turn ends that the tokenizer has.
     pub fn stop_ids(&self) -> Vec<u32> {
         let mut ids: Vec<u32> = self.eos.iter().map(|(_, id)| *id).collect();
+        let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
         let generation = self.files.others.iter().find(|(n, _)| n == "generation_config.json");
         if let Some(value) = generation.and_then(|(_, bytes)| serde_json::from_slice::<Value>(bytes).ok()) {
             match value.get("eos_token_id") {
-                Some(Value::Array(list)) => {
-                    ids.extend(list.iter().filter_map(Value::as_u64).map(|id| id as u32))
-                }
-                Some(other) => ids.extend(other.as_u64().map(|id| id as u32)),
+                Some(Value::Array(list)) => ids.extend(list.iter().filter_map(id)),
+                Some(other) => ids.extend(id(other)),
                 None => {}
             }
         }
@@ -197,20 +201,28 @@ impl Tokenizer {
 
     /// Token ids, and each token's byte range in `text` (empty for tokens that the post-processor adds).
     pub fn encode_offsets(&self, text: &str, special: bool) -> Result<Offsets, EngineError> {
-        let encoding = self.inner.encode(text, special).map_err(|e| {
-            EngineError::user(
+        let encode = || self.inner.encode(text, special).map_err(|e| e.to_string());
+        let encoding = guard::caught(encode).flatten().map_err(|why| {
+            let error = EngineError::user(
                 "cannot_tokenize",
-                format!("A text cannot be tokenised: {e}."),
-                "Check the tokenizer's files.",
-            )
+                format!("A text cannot be tokenised: {why}."),
+                "Check the tokenizer's files, or copy them again from where the model came from.",
+            );
+            self.blamed(error, "tokenizer.json")
         })?;
         Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
     }
 
     /// Text of the ids.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, EngineError> {
-        self.inner.decode(ids, skip_special).map_err(|e| {
-            EngineError::internal("cannot_decode", format!("Tokens cannot be turned into text: {e}."))
+        let decode = || self.inner.decode(ids, skip_special).map_err(|e| e.to_string());
+        guard::caught(decode).flatten().map_err(|why| {
+            let error = EngineError::user(
+                "cannot_decode",
+                format!("Tokens cannot be turned into text: {why}."),
+                "Check the tokenizer's files, or copy them again from where the model came from.",
+            );
+            self.blamed(error, "tokenizer.json")
         })
     }
 
