@@ -209,7 +209,7 @@ pub(crate) fn check(config: &LoraConfig) -> Result<(), EngineError> {
     if config.r == 0 {
         return wrong("The adapter's rank r must be at least 1.");
     }
-    if !config.alpha.is_finite() || !(0.0..1.0).contains(&config.dropout) {
+    if !(config.alpha as f32).is_finite() || !(0.0..1.0).contains(&config.dropout) {
         return wrong("The adapter's alpha must be a number and its dropout at least 0 and below 1.");
     }
     if config.targets.is_empty() {

@@ -186,6 +186,11 @@ fn read_config(fields: &Map<String, Value>) -> Result<(LoraConfig, Patterns), En
     check(&config)?;
     let mut patterns = Patterns::default();
     for (key, value) in pattern(fields, "rank_pattern").map_err(|e| unsupported(&e))? {
+        if !(value >= 1.0 && value.fract() == 0.0) {
+            return Err(wrong(format!(
+                "adapter_config.json has the rank {value} for {key}, which is no rank."
+            )));
+        }
         patterns.rank.insert(key, value as usize);
     }
     patterns.alpha.extend(pattern(fields, "alpha_pattern").map_err(|e| unsupported(&e))?);

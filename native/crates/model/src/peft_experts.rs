@@ -37,7 +37,7 @@ pub(crate) fn load(
             let which = usize::from(place.is_empty());
             let count = (layer.linears.len() - 2) / 2;
             let linear = &layer.linears[slot::up(0) + which];
-            let r = a_shape[0] / count;
+            let r = a_shape.first().map_or(0, |rows| rows / count).max(1);
             if a_shape != [count * r, linear.inputs] {
                 return Err(store::wrong_shape(&a_key, &a_shape, &[count * r, linear.inputs], path));
             }

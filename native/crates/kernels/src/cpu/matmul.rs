@@ -103,6 +103,9 @@ pub fn matmul(dst: ViewMut<'_>, a: View<'_>, b: View<'_>, scale: f32, accumulate
     if m == 0 || n == 0 {
         return;
     }
+    if cfg!(miri) {
+        return plainly(&dst, a, b, scale, accumulate);
+    }
     let threads = rayon::current_num_threads();
     // Below some 100k multiplications a second thread costs more than it saves.
     let parallelism = if parallel && threads > 1 && m * n * k > 100_000 {
@@ -134,6 +137,21 @@ pub fn matmul(dst: ViewMut<'_>, a: View<'_>, b: View<'_>, scale: f32, accumulate
             false,
             parallelism,
         );
+    }
+}
+
+/// The same for Miri, which interprets this crate's own accesses and no assembly of a library's.
+fn plainly(dst: &ViewMut<'_>, a: View<'_>, b: View<'_>, scale: f32, accumulate: bool) {
+    for (i, j) in (0..dst.rows).flat_map(|i| (0..dst.cols).map(move |j| (i, j))) {
+        let term = |l: usize| {
+            a.data[i * a.row_stride + l * a.col_stride] * b.data[l * b.row_stride + j * b.col_stride]
+        };
+        let product = scale * (0..a.cols).map(term).sum::<f32>();
+        // SAFETY: `ViewMut` checked on construction that every element lies in its slice, which is borrowed mutably.
+        unsafe {
+            let at = dst.ptr.add(i * dst.stride + j);
+            *at = if accumulate { *at + product } else { product };
+        }
     }
 }
 

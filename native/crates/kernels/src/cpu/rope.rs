@@ -61,6 +61,11 @@ impl RopeTable {
         RopeTable { frequencies, amplitude, cos: Vec::new(), sin: Vec::new() }
     }
 
+    /// Whether all its angles are numbers.
+    pub fn is_finite(&self) -> bool {
+        self.amplitude.is_finite() && self.frequencies.iter().all(|f| f.is_finite())
+    }
+
     /// Makes sure that positions below `n` are there.
     pub fn grow(&mut self, n: usize) {
         let half = self.frequencies.len();

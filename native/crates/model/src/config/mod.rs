@@ -2,6 +2,7 @@
 
 mod fields;
 mod hf;
+mod limits;
 mod rope;
 
 pub(crate) use fields::{bad, unsupported, Fields};
@@ -151,6 +152,7 @@ impl ModelConfig {
         let model_type = fields.text("model_type")?;
         let family = family::of(&model_type)?;
         let mut config = Self::common(&fields, family, model_type)?;
+        limits::sizes(&config)?;
         config.ropes =
             vec![RopeConfig::read(&fields, None, config.head_dim, config.max_position_embeddings)?];
         config.layers =
@@ -160,6 +162,8 @@ impl ModelConfig {
         let held = config.ropes.iter().map(|r| r.context);
         config.max_position_embeddings = held.chain([config.max_position_embeddings]).min().unwrap_or(0);
         config.check()?;
+        limits::sizes(&config)?;
+        limits::numbers(&config)?;
         Ok(config)
     }
 
@@ -182,7 +186,9 @@ impl ModelConfig {
             hidden_size,
             intermediate_size: match fields.optional_positive(family.field("intermediate_size"))? {
                 Some(size) => size,
-                None if family.intermediate_factor > 0 => family.intermediate_factor * hidden_size,
+                None if family.intermediate_factor > 0 => {
+                    family.intermediate_factor.saturating_mul(hidden_size)
+                }
                 None => size("intermediate_size")?,
             },
             num_hidden_layers: layers,

@@ -61,6 +61,12 @@ impl RopeConfig {
             (None, None) => "default",
         };
         let (scaling, amplitude) = variant(kind, &inner, fields, context, dims)?;
+        let table = RopeTable::new(dims, theta, &scaling, amplitude);
+        if !(theta.is_finite() && theta > 0.0 && table.is_finite()) {
+            return Err(bad(format!(
+                "The rotary settings in config.json (rope_theta {theta}, rope_type {kind}) lead to angles that are no numbers."
+            )));
+        }
         let limit = match &scaling {
             RopeVariant::Each { .. } => original(&inner, fields)?.unwrap_or(context).min(context),
             _ => context,
