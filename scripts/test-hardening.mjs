@@ -1,0 +1,65 @@
+// @ts-check
+// Hardening of the engine: Miri, AddressSanitizer and ThreadSanitizer over the kernels, and the fuzzers. Not part of `npm test`.
+// usage: npm run test:hardening [-- --only miri,asan,tsan,fuzz] [-- --seconds 600] [-- --targets config,template]
+// Needs a nightly toolchain with the components miri and rust-src, and cargo-fuzz.
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { cache, duration, entry, Failure, root, run, say } from "./lib/run.mjs";
+
+const native = path.join(root, "native");
+const fuzz = path.join(native, "fuzz");
+const remedy = "Install what is missing: `rustup toolchain install nightly --component miri,rust-src`, `cargo install cargo-fuzz`; otherwise read the output above.";
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", default: "miri,asan,tsan,fuzz" },
+    seconds: { type: "string", default: "600" },
+    targets: { type: "string", default: "" },
+  },
+});
+
+/** @param {string[]} args @param {NodeJS.ProcessEnv} [env] */
+const cargo = (args, env = {}) => run("cargo", ["+nightly", ...args], { cwd: native, env: { ...process.env, ...env }, quiet: false, remedy });
+
+/** The kernels under a sanitizer, whose builds lie apart from the usual ones. @param {string} name @param {string[]} more */
+const sanitized = (name, more) =>
+  cargo(["test", "-p", "tillage-kernels", "--target", "x86_64-unknown-linux-gnu", "--target-dir", path.join(native, "target", name), ...more], {
+    RUSTFLAGS: `-Zsanitizer=${name}`,
+    RUSTDOCFLAGS: `-Zsanitizer=${name}`,
+  });
+
+/** @type {Record<string, () => Promise<unknown>>} */
+const tiers = {
+  // One thread: Miri sees what a thread does, ThreadSanitizer what several do. The mapping of files is the system's.
+  miri: () => cargo(["miri", "test", "-p", "tillage-kernels"], { MIRIFLAGS: "-Zmiri-disable-isolation -Zmiri-permissive-provenance", RAYON_NUM_THREADS: "1" }),
+  asan: () => sanitized("address", ["--release"]),
+  // The standard library is built along, so that its locks are seen too.
+  tsan: () => sanitized("thread", ["--release", "-Zbuild-std", "--test", "conformance"]),
+  fuzz: fuzzAll,
+};
+
+/** Every target for a while, from its kept seeds and what earlier runs found. */
+async function fuzzAll() {
+  const all = readdirSync(path.join(fuzz, "fuzz_targets")).map((file) => path.basename(file, ".rs"));
+  const wanted = values.targets === "" ? all : values.targets.split(",");
+  const unknown = wanted.filter((name) => !all.includes(name));
+  if (unknown.length > 0) throw new Failure(`There is no fuzz target ${unknown.join(", ")}.`, `Choose among ${all.join(", ")}.`);
+  for (const target of wanted) {
+    const corpus = path.join(cache, "fuzz", target);
+    mkdirSync(corpus, { recursive: true });
+    const limits = [`-max_total_time=${values.seconds}`, "-rss_limit_mb=2048", "-timeout=10", "-max_len=65536"];
+    await cargo(["fuzz", "run", "--fuzz-dir", fuzz, "-O", target, corpus, path.join(fuzz, "seeds", target), "--", ...limits]);
+  }
+}
+
+await entry(import.meta, async () => {
+  if (!existsSync(fuzz)) throw new Failure("native/fuzz is not there.", "Run this in a whole clone.");
+  for (const name of values.only.split(",")) {
+    const tier = tiers[name];
+    if (!tier) throw new Failure(`There is no tier ${name}.`, `Choose among ${Object.keys(tiers).join(", ")}.`);
+    const started = performance.now();
+    say(`- ${name}`);
+    await tier();
+    say(`  ${name} passed in ${duration(performance.now() - started)}.`);
+  }
+});
