@@ -387,7 +387,8 @@ export interface RunSpec {
   policy?: PolicyConfig | null;
   model: ModelSource;
   /**
-   * How the frozen weights of an adapter's run are held.
+   * How the frozen weights of an adapter's run are held. Where all weights are trained, they are held in f32, and bf16 is
+   * mixed precision: products round their operands to it.
    */
   dtype?: ("f32" | "bf16") | "int8" | "nf4";
   /**
@@ -1393,7 +1394,7 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/ModelSource"
         },
         "dtype": {
-          "description": "How the frozen weights of an adapter's run are held.",
+          "description": "How the frozen weights of an adapter's run are held. Where all weights are trained, they are held in f32, and bf16 is\nmixed precision: products round their operands to it.",
           "$ref": "#/$defs/Dtype"
         },
         "adapter": {

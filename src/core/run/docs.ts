@@ -82,7 +82,7 @@ export const runDocs: KeyDocs = {
     },
   },
   dtype: {
-    doc: "How an adapter's run holds the frozen weights. `bf16`: half the memory, and faster where the processor multiplies bf16. `int8`, `nf4`: the layers' projections in 8 bits, or in 4 as in QLoRA (Dettmers et al. 2023); embedding and output projection in bf16. The adapter, the activations and all sums stay f32. Full training needs `f32`, the default.",
+    doc: "The precision of products, and how an adapter's run holds the frozen weights. `bf16`: half the memory, and faster where the processor multiplies bf16. `int8`, `nf4`: the layers' projections in 8 bits, or in 4 as in QLoRA (Dettmers et al. 2023); embedding and output projection in bf16. The adapter, the activations and all sums stay f32. Where all weights are trained, `bf16` is mixed precision: products round their operands to bf16, and weights, gradients and all sums stay f32; `int8` and `nf4` are for adapters alone. Default `f32`.",
     values: ["f32", "bf16", "int8", "nf4"],
   },
   adapter: {

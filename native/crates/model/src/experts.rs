@@ -227,9 +227,7 @@ impl Model {
         }
         let dlogits = routing.backward(&dweights, &experts);
         router.backward_input(dnorm, &dlogits, rows, 1.0, false);
-        if let Some(d) = router.grad_mut() {
-            cpu::linear_backward_weight(d, &dlogits, norm, rows, 1.0);
-        }
+        router.backward_weight(&dlogits, norm, rows, 1.0);
         cpu::scatter_add_rows(dnorm, &dgathered[..routing.tokens.len() * h], &routing.tokens, h);
         norms::backward(config, tensors, &before, dx, dnorm, x_mid, stats_mid);
     }

@@ -104,9 +104,7 @@ impl Model {
         head.dnorm.resize(rows.len() * width, 0.0);
         let scale = config.scales.logits;
         table.backward_input(&mut head.dnorm, &head.logits, rows.len(), scale, false);
-        if let Some(d) = table.grad_mut() {
-            cpu::linear_backward_weight(d, &head.logits, &head.norm, rows.len(), scale);
-        }
+        table.backward_weight(&head.logits, &head.norm, rows.len(), scale);
         head.dx.clear();
         head.dx.resize(rows.len() * width, 0.0);
         let ids = &weights.final_norm;

@@ -15,7 +15,6 @@ pub mod files;
 mod fork;
 pub mod guard;
 pub mod lock;
-mod machine;
 mod method;
 mod metrics;
 mod objective;

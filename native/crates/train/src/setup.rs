@@ -3,7 +3,6 @@
 use crate::checkpoint::{Checkpoint, VALUE_HEAD};
 use crate::data::{DataRow, Splits};
 use crate::dataset::{Counts, Dataset};
-use crate::machine::Machine;
 use crate::method::{Around, Method};
 use crate::partners::Partners;
 use crate::plan::Plan;
@@ -11,6 +10,7 @@ use crate::policy::Round;
 use crate::{best, optimizer, prompt, spec};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use tillage_model::machine::Machine;
 use tillage_model::spec::DecoderSpec;
 use tillage_model::{Model, ModelConfig, Trainable};
 use tillage_protocol::course::{OptimizerKind, Recompute};
@@ -211,7 +211,12 @@ fn load_model(
             (Model::init(config, seed), String::new(), None)
         }
     };
-    loaded.0.set_trainable(if spec.freezes() { Trainable::Adapter } else { Trainable::Full });
+    if spec.freezes() {
+        loaded.0.set_trainable(Trainable::Adapter);
+    } else {
+        loaded.0.set_mixed(spec.dtype == Dtype::Bf16);
+        loaded.0.set_trainable(Trainable::Full);
+    }
     Ok(loaded)
 }
 

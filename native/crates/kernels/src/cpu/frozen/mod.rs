@@ -11,6 +11,7 @@
 mod amx;
 mod decode;
 mod few;
+mod gradient;
 mod halves;
 mod isa;
 mod lanes;
@@ -26,6 +27,7 @@ mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use gradient::{rounded_backward_weight, rounded_backward_weight_on, rounded_gradient_bytes};
 pub use isa::Isa;
 pub use low_rank::{
     low_rank_backward_input, low_rank_backward_input_on, low_rank_backward_weights,
@@ -368,6 +370,22 @@ unsafe fn product_pairs(_: &Job<u32>, _: Range<usize>, _: &mut Buffers) {
 #[cfg(not(target_arch = "x86_64"))]
 unsafe fn few_pairs(_: &Few<u16>, _: Range<usize>) {
     unreachable!("only x86-64 has AVX-512")
+}
+
+/// Rounds numbers to bf16, into as many, on all threads: the smallest ones too, which the processor's own instruction takes
+/// for 0.
+///
+/// # Panics
+/// When there are not as many.
+pub(crate) fn to_halves(to: &mut [u16], from: &[f32]) {
+    assert_eq!(from.len(), to.len());
+    let to = Disjoint::new(to);
+    par::ranges(from.len().div_ceil(16), 1024, |range| {
+        let own = 16 * range.start..from.len().min(16 * range.end);
+        // SAFETY: ranges do not overlap.
+        let to = unsafe { to.part(own.clone()) };
+        to.iter_mut().zip(&from[own]).for_each(|(to, x)| *to = matrix::to_bf16(*x));
+    });
 }
 
 /// Rounds numbers to bf16, into as many.
