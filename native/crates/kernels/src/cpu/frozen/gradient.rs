@@ -3,17 +3,15 @@
 use super::halves::Halves;
 use super::pack::Over;
 use super::{check, product, Isa};
-use crate::cpu::par::{self, Disjoint};
+use crate::cpu::par::{self, Disjoint, Spare};
 use crate::matrix::Matrix;
-use std::cell::Cell;
 
 /// Numbers of the turned operand that are held at once, about.
 const TURNED: usize = 4 << 20;
 
-thread_local! {
-    /// The turned operand, kept between products.
-    static TURNED_HALVES: Cell<Halves> = Cell::default();
-}
+/// Both operands on tiles: x, and dy turned.
+#[cfg(target_arch = "x86_64")]
+static OPERANDS: Spare<[Halves; 2]> = Spare::new();
 
 /// Outputs that are taken in one go, for products over so many rows: whole tiles.
 fn block(outputs: usize, rows: usize) -> usize {
@@ -24,7 +22,7 @@ fn block(outputs: usize, rows: usize) -> usize {
 pub fn rounded_gradient_bytes(rows: usize, inputs: usize, outputs: usize) -> usize {
     let own = block(outputs, rows);
     if Isa::best() == Isa::Amx {
-        Halves::bytes_of(own, &[rows])
+        Halves::bytes_of(own, &[rows]) + Halves::bytes_of(rows, &[inputs])
     } else {
         4 * own * rows + 2 * rows * inputs
     }
@@ -54,9 +52,7 @@ pub fn rounded_backward_weight_on(isa: Isa, dw: &mut [f32], dy: &[f32], x: &[f32
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx {
         use super::tiles::{Piece, Product, Source};
-        return super::HALVES.with(|halves| {
-            let mut turned = TURNED_HALVES.take();
-            let halves = &mut *halves.borrow_mut();
+        return OPERANDS.with(|[halves, turned]| {
             halves.reserve(rows, &[inputs]);
             halves.put(isa, 0, x, inputs, 0, inputs);
             let pieces = &[Piece {
@@ -69,11 +65,17 @@ pub fn rounded_backward_weight_on(isa: Isa, dw: &mut [f32], dy: &[f32], x: &[f32
                 let count = dw.len() / inputs;
                 turned.reserve(count, &[rows]);
                 turned.put_turned(dy, outputs, n * own);
-                let x = &turned;
-                Product { x, pieces, rows: count, width: inputs, lanes: 0..inputs, scale, accumulate: true }
-                    .run(dw);
+                Product {
+                    x: turned,
+                    pieces,
+                    rows: count,
+                    width: inputs,
+                    lanes: 0..inputs,
+                    scale,
+                    accumulate: true,
+                }
+                .run(dw);
             }
-            TURNED_HALVES.set(turned);
         });
     }
     let x = Matrix::bf16(x, inputs);

@@ -131,7 +131,7 @@ pub fn low_rank_linear_on(
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx {
         return super::HALVES.with(|halves| {
-            on_tiles::linear(&mut halves.borrow_mut(), y, hidden, [x, dropped.unwrap_or(x)], (w, low), rows);
+            on_tiles::linear(halves, y, hidden, [x, dropped.unwrap_or(x)], (w, low), rows);
         });
     }
     product(isa, hidden, dropped.unwrap_or(x), (&low.a, Over::Inputs), rows, 1.0, false);
@@ -247,7 +247,7 @@ pub fn low_rank_backward_weights_on(
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx {
         return super::HALVES.with(|halves| {
-            on_tiles::backward_weights(&mut halves.borrow_mut(), gradients, (x, hidden), up, low, rows);
+            on_tiles::backward_weights(halves, gradients, (x, hidden), up, low, rows);
         });
     }
     let rounded = [Matrix::bf16(x, inputs), Matrix::bf16(dy, outputs)];

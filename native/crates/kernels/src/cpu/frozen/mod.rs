@@ -35,7 +35,7 @@ pub use low_rank::{
     LowRank, LowRankPart, Upstream,
 };
 
-use super::par::{self, Disjoint};
+use super::par::{self, Disjoint, Spare};
 use crate::matrix::{self, Arithmetic, Matrix, Store, FEW_ROWS};
 use few::{single as single_few, Few, Weights};
 use halves::Halves;
@@ -53,10 +53,13 @@ const TILES_SPAN: usize = 8192;
 thread_local! {
     static BUFFERS: RefCell<Box<Buffers>> = RefCell::new(Buffers::boxed());
     /// The operand in bf16, or rounded to it; kept between products.
-    static HALVES: RefCell<Halves> = RefCell::default();
     static PAIRS: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
     static ROUNDED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
+
+/// The operand on tiles.
+#[cfg(target_arch = "x86_64")]
+static HALVES: Spare<Halves> = Spare::new();
 
 /// Bytes that products of up to so many rows, with sums over up to `deep` numbers, take beyond their operands.
 pub fn frozen_scratch_bytes(rows: usize, deep: usize) -> usize {
@@ -218,7 +221,7 @@ fn product(
     #[cfg(target_arch = "x86_64")]
     if w.arithmetic() == Arithmetic::Bf16 && isa == Isa::Amx {
         return HALVES.with(|halves| {
-            product_of_tiles(&mut halves.borrow_mut(), y, x, (w, over), rows, scale, accumulate);
+            product_of_tiles(halves, y, x, (w, over), rows, scale, accumulate);
         });
     }
     let (mut halves, mut rounded) = (PAIRS.take(), ROUNDED.take());
