@@ -25,11 +25,17 @@ fn base(objective: &str) -> Value {
     spec
 }
 
-/// JSON Merge Patch without removal.
+/// JSON Merge Patch: null removes.
 fn merge(target: &mut Value, patch: &Value) {
     match (target, patch) {
         (Value::Object(t), Value::Object(p)) => {
-            p.iter().for_each(|(k, v)| merge(t.entry(k).or_insert(Value::Null), v));
+            for (key, value) in p {
+                if value.is_null() {
+                    t.remove(key);
+                } else {
+                    merge(t.entry(key).or_insert(Value::Null), value);
+                }
+            }
         }
         (t, p) => *t = p.clone(),
     }
