@@ -511,6 +511,10 @@ export interface PolicyConfig {
    * New tokens of an answer at most.
    */
   max_new?: number;
+  /**
+   * Answers are drawn at this temperature, and what is learned is the distribution at it: log-probabilities, ratios and
+   * divergences are of logits divided by it, as in TRL.
+   */
   temperature?: number;
   /**
    * Weight of the divergence from the base model without the adapter.
@@ -1717,6 +1721,7 @@ export const nativeSchema: object = {
           "default": 128
         },
         "temperature": {
+          "description": "Answers are drawn at this temperature, and what is learned is the distribution at it: log-probabilities, ratios and\ndivergences are of logits divided by it, as in TRL.",
           "type": "number",
           "format": "double",
           "default": 1

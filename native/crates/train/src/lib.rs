@@ -24,7 +24,10 @@ pub mod plan;
 mod policy;
 pub mod preflight;
 mod prompt;
+mod recompute;
 mod reference;
+#[cfg(test)]
+mod refusals;
 mod resume;
 mod reward;
 mod rollouts;

@@ -7,7 +7,7 @@ use crate::method::{Around, Method};
 use crate::partners::Partners;
 use crate::plan::Plan;
 use crate::policy::Round;
-use crate::{best, optimizer, prompt, spec};
+use crate::{best, optimizer, prompt, recompute, spec};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use tillage_model::machine::Machine;
@@ -319,13 +319,10 @@ pub const PROCESS_BYTES: usize = 28 << 20;
 /// Decides whether activations are kept or computed again, and returns the bytes planned with that and whether they are
 /// computed again. `available`: what the machine has free, 0 where that is unknown.
 pub fn plan_memory(prepared: &mut Prepared, config: &TrainConfig, available: u64) -> (u64, bool) {
-    prepared.model.set_recompute(config.recompute == Recompute::Always);
-    let planned = planned_bytes(prepared, config.optimizer);
-    if config.recompute != Recompute::Auto || available == 0 || planned <= available {
-        return (planned, config.recompute == Recompute::Always);
-    }
-    prepared.model.set_recompute(true);
-    (planned_bytes(prepared, config.optimizer), true)
+    recompute::choose(config.recompute, available, &mut |again| {
+        prepared.model.set_recompute(again);
+        planned_bytes(prepared, config.optimizer)
+    })
 }
 
 /// Bytes that the whole process is planned to take at its peak.

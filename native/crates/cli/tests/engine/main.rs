@@ -15,6 +15,7 @@ mod prefer;
 mod prompts;
 mod recompute;
 mod resume;
+mod rounds;
 mod score;
 mod sequence;
 mod serve;

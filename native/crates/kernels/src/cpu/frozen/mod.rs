@@ -30,9 +30,8 @@ mod x86;
 pub use gradient::{rounded_backward_weight, rounded_backward_weight_on, rounded_gradient_bytes};
 pub use isa::Isa;
 pub use low_rank::{
-    low_rank_backward_input, low_rank_backward_input_on, low_rank_backward_weights,
-    low_rank_backward_weights_on, low_rank_linear, low_rank_linear_on, low_rank_receive, low_rank_receive_on,
-    LowRank, LowRankPart, Upstream,
+    low_rank_backward_input, low_rank_backward_weights, low_rank_linear, low_rank_receive, LowRank,
+    LowRankPart, Upstream,
 };
 
 use super::par::{self, Disjoint, Spare};
