@@ -26,6 +26,7 @@ const corpus = {
   keepAsFilter: z.object({ query: querySchema }),
   openText: z.object({ line: z.int().min(1).optional() }),
   copy: z.object({ text: z.string() }),
+  tokens: z.object({ row: count }),
   reload: nothing,
   cancelOpen: nothing,
 } satisfies Params<CorpusPanelApi>;

@@ -13,6 +13,8 @@ export const styles = css`
   .origin { display: flex; gap: 8px; align-items: center; }
   .inputs { display: grid; gap: 8px; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); }
   .inputs label { display: grid; gap: 4px; color: var(--t-muted); }
+  .inputs .calls { display: flex; flex-direction: column; gap: 4px; color: var(--t-muted); overflow-wrap: anywhere; }
+  .inputs .calls .mono { color: var(--vscode-foreground); padding: 6px 0; }
   .inputs textarea {
     min-height: 64px; resize: vertical; padding: 6px 8px; font-family: var(--t-mono); font-size: var(--vscode-editor-font-size, 13px);
     color: var(--vscode-input-foreground); background: var(--vscode-input-background); border: 1px solid var(--vscode-input-border, var(--t-line));

@@ -6,6 +6,7 @@ import type { TokensModel, TokensSettings } from "../../protocol/tokens-panel";
 const DEFAULT_CONTEXT = 2048;
 
 const templateSchema = z.union([z.object({ kind: z.literal("plain") }), z.object({ kind: z.literal("chat") }), z.object({ kind: z.literal("format"), prompt: z.string() })]);
+export const settingsSchema = z.object({ template: templateSchema, lossOn: z.enum(["all", "completion", "assistant"]), context: z.number().int().positive() });
 const runSchema = z.object({
   name: z.string(),
   file: z.string().nullish(),
