@@ -183,4 +183,6 @@ export type TrainingApi = {
   smoothing(params: { weight: number }): Promise<{ points: Points; overlays: Overlay[] }>;
   /** Before and after this run's training. */
   compare(params: null): Promise<null>;
+  /** Asks for a format and a place, and writes the run's result there. */
+  exportModel(params: null): Promise<null>;
 };

@@ -68,6 +68,7 @@ const training = {
   setOverlays: z.object({ dirs: z.array(z.string()) }),
   smoothing: z.object({ weight: z.number().min(0).max(1) }),
   compare: nothing,
+  exportModel: nothing,
 } satisfies Params<TrainingApi>;
 
 const compare = {

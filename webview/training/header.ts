@@ -57,6 +57,7 @@ function actions(run: RunView, ask: Ask): TemplateResult {
     ${phase === "running" || phase === "waiting" ? button("debug-pause", "Pause", "run-stop", () => ask.stop(null), true, "Finishes the step, writes a checkpoint and ends; Resume goes on from there") : nothing}
     ${isResumable(phase) ? button("debug-continue", "Resume", "run-resume", () => ask.resume(null), true) : nothing}
     ${phase === "completed" ? button("diff", "Before / after", "run-compare", () => ask.compare(null), true) : nothing}
+    ${phase === "completed" ? button("export", "Export…", "run-export", () => ask.exportModel(null), false, "Writes the result for llama.cpp and Ollama, transformers or PEFT") : nothing}
     ${run.head.file ? button("go-to-file", "Run file", "run-file", () => ask.openRunFile({})) : nothing}
   `;
 }

@@ -1,0 +1,13 @@
+import type { Frame } from "playwright-core";
+import type { VsCode } from "../../harness/vscode";
+import { CorpusPage } from "./corpus";
+
+/** Opens the tokens of a file's row (0-based) from the corpus editor, as a person does. */
+export async function tokensOfRow(code: VsCode, file: string, row: number): Promise<Frame> {
+  const corpus = await CorpusPage.open(code, file);
+  await corpus.rows.nth(row).click();
+  await corpus.frame.getByTestId("detail-tokens").click();
+  const tokens = await code.webview("tokens");
+  await tokens.getByTestId("token").first().waitFor({ timeout: 60_000 });
+  return tokens;
+}
