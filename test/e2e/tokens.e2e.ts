@@ -45,6 +45,8 @@ describe("the tokens of a row", () => {
     const at = Number(await tokens.getByTestId("tokens-parts-at").getAttribute("data-at"));
     expect(rejected.slice(0, at)).toEqual(chosen.slice(0, at));
     expect(rejected[at]).not.toEqual(chosen[at]);
+    // Nothing stands between the chips that the model would not see.
+    expect(await tokens.getByTestId("tokens-rejected").evaluate((list) => list.textContent)).toContain(rejected.slice(0, at).map((chip) => chip.text).join(""));
     await code.screenshotThemes("tokens-pair");
   });
 

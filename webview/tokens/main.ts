@@ -140,8 +140,7 @@ export class TillageTokens extends LitElement {
     const { context } = host.settings;
     return html`<h2>rejected</h2>
       ${countsOf(text, context, "tokens-rejected-counts")}
-      <div class="tokens" aria-label="Tokens of the rejected answer" data-testid="tokens-rejected">${this.chipsOf(text, context, (token, index) => html`
-        ${index === partsAt ? html`<div class="edge" data-testid="tokens-parts-at" data-at=${partsAt}>up to here as the chosen answer: ${plural(partsAt, "token")}</div>` : nothing}<span class=${faceOf(token, index, context)} data-kind=${kindOf(token, index, context)} title=${describeToken(token, index, context)}>${piecesOf(token)}</span>`)}</div>`;
+      <div class="tokens" aria-label="Tokens of the rejected answer" data-testid="tokens-rejected">${this.chipsOf(text, context, (token, index) => html`${index === partsAt ? html`<div class="edge" data-testid="tokens-parts-at" data-at=${partsAt}>up to here as the chosen answer: ${plural(partsAt, "token")}</div>` : nothing}<span class=${faceOf(token, index, context)} data-kind=${kindOf(token, index, context)} title=${describeToken(token, index, context)}>${piecesOf(token)}</span>`)}</div>`;
   }
 
   /** As many of a text's tokens as are shown, and where the context ends. */

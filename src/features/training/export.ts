@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
 import path from "node:path";
 import * as vscode from "vscode";
 import { exportModel, isAdapterRun } from "../../app/export-model";
@@ -7,6 +5,7 @@ import { formatBytes, formatCount } from "../../core/format";
 import type { ExportFormat, ExportResult, Quantize } from "../../protocol/native.gen";
 import { readSpec } from "../../runtime/spec";
 import type { Services } from "../../vscode/services";
+import { freePlace, replacing } from "./export-place";
 import { depsFor } from "./panel-actions";
 
 interface Choice extends vscode.QuickPickItem {
@@ -55,20 +54,6 @@ export async function exportRun(services: Services, run: string): Promise<Export
   return result;
 }
 
-/** Does the work with a file and its Modelfile out of the way; they come back when it fails or is cancelled. */
-export async function replacing<T>(file: string, work: () => Thenable<T>): Promise<T> {
-  const old = [file, file.replace(/\.gguf$/iu, ".Modelfile")].filter((path) => existsSync(path)).map((path) => ({ path, aside: `${path}.old-${process.pid}` }));
-  for (const { path, aside } of old) await rename(path, aside);
-  try {
-    const done = await work();
-    for (const { aside } of old) await rm(aside, { force: true });
-    return done;
-  } catch (error) {
-    for (const { path, aside } of old) await rename(aside, path);
-    throw error;
-  }
-}
-
 /** What an export does now; folders are written in one go, GGUF tensor by tensor. */
 function doing(done: number, total: number): string {
   if (total <= 1) return "writing the files";
@@ -85,14 +70,6 @@ async function place(choice: Choice, name: string, root: string): Promise<string
     ...(choice.to === "gguf" ? { filters: { GGUF: ["gguf"] } } : {}),
   });
   return target?.fsPath;
-}
-
-/** The first name that nothing has yet: `tune-f16.gguf`, `tune-f16-2.gguf`, … */
-export function freePlace(stem: string, end: string, taken: (file: string) => boolean = existsSync): string {
-  for (let number = 1; ; number++) {
-    const file = `${stem}${number === 1 ? "" : `-${number}`}${end}`;
-    if (!taken(file)) return file;
-  }
 }
 
 async function announce(name: string, out: string, result: ExportResult): Promise<void> {
