@@ -13,10 +13,9 @@ function largeRun(workspace: string): void {
   if (!from) throw new Error("The loop has no pretrained model.");
   const dir = path.join(runs, from.replace("pretrain", "large"));
   mkdirSync(path.join(dir, "model"), { recursive: true });
-  for (const file of ["run.json", "events.jsonl"]) {
-    const text = readFileSync(path.join(runs, from, file), "utf8");
-    writeFileSync(path.join(dir, file), file === "run.json" ? text.replaceAll("pretrain", "large") : text);
-  }
+  const spec = JSON.parse(readFileSync(path.join(runs, from, "run.json"), "utf8")) as Record<string, unknown>;
+  writeFileSync(path.join(dir, "run.json"), JSON.stringify({ ...spec, name: "large", id: path.basename(dir) }));
+  cpSync(path.join(runs, from, "events.jsonl"), path.join(dir, "events.jsonl"));
   for (const file of readdirSync(path.join(runs, from, "model"))) {
     if (!file.endsWith(".safetensors")) cpSync(path.join(runs, from, "model", file), path.join(dir, "model", file));
   }

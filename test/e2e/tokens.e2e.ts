@@ -36,7 +36,7 @@ describe("the tokens of a row", () => {
   it("of a pair are both answers, with the place where they part", async () => {
     const tokens = await tokensOfRow(code, "pair.jsonl", 1);
     expect(await tokens.getByTestId("tokens-origin").innerText()).toContain("row 2 of 2");
-    const texts = (list: string): Promise<{ text: string; kind: string }[]> => tokens.getByTestId(list).locator(".token").evaluateAll((chips) => chips.map((chip) => ({ text: chip.textContent ?? "", kind: (chip as HTMLElement).dataset["kind"] ?? "" })));
+    const texts = (list: string): Promise<{ text: string; kind: string }[]> => tokens.getByTestId(list).locator(".token").evaluateAll((chips) => chips.map((chip) => ({ text: chip.textContent, kind: (chip as HTMLElement).dataset["kind"] ?? "" })));
     const [chosen, rejected] = [await texts("tokens-list"), await texts("tokens-rejected")];
     const learned = (chips: { text: string; kind: string }[]): string => chips.filter((chip) => chip.kind === "trained").map((chip) => chip.text.trim()).join("").replaceAll("·", " ");
     expect(learned(chosen)).toContain("It is fired at 1,060 degrees.");
