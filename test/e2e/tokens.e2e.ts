@@ -35,6 +35,7 @@ describe("the tokens of a row", () => {
 
   it("of a pair are both answers, with the place where they part", async () => {
     const tokens = await tokensOfRow(code, "pair.jsonl", 1);
+    await tokens.getByTestId("tokens-rejected").waitFor({ timeout: 60_000 });
     expect(await tokens.getByTestId("tokens-origin").innerText()).toContain("row 2 of 2");
     const texts = (list: string): Promise<{ text: string; kind: string }[]> => tokens.getByTestId(list).locator(".token").evaluateAll((chips) => chips.map((chip) => ({ text: chip.textContent, kind: (chip as HTMLElement).dataset["kind"] ?? "" })));
     const [chosen, rejected] = [await texts("tokens-list"), await texts("tokens-rejected")];
