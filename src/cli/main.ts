@@ -2,6 +2,10 @@
 import path from "node:path";
 import { Command } from "commander";
 import { version } from "../../package.json";
+import { attribute } from "./commands/attribute";
+import type { AttributeOptions } from "./commands/attribute";
+import { bench } from "./commands/bench";
+import type { BenchOptions } from "./commands/bench";
 import { build } from "./commands/build";
 import { demo } from "./commands/demo";
 import type { DemoOptions } from "./commands/demo";
@@ -66,6 +70,16 @@ program.command("score").description("how likely a model finds a file's rows: lo
   .option("--dtype <dtype>", "how the weights are held: f32, bf16, int8 or nf4").option("--embed", "add the mean of each text's last hidden states").option("--normalize", "embeddings of length 1")
   .addHelpText("after", examples("tillage score data/test.jsonl --model run:tune", "tillage score pairs.parquet --model run:tune@200 --out scores.parquet"))
   .action(async (rows: string, options: ScoreOptions) => run(rows, (context) => score(context, rows, options)));
+
+program.command("attribute").description("which training rows led a run's model to an answer, by the gradients of both").argument("<run>", "a run's folder, or run:NAME")
+  .option("--outputs <file>", "JSONL: text; prompt and completion; messages; or the row_id of a training row").option("--prompt <text>", "with --completion: one answer").option("--completion <text>").option("--text <text>", "one text").option("--row-id <id>", "a training row")
+  .option("--top <n>", "rows of each list (default: 20)").option("--by <what>", "cosine, whatever a row's length, or dot, what a step on the row changes").option("--dims <n>", "numbers that gradients are projected to (default: 8192)").option("--only-last", "look at the newest checkpoint alone")
+  .action(async (ref: string, options: AttributeOptions) => run(ref.startsWith("run:") ? process.cwd() : ref, (context) => attribute(context, ref, options)));
+
+program.command("bench").description("how fast this machine trains and generates, and what that takes of its memory").argument("<shape>", "smollm2-135m or qwen2.5-0.5b with random weights, or a model folder")
+  .requiredOption("--rows <file>", "Parquet or JSONL rows to learn from").option("--dtype <dtype>", "how the weights are held: f32, bf16, int8 or nf4")
+  .option("--batch-tokens <tokens>", "tokens of a training step (default: 1024)").option("--repeats <n>", "rounds that are counted (default: 5)").option("--prompt <tokens>", "tokens of a prompt (default: 32)").option("--new <tokens>", "new tokens of a generation (default: 64)")
+  .action(async (shape: string, options: BenchOptions) => run(options.rows, (context) => bench(context, shape, options)));
 
 program.command("export").description("write a run's result or a model for other programs").argument("<ref>", "a folder, run:NAME, run:NAME@STEP or a run's folder")
   .requiredOption("--to <format>", "peft, merged or gguf").requiredOption("--out <path>", "a new folder; for gguf a new .gguf file")

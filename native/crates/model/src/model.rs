@@ -282,6 +282,12 @@ impl Model {
         self.weights.tensors.iter().chain(adapter).chain(self.prompt.iter().map(|p| &p.tensor))
     }
 
+    /// The gradients of the trained tensors behind one another, in the order of [`Model::parameters_mut`], whose entries may be
+    /// parts of one of these.
+    pub fn gradients(&self) -> Vec<&[f32]> {
+        self.tensors().map(|t| &t.grad[..]).filter(|grad| !grad.is_empty()).collect()
+    }
+
     /// Sets all gradients to zero.
     pub fn zero_grad(&mut self) {
         let adapter = self.adapter.iter_mut().flat_map(|a| &mut a.tensors);
@@ -302,6 +308,11 @@ impl Model {
         } else {
             Keep::Layers
         }
+    }
+
+    /// From now on the adapter drops nothing while it is trained.
+    pub fn without_dropout(&mut self) {
+        self.adapter.iter_mut().for_each(|a| a.config.dropout = 0.0);
     }
 
     /// Keys the masks of LoRA dropout: give each forward and backward pass another number, and a resumed run the same.

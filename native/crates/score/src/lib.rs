@@ -4,11 +4,11 @@
 //! written in the order of the rows. A pack is block-diagonal, so a row's numbers are those of the row alone.
 
 mod columns;
-mod content;
+pub mod content;
 mod encode;
 mod outcome;
 mod sink;
-mod source;
+pub mod source;
 mod summary;
 
 use encode::{Encoder, Item};

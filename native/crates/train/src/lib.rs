@@ -11,6 +11,7 @@ mod course;
 pub mod data;
 mod dataset;
 pub mod events;
+pub mod examine;
 pub mod files;
 mod fork;
 pub mod guard;
@@ -42,5 +43,6 @@ mod trainer;
 mod weights;
 
 pub use control::Control;
+pub use examine::Examined;
 pub use preflight::preflight;
 pub use run::{train, Ended, Options};
