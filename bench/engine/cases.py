@@ -26,7 +26,7 @@ class Case:
     bf16: bool = False
     """Whether PyTorch runs in bf16 as well."""
     dtype: str = "f32"
-    """How the engine holds its frozen weights: f32, bf16, int8 or nf4."""
+    """How the engine holds its frozen weights: f32, bf16, int8 or nf4; of a full step, bf16 is mixed precision."""
 
 
 CASES = [
@@ -35,6 +35,7 @@ CASES = [
     Case("LoRA r=16 step, SmolLM2-135M's shape, 4x256", "smollm2-135m", "lora", 4, 256, rounds=5, bf16=True),
     Case("greedy, demo's shape, prompt 32, 128 new", "demo", "generate", 1, 32, rounds=9, new=128),
     Case("greedy, SmolLM2-135M's shape, prompt 32, 64 new", "smollm2-135m", "generate", 1, 32, rounds=3, new=64, bf16=True),
+    Case("bf16: full step, 5 M llama, 16x256", "tiny5m", "full", 16, 256, rounds=7, bf16=True, dtype="bf16"),
     Case("bf16: LoRA r=16 step, SmolLM2-135M's shape, 4x256", "smollm2-135m", "lora", 4, 256, rounds=5, bf16=True, dtype="bf16"),
     Case("nf4: LoRA r=16 step, SmolLM2-135M's shape, 4x256", "smollm2-135m", "lora", 4, 256, rounds=3, bf16=True, dtype="nf4"),
     Case("bf16: greedy, SmolLM2-135M's shape, prompt 32, 64 new", "smollm2-135m", "generate", 1, 32, rounds=5, new=64, bf16=True, dtype="bf16"),

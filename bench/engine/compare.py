@@ -19,6 +19,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -42,7 +43,7 @@ import torch  # noqa: E402  (reads the environment when it is imported)
 import transformers  # noqa: E402
 
 from cases import CASES, Case  # noqa: E402
-from torch_side import Generate, Generation, Training  # noqa: E402
+from torch_side import Generate, Generation, Training, build  # noqa: E402
 
 WARM_UP = 2
 
@@ -50,10 +51,10 @@ WARM_UP = 2
 class Engine:
     """`step_speed` in its paced mode: one line in, one measurement out."""
 
-    def __init__(self, case: Case):
+    def __init__(self, case: Case, folder: Path | None):
         tokens = max(case.tokens, 1)
-        mode = "lora" if case.kind == "lora" else "full"
-        command = [str(args.engine), case.shape, str(case.examples), str(tokens), "paced", mode, case.dtype]
+        mode = {"generate": "answer"}.get(case.kind, case.kind)
+        command = [str(args.engine), str(folder or case.shape), str(case.examples), str(tokens), "paced", mode, case.dtype]
         self.request = "step" if case.kind != "generate" else f"decode {case.tokens} {case.new}"
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         about = self.read()
@@ -87,19 +88,27 @@ def machine_cpu_seconds() -> float:
     return (sum(fields[:8]) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
-def sides(case: Case) -> dict:
-    made = {f"engine {case.dtype}": Engine(case)}
+def sides(case: Case, scratch: Path) -> dict:
+    folder = None
+    if case.kind == "generate":
+        # What answers is a model in a folder.
+        folder = scratch / "model"
+        build(case, getattr(torch, "bfloat16" if case.bf16 else "float32")).save_pretrained(folder)
+    made = {f"engine {case.dtype}": Engine(case, folder)}
     for name, dtype in [("torch f32", torch.float32)] + ([("torch bf16", torch.bfloat16)] if case.bf16 else []):
         if case.kind == "generate":
             made[name] = Generation(case, dtype)
             made[f"{name}, generate()"] = Generate(case, dtype)
         else:
             made[name] = Training(case, dtype)
+    if case.bf16 and case.kind == "full":
+        made["torch f32, autocast bf16"] = Training(case, torch.float32, mixed=True)
     return made
 
 
 def run(case: Case) -> dict:
-    made = sides(case)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = sides(case, Path(scratch))
     ours_name = f"engine {case.dtype}"
     engine = made[ours_name]
 

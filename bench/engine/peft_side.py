@@ -45,7 +45,9 @@ def batch(step: int) -> dict[str, torch.Tensor]:
     return {"input_ids": x, "attention_mask": mask, "labels": labels}
 
 
-model = AutoModelForCausalLM.from_pretrained(case["model"], dtype=getattr(torch, case["dtype"]), attn_implementation="sdpa")
+mixed = case["dtype"] == "autocast"
+dtype = torch.float32 if mixed else getattr(torch, case["dtype"])
+model = AutoModelForCausalLM.from_pretrained(case["model"], dtype=dtype, attn_implementation="sdpa")
 if case["lora"]:
     names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     model = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=names, task_type="CAUSAL_LM"))
@@ -57,7 +59,8 @@ for step in range(case["warm_up"] + case["steps"]):
     inputs = batch(step)
     start = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
-    loss = model(**inputs, use_cache=False).loss
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        loss = model(**inputs, use_cache=False).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()

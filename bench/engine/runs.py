@@ -8,7 +8,7 @@ rows are those of a JSON Lines file with `question` and `answer`, tokenised with
   rows    LoRA r=16 on all linear layers, loss on the answers, rows as they come: 8 rows padded to the longest of them there,
           packed into batches of as many tokens here
   dense   the same on 4 texts of 256 tokens, loss on all of it, so that nobody pads
-  full    all weights of a small model, f32 on both sides
+  full    all weights of a small model, f32 on both sides, or mixed precision beside autocast and bf16 alone
 Every run is a process of its own. The engine's steps are read from its events; the first steps count on neither side.
 """
 
@@ -51,7 +51,8 @@ CASES = {
     "dense, SmolLM2-135M's shape": ("smollm2-135m", "dense", "bf16", ["bfloat16", "float32"], 1024, 4, 256),
     "rows, Qwen2.5-0.5B's shape": ("qwen2.5-0.5b", "rows", "bf16", ["bfloat16"], 1400, 8, 1024),
     "dense, Qwen2.5-0.5B's shape": ("qwen2.5-0.5b", "dense", "bf16", ["bfloat16"], 1024, 4, 256),
-    "full, 5 M llama": ("tiny5m", "full", "f32", ["float32"], 4096, 16, 256),
+    "full, 5 M llama, f32": ("tiny5m", "full", "f32", ["float32"], 4096, 16, 256),
+    "full, 5 M llama, mixed precision": ("tiny5m", "full", "bf16", ["autocast", "bfloat16"], 4096, 16, 256),
     "QLoRA alone, 1B shape, 1,024 tokens": ("llama-3.2-1b", "rows", "nf4", [], 1024, 0, 1024),
 }
 
@@ -116,9 +117,10 @@ def engine(shape: str, kind: str, dtype: str, tokens: int, context: int, parquet
         "train": {"epochs": 10, "max_steps": WARM_UP + args.steps, "batch_tokens": tokens, "context": context, "lr": 1e-4, "schedule": "constant", "weight_decay": 0.01, "seed": 1},
         "threads": args.threads,
     }  # fmt: skip
+    spec["dtype"] = dtype
     if kind != "full":
         spec["train"]["recompute"] = recompute
-        spec |= {"dtype": dtype, "adapter": {"r": 16, "alpha": 32, "targets": ["all-linear"]}}
+        spec["adapter"] = {"r": 16, "alpha": 32, "targets": ["all-linear"]}
     (folder / "run.json").write_text(json.dumps(spec))
     peak = peak_of([str(args.engine), "train", str(folder)])
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]

@@ -35,8 +35,9 @@ def texts(case: Case) -> torch.Tensor:
 class Training:
     """AdamW (fused, transformers' default), clipping at 1, SDPA attention, no gradient checkpointing."""
 
-    def __init__(self, case: Case, dtype: torch.dtype):
+    def __init__(self, case: Case, dtype: torch.dtype, mixed: bool = False):
         self.model = build(case, dtype)
+        self.mixed = mixed
         if case.kind == "lora":
             names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
             self.model = get_peft_model(self.model, LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=names, task_type="CAUSAL_LM"))
@@ -49,7 +50,8 @@ class Training:
     def measure(self) -> dict:
         start = time.perf_counter()
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.model(input_ids=self.batch, attention_mask=self.mask, labels=self.batch, use_cache=False).loss
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+            loss = self.model(input_ids=self.batch, attention_mask=self.mask, labels=self.batch, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.trained, 1.0)
         self.optimizer.step()

@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 os.environ.update({"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"})
@@ -23,15 +22,11 @@ from peft import PeftModel, PromptTuningConfig, get_peft_model  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
+import checks  # noqa: E402
+from checks import check, finish  # noqa: E402
+
 NEW = 24
 TOLERANCE = 2e-4
-failed = 0
-
-
-def check(name: str, ok: bool, detail: object = "") -> None:
-    global failed
-    failed += not ok
-    print(f"  {'ok  ' if ok else 'FAIL'} {name}" + (f": {detail}" if detail != "" else ""), flush=True)
 
 
 def load(path: Path) -> torch.nn.Module:
@@ -110,9 +105,7 @@ def mixture(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
-    parser.add_argument("--engine", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True)
+    parser = checks.parser(__doc__)
     parser.add_argument("--prompts", type=Path, required=True)
     parser.add_argument("--prompt", type=Path)
     parser.add_argument("--adapter", action="append", default=[])
@@ -124,7 +117,7 @@ def main() -> None:
         prompt_tuning(args)
     if args.adapter:
         mixture(args)
-    sys.exit(1 if failed else 0)
+    finish()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -30,13 +29,11 @@ from safetensors.torch import save_file  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
+import checks  # noqa: E402
+from checks import check, exported, finish  # noqa: E402
+
 IGNORED = -100
-TEXTS = [
-    "The harbour opened in 1874.",
-    "  Two spaces,\ttab,\r\nlines\n\n\nand ünïcode: 漢字 🙂 e\u0301",
-    "I'll they've 3,141.59 <|im_end|> x<|endoftext|>y",
-    "",
-]
+TEXTS = [*checks.TEXTS, "I'll they've 3,141.59 <|im_end|> x<|endoftext|>y", ""]
 CONVERSATIONS = [
     [{"role": "user", "content": "Who keeps the light?"}, {"role": "assistant", "content": " The keeper. "}],
     [
@@ -47,13 +44,6 @@ CONVERSATIONS = [
         {"role": "assistant", "content": "Two\n lines."},
     ],
 ]
-failed = 0
-
-
-def check(name: str, ok: bool, detail: object = "") -> None:
-    global failed
-    failed += not ok
-    print(f"  {'ok  ' if ok else 'FAIL'} {name}" + (f": {detail}" if detail != "" else ""), flush=True)
 
 
 def engine(args: argparse.Namespace, *words: str) -> subprocess.CompletedProcess:
@@ -210,11 +200,7 @@ def compare_answers(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
-    parser.add_argument("--engine", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--adapter", type=Path)
-    parser.add_argument("--scratch", type=Path, required=True)
+    parser = exported(__doc__)
     parser.add_argument("--ask", action="append", default=[], help="a further prompt for the comparison of answers")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -223,7 +209,7 @@ def main() -> None:
     compare_numbers(args)
     compare_text(args)
     compare_answers(args)
-    sys.exit(1 if failed else 0)
+    finish()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ Prints one line a check; the exit code is 1 when one failed.
 import argparse
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import llama_cpp
@@ -23,19 +22,14 @@ from gguf import GGUFReader, GGMLQuantizationType, quants
 from llama_cpp import Llama
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
+import checks
+from checks import check, exported, finish
+
 TEXTS = [
-    "The harbour opened in 1874.",
-    "  Two spaces,\ttab,\r\nlines\n\n\nand ünïcode: 漢字 🙂 e\u0301",
+    *checks.TEXTS,
     "I'll they've 3,141.59 and DON'T stop; it's 12 o'clock.",
     "Once upon a time, there was a little girl who saw a red ball.",
 ]
-failed = 0
-
-
-def check(name: str, ok: bool, detail: object = "") -> None:
-    global failed
-    failed += not ok
-    print(f"  {'ok  ' if ok else 'FAIL'} {name}" + (f": {detail}" if detail != "" else ""), flush=True)
 
 
 def engine(args: argparse.Namespace, *words: str) -> str:
@@ -106,11 +100,7 @@ def greedy(model: Llama, ids: list[int], new: int, stops: set[int]) -> list[int]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
-    parser.add_argument("--engine", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--adapter", type=Path)
-    parser.add_argument("--scratch", type=Path, required=True)
+    parser = exported(__doc__)
     parser.add_argument("--ready", type=Path, help="a folder with the model's files, which are not written again")
     parser.add_argument("--close", type=float, default=1e-4, help="largest difference of a token's log-probability in f32")
     args = parser.parse_args()
@@ -165,7 +155,7 @@ def main() -> None:
         model = load(kind)
         far = [abs(-logprobs(model, ids).mean() - o["loss"]) for ids, o in zip(texts, ours)]
         check(f"{kind}: mean losses are near the engine's", max(far) < limit, f"largest difference {max(far):.1e}")
-    sys.exit(1 if failed else 0)
+    finish()
 
 
 if __name__ == "__main__":

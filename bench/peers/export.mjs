@@ -138,7 +138,10 @@ for (const [i, [name, base, path]] of bases.entries()) {
   // All rows in the first step, so that its loss is that of all rows.
   const result = train(`prompt-${i}`, { ...spec, train: { ...spec.train, epochs: 30, lr: 0.05, batch_tokens: 100000 } });
   const first = readFileSync(join(work, `prompt-${i}`, 'events.jsonl'), 'utf8').split('\n').find((line) => line.includes('"type":"step"'));
-  checkAdapters(`tuned prompt on ${name}`, base, ['--prompt', result, '--step-loss', String(JSON.parse(first).loss), '--rows', join(work, 'rows.json')]);
+  // What PEFT loads is the exported folder.
+  const exported = join(work, `prompt-${i}-exported`);
+  if (run(options.engine, ['export', '--model', base, '--adapter', result, '--to', 'peft', '--out', exported]) !== 0) failures.push(`export of the prompt on ${name}`);
+  checkAdapters(`tuned prompt on ${name}`, base, ['--prompt', exported, '--step-loss', String(JSON.parse(first).loss), '--rows', join(work, 'rows.json')]);
   const tuned = [
     train(`mixed-${i}-a`, tune(path, { r: 8, alpha: 16, targets: ['all-linear'] })),
     train(`mixed-${i}-b`, tune(path, { r: 4, alpha: 6, targets: ['q_proj', 'v_proj'], rslora: true })),

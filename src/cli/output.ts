@@ -76,6 +76,7 @@ const whose: Record<Problem["blame"], string> = { user: "input", environment: "m
 
 /** What happened, whose fault it is, and what to do. */
 export function describe(problem: Problem): string {
-  const where = problem.file ? `${problem.file}${problem.line ? `:${problem.line}` : ""}\n` : "";
+  // A message that names the file need not be told where.
+  const where = problem.file && (problem.line || !problem.message.includes(problem.file)) ? `${problem.file}${problem.line ? `:${problem.line}` : ""}\n` : "";
   return `${pc.red("error")} (${whose[problem.blame]}, ${problem.code}): ${where}${problem.message}\n${pc.bold("what to do")}: ${problem.remedy}`;
 }

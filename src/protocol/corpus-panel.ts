@@ -46,6 +46,8 @@ export type CorpusPanelApi = {
   /** Shows the file as text, at a 1-based line. */
   openText(params: { line?: number }): Promise<null>;
   copy(params: { text: string }): Promise<null>;
+  /** Shows a row as a model sees it. */
+  tokens(params: { row: number }): Promise<null>;
   /** Reads the file again, after a failure or at a person's wish. */
   reload(params: null): Promise<null>;
   /** Gives up an opening that takes too long. */

@@ -328,6 +328,14 @@ export type ExportFormat = "peft" | "merged" | "gguf";
  * How the matrices of a GGUF file are stored; norms and biases are f32 always.
  */
 export type Quantize = ("f32" | "f16" | "bf16") | "q8_0" | "q4_0";
+/**
+ * How the weights are held while they are frozen; full training has them in f32.
+ */
+export type Dtype = ("f32" | "bf16") | "int8" | "nf4";
+/**
+ * What rows are ranked by.
+ */
+export type RankBy = "cosine" | "dot";
 
 /**
  * Every type that crosses the boundary, by name.
@@ -354,6 +362,11 @@ export interface NativeProtocol {
   score_params: ScoreParams;
   score_result: ScoreResult;
   score_notification: ScoreNotification;
+  bench_result: BenchResult;
+  bench_progress: BenchProgress;
+  attribute_params: AttributeParams;
+  attribute_result: AttributeResult;
+  attribute_notification: AttributeNotification;
 }
 /**
  * `run.json`. All paths are absolute or relative to the run's folder.
@@ -387,7 +400,8 @@ export interface RunSpec {
   policy?: PolicyConfig | null;
   model: ModelSource;
   /**
-   * How the frozen weights of an adapter's run are held.
+   * How the frozen weights of an adapter's run are held. Where all weights are trained, they are held in f32, and bf16 is
+   * mixed precision: products round their operands to it.
    */
   dtype?: ("f32" | "bf16") | "int8" | "nf4";
   /**
@@ -510,6 +524,10 @@ export interface PolicyConfig {
    * New tokens of an answer at most.
    */
   max_new?: number;
+  /**
+   * Answers are drawn at this temperature, and what is learned is the distribution at it: log-probabilities, ratios and
+   * divergences are of logits divided by it, as in TRL.
+   */
   temperature?: number;
   /**
    * Weight of the divergence from the base model without the adapter.
@@ -1232,6 +1250,311 @@ export interface ScoreProgress {
   tokens: number;
   seconds: number;
 }
+export interface BenchResult {
+  engine: string;
+  /**
+   * The shape's name with random weights, or the model's folder.
+   */
+  model: string;
+  random_weights: boolean;
+  parameters: number;
+  dtype: Dtype;
+  machine: BenchMachine;
+  /**
+   * The file, its rows that were taken, and their tokens.
+   */
+  rows_file: string;
+  rows: number;
+  row_tokens: number;
+  /**
+   * Where the tokens come from: `model`, or `trained` on these rows where a shape has no tokenizer.
+   */
+  tokenizer: string;
+  training: TrainingSpeed;
+  generation: GenerationSpeed[];
+  /**
+   * Largest resident memory of the process while it was measured, bytes; absent where the system does not tell.
+   */
+  peak_bytes?: number | null;
+  /**
+   * What the engine plans for the training step, bytes.
+   */
+  planned_bytes: number;
+  /**
+   * From the beginning to the end, loading included.
+   */
+  seconds: number;
+}
+/**
+ * The machine, as far as it decides the speed.
+ */
+export interface BenchMachine {
+  /**
+   * `cpu`.
+   */
+  device: string;
+  /**
+   * Threads that were used.
+   */
+  threads: number;
+  /**
+   * What the CPU can do, of what the engine's kernels know.
+   */
+  features: string[];
+}
+/**
+ * A training step: LoRA, forward and backward pass, clipping and AdamW.
+ */
+export interface TrainingSpeed {
+  measured: Measured;
+  /**
+   * Rank of the adapter, and its numbers.
+   */
+  rank: number;
+  trainable: number;
+  /**
+   * Tokens of a batch at most.
+   */
+  batch_tokens: number;
+  /**
+   * Rows that were learned from, counted each time.
+   */
+  rows: number;
+}
+/**
+ * Tokens of the rows, prompts included: nothing is padded.
+ */
+export interface Measured {
+  /**
+   * Median, smallest and largest, tokens a second.
+   */
+  tokens_per_second: number;
+  slowest: number;
+  fastest: number;
+  /**
+   * Measurements, and tokens of all of them.
+   */
+  repeats: number;
+  tokens: number;
+  /**
+   * Seconds of all of them.
+   */
+  seconds: number;
+}
+/**
+ * Greedy generation over caches.
+ */
+export interface GenerationSpeed {
+  /**
+   * Sequences at once.
+   */
+  batch: number;
+  /**
+   * Tokens of each prompt, and new ones of each sequence.
+   */
+  prompt: number;
+  new: number;
+  measured: Measured1;
+  /**
+   * Median of the prompts' tokens a second.
+   */
+  prompt_tokens_per_second: number;
+}
+/**
+ * New tokens of all sequences, without the prompts.
+ */
+export interface Measured1 {
+  /**
+   * Median, smallest and largest, tokens a second.
+   */
+  tokens_per_second: number;
+  slowest: number;
+  fastest: number;
+  /**
+   * Measurements, and tokens of all of them.
+   */
+  repeats: number;
+  tokens: number;
+  /**
+   * Seconds of all of them.
+   */
+  seconds: number;
+}
+/**
+ * How far a measurement has come.
+ */
+export interface BenchProgress {
+  /**
+   * What is done now, for people.
+   */
+  what: string;
+  done: number;
+  total: number;
+}
+export interface AttributeParams {
+  /**
+   * The run's folder.
+   */
+  run: string;
+  outputs: AskedOutput[];
+  /**
+   * Rows of each list.
+   */
+  top?: number;
+  /**
+   * What rows are ranked by.
+   */
+  by?: "cosine" | "dot";
+  /**
+   * Numbers that a gradient is projected to: a power of two from 64 to 131072. Where no more than these are trained,
+   * gradients are kept as they are.
+   */
+  dims?: number;
+  /**
+   * Of the projection.
+   */
+  seed?: number;
+  /**
+   * Looks at the newest checkpoint alone, not at all that the run has kept.
+   */
+  only_last?: boolean;
+}
+/**
+ * What a model said, or could say: a row, or a training row of the run by its name.
+ */
+export interface AskedOutput {
+  id: string;
+  /**
+   * A text, a prompt with its completion, or a conversation; the loss counts all of a text, the completion, the assistant's
+   * turns.
+   */
+  row?: Row | null;
+  /**
+   * `_row_id` of a training row, in the place of `row`.
+   */
+  row_id?: string | null;
+}
+export interface AttributeResult {
+  outputs: Attribution[];
+  /**
+   * Training rows that were ranked.
+   */
+  rows: number;
+  /**
+   * Rows that the run does not learn from: without a label, without a weight, or dropped for their length.
+   */
+  left_out: number;
+  checkpoints: AttributedCheckpoint[];
+  /**
+   * Trained numbers, and the numbers that a gradient was projected to; the same where it was not.
+   */
+  parameters: number;
+  dims: number;
+  /**
+   * Whether the rows' gradients were divided by Adam's second moments, as its steps are.
+   */
+  preconditioned: boolean;
+  by: RankBy;
+  /**
+   * Of all the work, and of the rows' gradients among it.
+   */
+  seconds: number;
+  seconds_rows: number;
+}
+/**
+ * The rows that led to an output, and those that led away from it.
+ */
+export interface Attribution {
+  id: string;
+  /**
+   * The output's mean loss at the newest checkpoint, nats.
+   */
+  loss: number;
+  /**
+   * Its labelled tokens.
+   */
+  tokens: number;
+  /**
+   * Mean and standard deviation of what the rows are ranked by, over all of them.
+   */
+  mean: number;
+  deviation: number;
+  /**
+   * The rows with the largest scores, largest first.
+   */
+  top: Influence[];
+  /**
+   * The rows with the smallest scores, smallest first.
+   */
+  bottom: Influence[];
+}
+/**
+ * What a training row has to do with an output.
+ */
+export interface Influence {
+  row_id: string;
+  /**
+   * Mean over the checkpoints, weighed by their learning rates, of the cosine of the two gradients: from -1 to 1. Above 0, training
+   * on the row makes the output likelier.
+   */
+  cosine: number;
+  /**
+   * Sum over the checkpoints of learning rate times the product of the two gradients, nats.
+   */
+  dot: number;
+  /**
+   * The row's own loss at the newest checkpoint, nats: the mean over its labelled tokens, or the objective's of a pair.
+   */
+  loss: number;
+  /**
+   * Its labelled tokens.
+   */
+  tokens: number;
+}
+/**
+ * A checkpoint that was looked at.
+ */
+export interface AttributedCheckpoint {
+  step: number;
+  /**
+   * Mean learning rate of the run's steps between the checkpoint before and this one: what it weighs.
+   */
+  lr: number;
+  /**
+   * Whether the rows' gradients were known from an earlier question.
+   */
+  known: boolean;
+}
+/**
+ * `attribute/progress`.
+ */
+export interface AttributeNotification {
+  /**
+   * Id of the `attribute` request.
+   */
+  request: number;
+  progress: AttributeProgress;
+}
+/**
+ * How far the gradients of a checkpoint have come.
+ */
+export interface AttributeProgress {
+  /**
+   * The checkpoint's step, its number from 1, and how many are looked at.
+   */
+  step: number;
+  checkpoint: number;
+  checkpoints: number;
+  /**
+   * Training rows whose gradients are known, and all.
+   */
+  rows: number;
+  total: number;
+  /**
+   * Since the beginning.
+   */
+  seconds: number;
+}
 
 /** The same contract for checks at run time. */
 export const nativeSchema: object = {
@@ -1302,6 +1625,21 @@ export const nativeSchema: object = {
     },
     "score_notification": {
       "$ref": "#/$defs/ScoreNotification"
+    },
+    "bench_result": {
+      "$ref": "#/$defs/BenchResult"
+    },
+    "bench_progress": {
+      "$ref": "#/$defs/BenchProgress"
+    },
+    "attribute_params": {
+      "$ref": "#/$defs/AttributeParams"
+    },
+    "attribute_result": {
+      "$ref": "#/$defs/AttributeResult"
+    },
+    "attribute_notification": {
+      "$ref": "#/$defs/AttributeNotification"
     }
   },
   "required": [
@@ -1325,7 +1663,12 @@ export const nativeSchema: object = {
     "export_notification",
     "score_params",
     "score_result",
-    "score_notification"
+    "score_notification",
+    "bench_result",
+    "bench_progress",
+    "attribute_params",
+    "attribute_result",
+    "attribute_notification"
   ],
   "$defs": {
     "RunSpec": {
@@ -1393,7 +1736,7 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/ModelSource"
         },
         "dtype": {
-          "description": "How the frozen weights of an adapter's run are held.",
+          "description": "How the frozen weights of an adapter's run are held. Where all weights are trained, they are held in f32, and bf16 is\nmixed precision: products round their operands to it.",
           "$ref": "#/$defs/Dtype"
         },
         "adapter": {
@@ -1716,6 +2059,7 @@ export const nativeSchema: object = {
           "default": 128
         },
         "temperature": {
+          "description": "Answers are drawn at this temperature, and what is learned is the distribution at it: log-probabilities, ratios and\ndivergences are of logits divided by it, as in TRL.",
           "type": "number",
           "format": "double",
           "default": 1
@@ -4513,6 +4857,612 @@ export const nativeSchema: object = {
         "rows",
         "total",
         "tokens",
+        "seconds"
+      ]
+    },
+    "BenchResult": {
+      "type": "object",
+      "properties": {
+        "engine": {
+          "type": "string"
+        },
+        "model": {
+          "description": "The shape's name with random weights, or the model's folder.",
+          "type": "string"
+        },
+        "random_weights": {
+          "type": "boolean"
+        },
+        "parameters": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "dtype": {
+          "$ref": "#/$defs/Dtype"
+        },
+        "machine": {
+          "$ref": "#/$defs/BenchMachine"
+        },
+        "rows_file": {
+          "description": "The file, its rows that were taken, and their tokens.",
+          "type": "string"
+        },
+        "rows": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "row_tokens": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "tokenizer": {
+          "description": "Where the tokens come from: `model`, or `trained` on these rows where a shape has no tokenizer.",
+          "type": "string"
+        },
+        "training": {
+          "$ref": "#/$defs/TrainingSpeed"
+        },
+        "generation": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/GenerationSpeed"
+          }
+        },
+        "peak_bytes": {
+          "description": "Largest resident memory of the process while it was measured, bytes; absent where the system does not tell.",
+          "type": [
+            "integer",
+            "null"
+          ],
+          "format": "uint64",
+          "minimum": 0,
+          "default": null
+        },
+        "planned_bytes": {
+          "description": "What the engine plans for the training step, bytes.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "seconds": {
+          "description": "From the beginning to the end, loading included.",
+          "type": "number",
+          "format": "double"
+        }
+      },
+      "required": [
+        "engine",
+        "model",
+        "random_weights",
+        "parameters",
+        "dtype",
+        "machine",
+        "rows_file",
+        "rows",
+        "row_tokens",
+        "tokenizer",
+        "training",
+        "generation",
+        "planned_bytes",
+        "seconds"
+      ]
+    },
+    "BenchMachine": {
+      "description": "The machine, as far as it decides the speed.",
+      "type": "object",
+      "properties": {
+        "device": {
+          "description": "`cpu`.",
+          "type": "string"
+        },
+        "threads": {
+          "description": "Threads that were used.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "features": {
+          "description": "What the CPU can do, of what the engine's kernels know.",
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        }
+      },
+      "required": [
+        "device",
+        "threads",
+        "features"
+      ]
+    },
+    "TrainingSpeed": {
+      "description": "A training step: LoRA, forward and backward pass, clipping and AdamW.",
+      "type": "object",
+      "properties": {
+        "measured": {
+          "description": "Tokens of the rows, prompts included: nothing is padded.",
+          "$ref": "#/$defs/Measured"
+        },
+        "rank": {
+          "description": "Rank of the adapter, and its numbers.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "trainable": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "batch_tokens": {
+          "description": "Tokens of a batch at most.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "rows": {
+          "description": "Rows that were learned from, counted each time.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        }
+      },
+      "required": [
+        "measured",
+        "rank",
+        "trainable",
+        "batch_tokens",
+        "rows"
+      ]
+    },
+    "Measured": {
+      "description": "Of several measurements in a row.",
+      "type": "object",
+      "properties": {
+        "tokens_per_second": {
+          "description": "Median, smallest and largest, tokens a second.",
+          "type": "number",
+          "format": "double"
+        },
+        "slowest": {
+          "type": "number",
+          "format": "double"
+        },
+        "fastest": {
+          "type": "number",
+          "format": "double"
+        },
+        "repeats": {
+          "description": "Measurements, and tokens of all of them.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "tokens": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "seconds": {
+          "description": "Seconds of all of them.",
+          "type": "number",
+          "format": "double"
+        }
+      },
+      "required": [
+        "tokens_per_second",
+        "slowest",
+        "fastest",
+        "repeats",
+        "tokens",
+        "seconds"
+      ]
+    },
+    "GenerationSpeed": {
+      "description": "Greedy generation over caches.",
+      "type": "object",
+      "properties": {
+        "batch": {
+          "description": "Sequences at once.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "prompt": {
+          "description": "Tokens of each prompt, and new ones of each sequence.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "new": {
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0
+        },
+        "measured": {
+          "description": "New tokens of all sequences, without the prompts.",
+          "$ref": "#/$defs/Measured"
+        },
+        "prompt_tokens_per_second": {
+          "description": "Median of the prompts' tokens a second.",
+          "type": "number",
+          "format": "double"
+        }
+      },
+      "required": [
+        "batch",
+        "prompt",
+        "new",
+        "measured",
+        "prompt_tokens_per_second"
+      ]
+    },
+    "BenchProgress": {
+      "description": "How far a measurement has come.",
+      "type": "object",
+      "properties": {
+        "what": {
+          "description": "What is done now, for people.",
+          "type": "string"
+        },
+        "done": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "total": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        }
+      },
+      "required": [
+        "what",
+        "done",
+        "total"
+      ]
+    },
+    "AttributeParams": {
+      "type": "object",
+      "properties": {
+        "run": {
+          "description": "The run's folder.",
+          "type": "string"
+        },
+        "outputs": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/AskedOutput"
+          }
+        },
+        "top": {
+          "description": "Rows of each list.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0,
+          "default": 20
+        },
+        "by": {
+          "$ref": "#/$defs/RankBy",
+          "default": "cosine"
+        },
+        "dims": {
+          "description": "Numbers that a gradient is projected to: a power of two from 64 to 131072. Where no more than these are trained,\ngradients are kept as they are.",
+          "type": "integer",
+          "format": "uint",
+          "minimum": 0,
+          "default": 8192
+        },
+        "seed": {
+          "description": "Of the projection.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0,
+          "default": 0
+        },
+        "only_last": {
+          "description": "Looks at the newest checkpoint alone, not at all that the run has kept.",
+          "type": "boolean",
+          "default": false
+        }
+      },
+      "required": [
+        "run",
+        "outputs"
+      ]
+    },
+    "AskedOutput": {
+      "description": "What a model said, or could say: a row, or a training row of the run by its name.",
+      "type": "object",
+      "properties": {
+        "id": {
+          "type": "string"
+        },
+        "row": {
+          "description": "A text, a prompt with its completion, or a conversation; the loss counts all of a text, the completion, the assistant's\nturns.",
+          "anyOf": [
+            {
+              "$ref": "#/$defs/Row"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "row_id": {
+          "description": "`_row_id` of a training row, in the place of `row`.",
+          "type": [
+            "string",
+            "null"
+          ]
+        }
+      },
+      "additionalProperties": false,
+      "required": [
+        "id"
+      ]
+    },
+    "RankBy": {
+      "description": "What rows are ranked by.",
+      "oneOf": [
+        {
+          "description": "The angle between the gradients, whatever their lengths: long rows and rows with a large loss are not preferred.",
+          "type": "string",
+          "const": "cosine"
+        },
+        {
+          "description": "The product of the gradients: how much a step on the row alone lowers the output's loss, to first order.",
+          "type": "string",
+          "const": "dot"
+        }
+      ]
+    },
+    "AttributeResult": {
+      "type": "object",
+      "properties": {
+        "outputs": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/Attribution"
+          }
+        },
+        "rows": {
+          "description": "Training rows that were ranked.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "left_out": {
+          "description": "Rows that the run does not learn from: without a label, without a weight, or dropped for their length.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "checkpoints": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/AttributedCheckpoint"
+          }
+        },
+        "parameters": {
+          "description": "Trained numbers, and the numbers that a gradient was projected to; the same where it was not.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "dims": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "preconditioned": {
+          "description": "Whether the rows' gradients were divided by Adam's second moments, as its steps are.",
+          "type": "boolean"
+        },
+        "by": {
+          "$ref": "#/$defs/RankBy"
+        },
+        "seconds": {
+          "description": "Of all the work, and of the rows' gradients among it.",
+          "type": "number",
+          "format": "double"
+        },
+        "seconds_rows": {
+          "type": "number",
+          "format": "double"
+        }
+      },
+      "required": [
+        "outputs",
+        "rows",
+        "left_out",
+        "checkpoints",
+        "parameters",
+        "dims",
+        "preconditioned",
+        "by",
+        "seconds",
+        "seconds_rows"
+      ]
+    },
+    "Attribution": {
+      "description": "The rows that led to an output, and those that led away from it.",
+      "type": "object",
+      "properties": {
+        "id": {
+          "type": "string"
+        },
+        "loss": {
+          "description": "The output's mean loss at the newest checkpoint, nats.",
+          "type": "number",
+          "format": "double"
+        },
+        "tokens": {
+          "description": "Its labelled tokens.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "mean": {
+          "description": "Mean and standard deviation of what the rows are ranked by, over all of them.",
+          "type": "number",
+          "format": "double"
+        },
+        "deviation": {
+          "type": "number",
+          "format": "double"
+        },
+        "top": {
+          "description": "The rows with the largest scores, largest first.",
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/Influence"
+          }
+        },
+        "bottom": {
+          "description": "The rows with the smallest scores, smallest first.",
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/Influence"
+          }
+        }
+      },
+      "required": [
+        "id",
+        "loss",
+        "tokens",
+        "mean",
+        "deviation",
+        "top",
+        "bottom"
+      ]
+    },
+    "Influence": {
+      "description": "What a training row has to do with an output.",
+      "type": "object",
+      "properties": {
+        "row_id": {
+          "type": "string"
+        },
+        "cosine": {
+          "description": "Mean over the checkpoints, weighed by their learning rates, of the cosine of the two gradients: from -1 to 1. Above 0, training\non the row makes the output likelier.",
+          "type": "number",
+          "format": "double"
+        },
+        "dot": {
+          "description": "Sum over the checkpoints of learning rate times the product of the two gradients, nats.",
+          "type": "number",
+          "format": "double"
+        },
+        "loss": {
+          "description": "The row's own loss at the newest checkpoint, nats: the mean over its labelled tokens, or the objective's of a pair.",
+          "type": "number",
+          "format": "double"
+        },
+        "tokens": {
+          "description": "Its labelled tokens.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        }
+      },
+      "required": [
+        "row_id",
+        "cosine",
+        "dot",
+        "loss",
+        "tokens"
+      ]
+    },
+    "AttributedCheckpoint": {
+      "description": "A checkpoint that was looked at.",
+      "type": "object",
+      "properties": {
+        "step": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "lr": {
+          "description": "Mean learning rate of the run's steps between the checkpoint before and this one: what it weighs.",
+          "type": "number",
+          "format": "double"
+        },
+        "known": {
+          "description": "Whether the rows' gradients were known from an earlier question.",
+          "type": "boolean"
+        }
+      },
+      "required": [
+        "step",
+        "lr",
+        "known"
+      ]
+    },
+    "AttributeNotification": {
+      "description": "`attribute/progress`.",
+      "type": "object",
+      "properties": {
+        "request": {
+          "description": "Id of the `attribute` request.",
+          "type": "integer",
+          "format": "int32"
+        },
+        "progress": {
+          "$ref": "#/$defs/AttributeProgress"
+        }
+      },
+      "required": [
+        "request",
+        "progress"
+      ]
+    },
+    "AttributeProgress": {
+      "description": "How far the gradients of a checkpoint have come.",
+      "type": "object",
+      "properties": {
+        "step": {
+          "description": "The checkpoint's step, its number from 1, and how many are looked at.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "checkpoint": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "checkpoints": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "rows": {
+          "description": "Training rows whose gradients are known, and all.",
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "total": {
+          "type": "integer",
+          "format": "uint64",
+          "minimum": 0
+        },
+        "seconds": {
+          "description": "Since the beginning.",
+          "type": "number",
+          "format": "double"
+        }
+      },
+      "required": [
+        "step",
+        "checkpoint",
+        "checkpoints",
+        "rows",
+        "total",
         "seconds"
       ]
     }

@@ -10,10 +10,14 @@ export interface RunHead {
   /** The `*.run.yaml`. */
   file?: string;
   objective: string;
-  /** Such as `LoRA r16 α32` or `full`. */
+  /** Such as `LoRA r16 α32`, `prompt of 16 tokens` or `full`. */
   method: string;
   /** What it starts from: a folder's name or `random weights`. */
   from: string;
+  /** The teacher of a distillation. */
+  teacher?: string;
+  /** The column by which rows count. */
+  weight?: string;
   /** Name of the dataset folder. */
   dataset?: string;
   epochs: number;
@@ -127,6 +131,8 @@ export interface BatchRow {
   text: string;
   /** Mean loss of the row in this step, nats; absent until a checkpoint has written it. */
   loss?: number;
+  /** What the row weighs, where the run weighs rows. */
+  weight?: number;
   /** The answers that the policy drew to it in this step. */
   answers?: DrawnAnswer[];
 }
@@ -177,4 +183,6 @@ export type TrainingApi = {
   smoothing(params: { weight: number }): Promise<{ points: Points; overlays: Overlay[] }>;
   /** Before and after this run's training. */
   compare(params: null): Promise<null>;
+  /** Asks for a format and a place, and writes the run's result there. */
+  exportModel(params: null): Promise<null>;
 };

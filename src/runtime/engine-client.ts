@@ -5,8 +5,9 @@ import path from "node:path";
 import { CancellationTokenSource, createMessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import type { MessageConnection } from "vscode-jsonrpc/node";
 import { problemSchema, TillageError } from "../protocol/errors";
-import type { ExportNotification, ExportResult, GenerateResult, InitializeResult, InspectResult, PreflightResult, ScoreNotification, ScoreResult, TokenNotification, TokensResult } from "../protocol/native.gen";
+import type { AttributeNotification, AttributeResult, BenchProgress, BenchResult, ExportNotification, ExportResult, GenerateResult, InitializeResult, InspectResult, PreflightResult, ScoreNotification, ScoreResult, TokenNotification, TokensResult } from "../protocol/native.gen";
 import type { Engine } from "./engine";
+import { runEngineCommand } from "./engine-command";
 
 const PROTOCOL = 1;
 
@@ -33,6 +34,7 @@ class EngineClient implements Engine {
   private server: Server | undefined;
   private readonly listeners = new Set<(token: TokenNotification) => void>();
   private readonly scoring = new Set<(note: ScoreNotification) => void>();
+  private readonly attributing = new Set<(note: AttributeNotification) => void>();
   private readonly exporting = new Set<(note: ExportNotification) => void>();
 
   constructor(private readonly options: EngineClientOptions) {}
@@ -49,6 +51,18 @@ class EngineClient implements Engine {
     const { onProgress } = options;
     const listener = onProgress && ((note: ScoreNotification) => onProgress(note.progress));
     return listening(this.scoring, listener, async () => (await this.request("score", params, options.signal)) as ScoreResult);
+  }
+
+  async attribute(params: Parameters<Engine["attribute"]>[0], options: Parameters<Engine["attribute"]>[1] = {}): Promise<AttributeResult> {
+    const { onProgress } = options;
+    const listener = onProgress && ((note: AttributeNotification) => onProgress(note.progress));
+    return listening(this.attributing, listener, async () => (await this.request("attribute", params, options.signal)) as AttributeResult);
+  }
+
+  async bench(args: readonly string[], options: Parameters<Engine["bench"]>[1] = {}): Promise<BenchResult> {
+    const { signal, onProgress } = options;
+    const told = onProgress && ((progress: unknown) => onProgress(progress as BenchProgress));
+    return (await runEngineCommand(this.options.locate(), ["bench", ...args], { ...(signal && { signal }), ...(told && { onProgress: told }) })) as BenchResult;
   }
 
   async export(params: Parameters<Engine["export"]>[0], options: Parameters<Engine["export"]>[1] = {}): Promise<ExportResult> {
@@ -136,6 +150,7 @@ class EngineClient implements Engine {
       for (const listener of this.listeners) listener(token);
     });
     connection.onNotification("score/progress", (note: ScoreNotification) => this.scoring.forEach((listener) => listener(note)));
+    connection.onNotification("attribute/progress", (note: AttributeNotification) => this.attributing.forEach((listener) => listener(note)));
     connection.onNotification("export/progress", (note: ExportNotification) => this.exporting.forEach((listener) => listener(note)));
     connection.onError(([error]) => this.options.log?.(`engine protocol: ${error.message}`));
     connection.listen();

@@ -75,6 +75,14 @@ function engineProxy(client: Lazy<Engine>): Engine {
       requireTrust();
       return (await client.get()).score(params, options);
     },
+    attribute: async (params, options) => {
+      requireTrust();
+      return (await client.get()).attribute(params, options);
+    },
+    bench: async (args, options) => {
+      requireTrust();
+      return (await client.get()).bench(args, options);
+    },
     export: async (params, options) => {
       requireTrust();
       return (await client.get()).export(params, options);

@@ -26,6 +26,7 @@ const corpus = {
   keepAsFilter: z.object({ query: querySchema }),
   openText: z.object({ line: z.int().min(1).optional() }),
   copy: z.object({ text: z.string() }),
+  tokens: z.object({ row: count }),
   reload: nothing,
   cancelOpen: nothing,
 } satisfies Params<CorpusPanelApi>;
@@ -67,6 +68,7 @@ const training = {
   setOverlays: z.object({ dirs: z.array(z.string()) }),
   smoothing: z.object({ weight: z.number().min(0).max(1) }),
   compare: nothing,
+  exportModel: nothing,
 } satisfies Params<TrainingApi>;
 
 const compare = {

@@ -260,7 +260,7 @@ export async function startVsCode(options: Options, hooks: { beforeLoad?: (page:
   // Outside the clone: a copy of a workspace inside it would take the clone for the folder that it belongs to.
   const folder = mkdtempSync(path.join(tmpdir(), "tillage-vscode-"));
   const workspace = options.inPlace ? options.workspace : path.join(folder, path.basename(options.workspace));
-  if (!options.inPlace) cpSync(options.workspace, workspace, { recursive: true, filter: (file) => !(options.fresh && path.basename(file) === ".tillage") });
+  if (!options.inPlace) cpSync(options.workspace, workspace, { recursive: true, preserveTimestamps: true, filter: (file) => !(options.fresh && path.basename(file) === ".tillage") });
   const theme = options.theme ?? "dark";
   const settings = { ...quietSettings, "workbench.colorTheme": themes[theme].name, ...options.settings };
   const executablePath = await ensureBrowser();

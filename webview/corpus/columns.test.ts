@@ -36,8 +36,12 @@ describe("splitMatches", () => {
 
 describe("conversation", () => {
   it("reads both forms of a chat", () => {
-    expect(conversation('[{"role":"user","content":"Hi"}]')).toEqual([{ role: "user", content: "Hi" }]);
-    expect(conversation('[{"from":"human","value":"Hi"},{"from":"gpt","value":"Yes"}]')).toEqual([{ role: "user", content: "Hi" }, { role: "assistant", content: "Yes" }]);
+    expect(conversation('[{"role":"user","content":"Hi"}]')).toEqual([{ role: "user", content: "Hi", calls: [] }]);
+    expect(conversation('[{"from":"human","value":"Hi"},{"from":"gpt","value":"Yes"}]')).toEqual([{ role: "user", content: "Hi", calls: [] }, { role: "assistant", content: "Yes", calls: [] }]);
+  });
+  it("keeps a turn that only calls a tool", () => {
+    const turn = { role: "assistant", content: null, tool_calls: [{ function: { name: "heat", arguments: { kiln: "big" } } }] };
+    expect(conversation(JSON.stringify([turn]))).toEqual([{ role: "assistant", content: "", calls: ['heat({"kiln":"big"})'] }]);
   });
   it("leaves other values alone", () => {
     expect(conversation("[1, 2]")).toBeUndefined();

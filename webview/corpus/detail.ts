@@ -10,7 +10,7 @@ import { conversation } from "./conversation";
 import { plainNumber } from "./view-state";
 import type { Search } from "./view-state";
 
-/** One row in full: its texts, its signals, the rules that it fails and why, the personal data in it. Fires `copy-text` and `close`. */
+/** One row in full: its texts, its signals, the rules that it fails and why, the personal data in it. Fires `show-tokens`, `copy-text` and `close`. */
 @customElement("tillage-row-detail")
 export class RowDetailPane extends LitElement {
   static override styles = [theme, css`
@@ -52,6 +52,7 @@ export class RowDetailPane extends LitElement {
     return html`
       <header>
         <h2 data-testid="detail-title">Row ${formatCount(this.row + 1)}</h2>
+        <vscode-toolbar-button icon="symbol-string" label="Show tokens" title="Show tokens: the row as a model sees it" data-testid="detail-tokens" @click=${() => this.dispatchEvent(new CustomEvent("show-tokens"))}></vscode-toolbar-button>
         <vscode-toolbar-button icon="copy" label="Copy the row as JSON" title="Copy the row as JSON" data-testid="detail-copy" @click=${this.copy}></vscode-toolbar-button>
         <vscode-toolbar-button icon="close" label="Close the detail" title="Close (Escape)" data-testid="detail-close" @click=${this.close}></vscode-toolbar-button>
       </header>
@@ -85,7 +86,7 @@ export class RowDetailPane extends LitElement {
       ${value === null
         ? html`<p class="muted">no value</p>`
         : turns
-          ? turns.map((turn) => html`<div class="turn ${turn.role}"><b>${turn.role}</b><p class="text">${this.marked(turn.content)}</p></div>`)
+          ? turns.map((turn) => html`<div class="turn ${turn.role}"><b>${turn.role}</b>${turn.content === "" && turn.calls.length > 0 ? nothing : html`<p class="text">${this.marked(turn.content)}</p>`}${turn.calls.map((call) => html`<p class="text nested" data-testid="detail-call"><vscode-icon name="tools" size="12"></vscode-icon> ${this.marked(call)}</p>`)}</div>`)
           : html`<p class="text ${column.kind === "nested" ? "nested" : ""}" data-testid="detail-value" data-column=${column.name}>${this.marked(column.kind === "nested" ? pretty(text) : text)}</p>`}`;
   }
 

@@ -133,6 +133,7 @@ export class TillageCorpus extends LitElement {
               @resize-to=${(event: CustomEvent<number>) => (this.layout = { ...this.layout, detail: event.detail })}></tillage-splitter>`}
             <tillage-row-detail .row=${shown.row} .detail=${shown.detail} .problem=${shown.problem} .columns=${this.store.columns}
               .search=${this.store.view.search}
+              @show-tokens=${() => this.store.run(this.store.calls.tokens({ row: shown.row }))}
               @copy-text=${(event: CustomEvent<string>) => this.store.run(this.store.calls.copy({ text: event.detail }))}
               @close=${() => this.closeDetail()}></tillage-row-detail>`
         : nothing}

@@ -48,6 +48,8 @@ export class LineChart extends LitElement {
   @property() yLabel = "";
   @property({ attribute: false }) xFormat: (value: number) => string = String;
   @property({ attribute: false }) yFormat: (value: number) => string = String;
+  /** The y axis's labels, which lie `step` apart; `yFormat` when absent. */
+  @property({ attribute: false }) yTick: ((value: number, step: number) => string) | undefined;
   @property({ type: Boolean }) log = false;
   @property({ type: Number }) height = 280;
   /** Charts with the same key share their crosshair. */
@@ -147,18 +149,20 @@ export class LineChart extends LitElement {
     // In high contrast the line colour is as strong as the curves.
     const contrast = document.body.classList.contains("vscode-high-contrast") || document.body.classList.contains("vscode-high-contrast-light");
     const font = `11px ${getComputedStyle(this).fontFamily}`;
-    const axis = (label: string, format: (value: number) => string, size: number, space: number): uPlot.Axis => ({
+    const axis = (label: string, format: (value: number, step: number) => string, size: number, space: number): uPlot.Axis => ({
       stroke: text, font, labelFont: font, label, labelSize: 16, labelGap: 0, size, space, gap: 4,
       grid: { show: !contrast, stroke: grid, width: 0.5 }, ticks: { stroke: grid, width: 0.5, size: 4 },
-      values: (_plot, values) => (values as (number | null)[]).map((value) => (value === null ? "" : format(value))),
+      values: (_plot, values, _axis, _space, step) => (values as (number | null)[]).map((value) => (value === null ? "" : format(value, step))),
     });
+    // Labels of a logarithmic axis lie no fixed step apart.
+    const yTick = (value: number, step: number): string => (this.yTick && !this.log ? this.yTick(value, step) : this.yFormat(value));
     this.plot = new uPlot({
       width: host.clientWidth,
       height: this.height,
       padding: [8, 12, 0, 0],
       legend: { show: false },
       scales: { x: { time: false }, y: this.log ? LOGARITHMIC : { range: paddedRange } },
-      axes: [axis(this.xLabel, (value) => this.xFormat(value), 24, this.small ? 60 : 80), this.small ? { ...axis("", (value) => this.yFormat(value), 56, 22), labelSize: 0 } : axis(this.yLabel, (value) => this.yFormat(value), 52, 36)],
+      axes: [axis(this.xLabel, (value) => this.xFormat(value), 24, this.small ? 60 : 80), this.small ? { ...axis("", yTick, 56, 22), labelSize: 0 } : axis(this.yLabel, yTick, 52, 36)],
       series: [{}, ...this.curves.map((curve) => this.series(curve))],
       cursor: {
         ...(this.sync === "" ? {} : { sync: { key: this.sync, setSeries: false } }),

@@ -7,13 +7,14 @@ import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import { html, LitElement, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
+import { toolCallsOf, toolNames } from "../../src/core/dataset/tool-calls";
 import type { Problem } from "../../src/protocol/errors";
 import type { Message, Row, Token, TokenisedText, TokensResult } from "../../src/protocol/native.gen";
 import type { TokensApi, TokensState, TokensUpdate } from "../../src/protocol/tokens-panel";
 import { formatCount, formatPercent, plural } from "../shared/format";
 import { emptyView, problemStyles, problemView } from "../shared/problem-view";
 import { reporting } from "../shared/reporting";
-import { HostConnection } from "../shared/rpc";
+import { HostConnection, viewState } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { settingsView } from "./settings";
 import { styles } from "./styles";
@@ -48,6 +49,15 @@ export class TillageTokens extends LitElement {
     else this.unanswered = problem;
   });
 
+  /** What brings the panel back after the window was reloaded. */
+  override updated(): void {
+    const { host } = this;
+    // While it looks for what was shown before, what is remembered stays.
+    if (!host || host.loading) return;
+    const subject = host.origin ? { path: host.origin.path, row: host.origin.row } : { row: host.row };
+    viewState.set({ ...subject, ...(host.model ? { model: host.model.path } : {}), ...(host.settingsFrom === null && host.model ? { settings: host.settings } : {}) });
+  }
+
   override render(): TemplateResult {
     const host = this.host;
     if (!host) return this.unanswered ? problemView(this.unanswered) : html`<vscode-progress-bar indeterminate></vscode-progress-bar>`;
@@ -80,13 +90,19 @@ export class TillageTokens extends LitElement {
       <textarea spellcheck="false" data-testid="tokens-input-${label}" .value=${value} @input=${(event: Event) => this.typed(change((event.target as HTMLTextAreaElement).value))}></textarea></label>`;
     if ("text" in row) return html`<div class="inputs">${area("text", row.text, (text) => ({ text }))}</div>`;
     const turns = (messages: Message[], side: string, change: (messages: Message[]) => Row): TemplateResult[] =>
-      messages.map((message, i) => area(side + message.role, message.content ?? "", (content) => change(messages.map((other, j) => (i === j ? { ...other, content } : other)))));
+      messages.map((message, i) => {
+        const calls = toolCallsOf(message);
+        const written = calls.length > 0 && (message.content ?? "") === "" ? nothing : area(side + message.role, message.content ?? "", (content) => change(messages.map((other, j) => (i === j ? { ...other, content } : other))));
+        return calls.length === 0 ? html`${written}` : html`${written}<div class="calls" data-testid="tokens-calls">${side}${message.role} calls${calls.map((call) => html`<span class="mono">${call}</span>`)}</div>`;
+      });
+    const offered = "tools" in row && Array.isArray(row.tools) ? row.tools : [];
+    const tools = offered.length === 0 ? nothing : html`<div class="calls" data-testid="tokens-tools">${plural(offered.length, "tool")} offered<span class="mono">${toolNames(offered).join(", ")}</span></div>`;
     if ("prompt" in row && "rejected" in row) {
       return html`<div class="inputs">${area("prompt", row.prompt, (prompt) => ({ ...row, prompt }))}${area("chosen", row.chosen, (chosen) => ({ ...row, chosen }))}${area("rejected", row.rejected, (rejected) => ({ ...row, rejected }))}</div>`;
     }
     if ("prompt" in row) return html`<div class="inputs">${area("prompt", row.prompt, (prompt) => ({ ...row, prompt }))}${area("completion", row.completion, (completion) => ({ ...row, completion }))}</div>`;
-    if ("messages" in row) return html`<div class="inputs">${turns(row.messages, "", (messages) => ({ ...row, messages }))}</div>`;
-    return html`<div class="inputs">${turns(row.chosen, "chosen ", (chosen) => ({ ...row, chosen }))}${turns(row.rejected, "rejected ", (rejected) => ({ ...row, rejected }))}</div>`;
+    if ("messages" in row) return html`<div class="inputs">${tools}${turns(row.messages, "", (messages) => ({ ...row, messages }))}</div>`;
+    return html`<div class="inputs">${tools}${turns(row.chosen, "chosen ", (chosen) => ({ ...row, chosen }))}${turns(row.rejected, "rejected ", (rejected) => ({ ...row, rejected }))}</div>`;
   }
 
   private typed(row: Row): void {
@@ -124,8 +140,7 @@ export class TillageTokens extends LitElement {
     const { context } = host.settings;
     return html`<h2>rejected</h2>
       ${countsOf(text, context, "tokens-rejected-counts")}
-      <div class="tokens" aria-label="Tokens of the rejected answer" data-testid="tokens-rejected">${this.chipsOf(text, context, (token, index) => html`
-        ${index === partsAt ? html`<div class="edge" data-testid="tokens-parts-at" data-at=${partsAt}>up to here as the chosen answer: ${plural(partsAt, "token")}</div>` : nothing}<span class=${faceOf(token, index, context)} data-kind=${kindOf(token, index, context)} title=${describeToken(token, index, context)}>${piecesOf(token)}</span>`)}</div>`;
+      <div class="tokens" aria-label="Tokens of the rejected answer" data-testid="tokens-rejected">${this.chipsOf(text, context, (token, index) => html`${index === partsAt ? html`<div class="edge" data-testid="tokens-parts-at" data-at=${partsAt}>up to here as the chosen answer: ${plural(partsAt, "token")}</div>` : nothing}<span class=${faceOf(token, index, context)} data-kind=${kindOf(token, index, context)} title=${describeToken(token, index, context)}>${piecesOf(token)}</span>`)}</div>`;
   }
 
   /** As many of a text's tokens as are shown, and where the context ends. */

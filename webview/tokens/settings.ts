@@ -3,6 +3,7 @@ import type { TemplateResult } from "lit";
 import type { LossOn, Template } from "../../src/protocol/native.gen";
 import type { TokensApi, TokensSettings, TokensState } from "../../src/protocol/tokens-panel";
 import type { Calls } from "../shared/rpc";
+import { escaped, unescaped } from "./format-text";
 
 const TEMPLATES: readonly [Template["kind"], string][] = [["plain", "plain"], ["chat", "chat template"], ["format", "own format"]];
 const LOSSES: readonly [LossOn, string][] = [["completion", "completion"], ["assistant", "assistant turns"], ["all", "all tokens"]];
@@ -19,7 +20,10 @@ export function settingsView(host: TokensState, calls: Calls<TokensApi>, call: (
   };
   const { template } = settings;
   const isText = "text" in host.row;
-  const loss = isText ? "all" : settings.lossOn;
+  // Of answers that are compared or judged, the answers count, whatever the rows of other shapes do.
+  const isJudged = "rejected" in host.row || "label" in host.row;
+  const loss = isText ? "all" : isJudged ? "completion" : settings.lossOn;
+  const fixed = isText ? "A text has no completion: all of it is trained on" : isJudged ? "Of answers that are compared or judged, the answers count" : undefined;
   return html`<div class="bar">
     <label>model
       <vscode-single-select class="model" data-testid="tokens-model" .value=${host.model?.path ?? ""} @change=${pickModel}>
@@ -32,9 +36,9 @@ export function settingsView(host: TokensState, calls: Calls<TokensApi>, call: (
         ${TEMPLATES.map(([kind, label]) => html`<vscode-option value=${kind} ?selected=${kind === template.kind}>${label}</vscode-option>`)}
       </vscode-single-select>
     </label>
-    ${template.kind === "format" ? html`<vscode-textfield class="format" data-testid="tokens-format" .value=${template.prompt} title="The prompt's format; {prompt} is the row's prompt" @change=${(event: Event) => set({ template: { kind: "format", prompt: value(event) } })}></vscode-textfield>` : nothing}
+    ${template.kind === "format" ? html`<vscode-textfield class="format" data-testid="tokens-format" .value=${escaped(template.prompt)} title="The prompt's format; {prompt} is the row's prompt, \\n a new line" @change=${(event: Event) => set({ template: { kind: "format", prompt: unescaped(value(event)) } })}></vscode-textfield>` : nothing}
     <label>loss on
-      <vscode-single-select data-testid="tokens-loss" .value=${loss} ?disabled=${isText} title=${isText ? "A text has no completion: all of it is trained on" : "Which tokens the loss counts"} @change=${(event: Event) => set({ lossOn: value(event) as LossOn })}>
+      <vscode-single-select data-testid="tokens-loss" .value=${loss} ?disabled=${fixed !== undefined} title=${fixed ?? "Which tokens the loss counts"} @change=${(event: Event) => set({ lossOn: value(event) as LossOn })}>
         ${LOSSES.map(([kind, label]) => html`<vscode-option value=${kind} ?selected=${kind === loss}>${label}</vscode-option>`)}
       </vscode-single-select>
     </label>

@@ -13,11 +13,14 @@ export const styles = css`
   .origin { display: flex; gap: 8px; align-items: center; }
   .inputs { display: grid; gap: 8px; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); }
   .inputs label { display: grid; gap: 4px; color: var(--t-muted); }
+  .inputs .calls { display: flex; flex-direction: column; gap: 4px; color: var(--t-muted); overflow-wrap: anywhere; }
+  .inputs .calls .mono { color: var(--vscode-foreground); padding: 6px 0; }
   .inputs textarea {
-    min-height: 64px; resize: vertical; padding: 6px 8px; font-family: var(--t-mono); font-size: var(--vscode-editor-font-size, 13px);
+    field-sizing: content; min-height: 32px; max-height: 160px; resize: vertical; padding: 6px 8px; font-family: var(--t-mono); font-size: var(--vscode-editor-font-size, 13px);
     color: var(--vscode-input-foreground); background: var(--vscode-input-background); border: 1px solid var(--vscode-input-border, var(--t-line));
   }
-  .counts { display: flex; flex-wrap: wrap; gap: 4px 24px; align-items: baseline; border-block: 1px solid var(--t-line); padding: 8px 0; }
+  h2 { margin: 4px 0 -4px; font-size: inherit; font-weight: 600; }
+  .counts { display: flex; flex-wrap: wrap; gap: 4px 24px; align-items: baseline; border-block: 1px solid var(--t-line); padding: 6px 0; }
   .counts b { font-weight: 600; }
   .legend { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; color: var(--t-muted); }
   .tokens { font-family: var(--t-mono); font-size: var(--vscode-editor-font-size, 13px); line-height: 2; overflow-wrap: anywhere; padding: 4px 0; }

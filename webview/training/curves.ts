@@ -3,20 +3,15 @@ import type { TemplateResult } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { classMap } from "lit/directives/class-map.js";
 import type { RunView } from "../../src/protocol/training-panel";
-import { formatBytes, formatCount, formatDuration, formatPercent, formatScaled } from "../shared/format";
 import "../shared/line-chart";
-import type { ChartData, Curve } from "../shared/line-chart";
+import type { Curve } from "../shared/line-chart";
 import { theme } from "../shared/theme";
-import { lossChart, OVERLAY_COLORS, stepAt } from "./loss-data";
+import { X } from "./axes";
+import { lossChart, markedX, OVERLAY_COLORS, stepAt } from "./loss-data";
 import type { View } from "./main";
+import { formatLoss, formatTick } from "./numbers";
 
-const X = {
-  step: { label: "step", format: formatCount },
-  tokens: { label: "tokens", format: formatScaled },
-  seconds: { label: "time", format: formatDuration },
-} as const;
-
-/** The loss over steps, tokens or time, and the small charts below it. Fires `pick` with a step, `view` with a change, `overlays`. */
+/** The loss over steps, tokens or time. Fires `pick` with a step, `view` with a change, `overlays`. */
 @customElement("training-curves")
 export class TrainingCurves extends LitElement {
   @property({ attribute: false }) run!: RunView;
@@ -47,8 +42,6 @@ export class TrainingCurves extends LitElement {
     label { display: inline-flex; align-items: center; gap: 6px; color: var(--t-muted); }
     input[type="range"] { width: 88px; accent-color: var(--t-accent); }
     .value { min-width: 2.2em; text-align: right; }
-    .small { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 12px 8px; margin-top: 12px; }
-    @container (max-width: 760px) { .small { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
     .empty { display: grid; place-items: center; height: 300px; color: var(--t-muted); border: 1px dashed var(--t-line); border-radius: 4px; text-align: center; }
   `];
 
@@ -75,21 +68,8 @@ export class TrainingCurves extends LitElement {
         </div>
       </div>
       ${run.points.step.length === 0 ? this.empty() : html`
-        <tillage-line-chart pickable data-testid="loss-chart" data-points=${run.points.step.length} .height=${300} .log=${view.log} .xLabel=${x.label} .xFormat=${x.format} yLabel=${["pretrain", "sft"].includes(run.head.objective) ? "loss (nats)" : "loss"} .yFormat=${formatLoss}
-          sync="run" .curves=${this.lossCurves()} .data=${lossChart(run, view.x)} .marked=${this.markedX()} @pick=${this.pick}></tillage-line-chart>
-        <div class="small">
-          ${run.points.reward.some(Number.isFinite) ? this.smallChart("reward", "reward", run.points.reward, formatLoss, "var(--vscode-charts-yellow)") : nothing}
-          ${run.points.valueLoss.some(Number.isFinite) ? this.smallChart("value loss", "value-loss", run.points.valueLoss, formatNorm, "var(--vscode-charts-orange)") : nothing}
-          ${run.points.explained.some(Number.isFinite) ? this.smallChart("explained variance", "explained", run.points.explained, formatLoss, "var(--vscode-charts-foreground)") : nothing}
-          ${run.points.policyKl.some(Number.isFinite) ? this.smallChart("policy KL", "policy-kl", run.points.policyKl, formatNorm, "var(--vscode-charts-purple)") : nothing}
-          ${run.points.clipShare.some(Number.isFinite) ? this.smallChart("clipped", "clip-share", run.points.clipShare, formatPercent, "var(--vscode-charts-red)") : nothing}
-          ${run.points.accuracy.some(Number.isFinite) ? this.smallChart("preferred", "accuracy", run.points.accuracy, formatPercent, "var(--vscode-charts-yellow)") : nothing}
-          ${run.points.margin.some(Number.isFinite) ? this.smallChart("reward margin", "margin", run.points.margin, formatNorm, "var(--vscode-charts-foreground)") : nothing}
-          ${this.smallChart("learning rate", "lr", run.points.lr, formatRate, "var(--vscode-charts-purple)")}
-          ${this.smallChart("gradient norm", "grad-norm", run.points.gradNorm, formatNorm, "var(--vscode-charts-red)")}
-          ${this.smallChart("tokens/s", "speed", run.points.tokensPerSecond, formatScaled, "var(--vscode-charts-green)")}
-          ${this.smallChart("memory", "memory", run.points.memoryBytes, formatBytes, "var(--vscode-charts-blue)")}
-        </div>`}
+        <tillage-line-chart pickable data-testid="loss-chart" data-points=${run.points.step.length} .height=${300} .log=${view.log} .xLabel=${x.label} .xFormat=${x.format} yLabel=${["pretrain", "sft"].includes(run.head.objective) ? "loss (nats)" : "loss"} .yFormat=${formatLoss} .yTick=${formatTick}
+          sync="run" .curves=${this.lossCurves()} .data=${lossChart(run, view.x)} .marked=${markedX(run.points, view.x, this.marked)} @pick=${this.pick}></tillage-line-chart>`}
     `;
   }
 
@@ -99,20 +79,8 @@ export class TrainingCurves extends LitElement {
     return html`<div class="empty" data-testid="no-steps">${text}</div>`;
   }
 
-  private smallChart(label: string, id: string, values: number[], format: (value: number) => string, color: string): TemplateResult | typeof nothing {
-    const x = X[this.view.x];
-    const data: ChartData = [this.run.points[this.view.x], values];
-    return html`<tillage-line-chart small pickable data-testid=${`chart-${id}`} .height=${130} .xLabel=${x.label} .xFormat=${x.format} .yLabel=${label} .yFormat=${format}
-      sync="run" .curves=${this.curvesOnce(id, label, color)} .data=${data} .marked=${this.markedX()} @pick=${this.pick}></tillage-line-chart>`;
-  }
-
   /** The same array as long as it says the same, so that charts are not built anew with every message. */
   private readonly kept = new Map<string, Curve[]>();
-  private curvesOnce(id: string, label: string, color: string): Curve[] {
-    const known = this.kept.get(id) ?? [{ label, color, width: 1 }];
-    this.kept.set(id, known);
-    return known;
-  }
 
   private lossCurves(): Curve[] {
     const key = `loss ${this.run.overlays.map((overlay) => overlay.dir).join(" ")}`;
@@ -126,12 +94,6 @@ export class TrainingCurves extends LitElement {
     return known;
   }
 
-  private markedX(): number | undefined {
-    if (this.marked === undefined) return undefined;
-    const index = this.run.points.step.indexOf(this.marked);
-    return index < 0 ? undefined : this.run.points[this.view.x][index];
-  }
-
   private readonly pick = (event: CustomEvent<{ x: number }>): void => {
     event.stopPropagation();
     const step = stepAt(this.run.points, this.view.x, event.detail.x);
@@ -143,17 +105,4 @@ export class TrainingCurves extends LitElement {
   private change(view: Partial<View>): void {
     this.dispatchEvent(new CustomEvent("view", { detail: view }));
   }
-}
-
-function formatLoss(value: number): string {
-  return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(value !== 0 && Math.abs(value) < 0.1 ? 3 : 2);
-}
-
-function formatNorm(value: number): string {
-  if (value >= 100) return formatScaled(value);
-  return value !== 0 && value < 0.01 ? formatRate(value) : value.toFixed(value >= 10 ? 1 : 2);
-}
-
-function formatRate(value: number): string {
-  return value === 0 ? "0" : value.toExponential(1).replace("e-", "e−").replace(".0e", "e");
 }

@@ -1,7 +1,7 @@
 import { html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { isResumable } from "../../src/core/run/state";
-import type { RunNumbers, RunView } from "../../src/protocol/training-panel";
+import type { RunHead, RunNumbers, RunView } from "../../src/protocol/training-panel";
 import { formatBytes, formatCount, formatDuration, formatPercent, formatScaled } from "../shared/format";
 import type { Ask } from "./main";
 import { problemBox } from "./problem";
@@ -26,7 +26,7 @@ export function header(run: RunView, ask: Ask): TemplateResult {
       <div class="title">
         <h1 data-testid="run-name">${head.name}</h1>
         <span class="phase ${numbers.phase}" data-testid="run-phase" role="status"><vscode-icon name=${phase.icon} ?spin=${spin}></vscode-icon>${phase.text}</span>
-        <span class="muted facts">${[head.objective, head.method, `from ${head.from}`, onDataset(head.dataset), device(numbers)].filter((text) => text !== "").join(" · ")}</span>
+        <span class="muted facts">${facts(head, device(numbers))}</span>
         <span class="actions">${actions(run, ask)}</span>
       </div>
       ${progress(numbers)}
@@ -57,6 +57,7 @@ function actions(run: RunView, ask: Ask): TemplateResult {
     ${phase === "running" || phase === "waiting" ? button("debug-pause", "Pause", "run-stop", () => ask.stop(null), true, "Finishes the step, writes a checkpoint and ends; Resume goes on from there") : nothing}
     ${isResumable(phase) ? button("debug-continue", "Resume", "run-resume", () => ask.resume(null), true) : nothing}
     ${phase === "completed" ? button("diff", "Before / after", "run-compare", () => ask.compare(null), true) : nothing}
+    ${phase === "completed" ? button("export", "Export…", "run-export", () => ask.exportModel(null), false, "Writes the result for llama.cpp and Ollama, transformers or PEFT") : nothing}
     ${run.head.file ? button("go-to-file", "Run file", "run-file", () => ask.openRunFile({})) : nothing}
   `;
 }
@@ -80,7 +81,14 @@ function device(numbers: RunNumbers): string {
   return numbers.threads === undefined ? numbers.device : `${numbers.device} × ${numbers.threads} threads`;
 }
 
+/** What a run is, in one line. */
+export function facts(head: RunHead, more = ""): string {
+  const taught = head.teacher === undefined ? "" : `taught by ${head.teacher}`;
+  const weighed = head.weight === undefined ? "" : `rows weigh their ${head.weight}`;
+  return [head.objective, head.method, `from ${head.from}`, taught, onDataset(head.dataset), weighed, more].filter((text) => text !== "").join(" · ");
+}
+
 /** A dataset by its recipe and enough of its hash to tell it from others. */
-export function onDataset(name: string | undefined): string {
+function onDataset(name: string | undefined): string {
   return name === undefined ? "" : `on ${name.replace(/(@[0-9a-f]{7})[0-9a-f]+$/u, "$1")}`;
 }

@@ -42,3 +42,9 @@ export function stepAt(points: Points, x: "step" | "tokens" | "seconds", at: num
   });
   return best;
 }
+
+/** Where the step that is looked at lies; nowhere when none is, or when it is no point. */
+export function markedX(points: Points, x: "step" | "tokens" | "seconds", step: number | undefined): number | undefined {
+  const index = step === undefined ? -1 : points.step.indexOf(step);
+  return index < 0 ? undefined : points[x][index];
+}

@@ -16,6 +16,7 @@ import { notes } from "./notes";
 import { preflight } from "./preflight";
 import { problemBox } from "./problem";
 import "./samples";
+import "./small-curves";
 
 /** How the user looks at a run; kept across reloads of the window. */
 export interface View {
@@ -66,6 +67,7 @@ export class TillageTraining extends LitElement {
         ? html`<training-batch .step=${this.batch.step} .rows=${this.batch.rows} .problem=${this.batch.problem}
             @close=${() => this.closeBatch()} @why=${(event: CustomEvent<string>) => void this.ask.why({ rowId: event.detail })}></training-batch>`
         : nothing}
+      ${run.points.step.length === 0 ? nothing : html`<training-small-curves .run=${run} .view=${this.view} .marked=${this.batch?.step} @pick=${(event: CustomEvent<{ x: number }>) => void this.showBatch(event.detail.x)}></training-small-curves>`}
       ${notes(run, this.ask, (step) => void this.showBatch(step))}
     `;
   }

@@ -3,7 +3,7 @@ import type { TemplateResult } from "lit";
 import type { PreflightResult } from "../../src/protocol/native.gen";
 import type { GuardView, PreflightView } from "../../src/protocol/training-panel";
 import { formatBytes, formatCount, formatDuration, formatPercent, formatScaled, plural } from "../shared/format";
-import { onDataset } from "./header";
+import { facts } from "./header";
 import type { Ask } from "./main";
 import { problemBox } from "./problem";
 
@@ -14,7 +14,7 @@ export function preflight(view: PreflightView, ask: Ask): TemplateResult {
     <div class="preflight" data-testid="preflight" data-stage=${view.stage}>
       <div class="title">
         <h1>Preflight of ${view.name}</h1>
-        ${view.head ? html`<span class="muted facts">${[view.head.objective, view.head.method, `from ${view.head.from}`, onDataset(view.head.dataset)].filter((text) => text !== "").join(" · ")}</span>` : nothing}
+        ${view.head ? html`<span class="muted facts">${facts(view.head)}</span>` : nothing}
       </div>
       ${view.doing ? doing(view.doing) : nothing}
       ${view.stage === "cancelled" ? html`<p class="muted">Cancelled. Nothing was started.</p>` : nothing}

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { exportModel as write } from "../../app/export-model";
-import { formatScaled } from "../../core/format";
+import { formatBytes } from "../../core/format";
 import { TillageError } from "../../protocol/errors";
 import type { ExportFormat, ExportResult, Quantize } from "../../protocol/native.gen";
 import type { Context } from "../context";
@@ -27,10 +27,10 @@ export async function exportModel(context: Context, ref: string, options: Export
     const result = await write(
       { ref, to, out: options.out, ...(quantize === undefined ? {} : { quantize }), ...(options.name === undefined ? {} : { name: options.name }) },
       context,
-      { signal: context.signal, onProgress: (at) => bar.update(at.done, at.total, "tensors") },
+      { signal: context.signal, onProgress: (at) => (at.total > 1 ? bar.update(at.done, at.total, "tensors") : undefined) },
     );
     bar.stop();
-    for (const file of result.files) context.out.say(`  ${path.relative(process.cwd(), file.path)}  ${formatScaled(file.bytes)}B`);
+    for (const file of result.files) context.out.say(`  ${path.relative(process.cwd(), file.path)}  ${formatBytes(file.bytes)}`);
     for (const note of result.notes) context.out.say(`  note: ${note}`);
     return result;
   } finally {

@@ -55,15 +55,15 @@ export async function score(context: Context, rows: string, options: ScoreOption
 
 function show({ out: to }: Context, result: ScoreResult, label: string, out: string): void {
   to.title(`${label}: ${plural(result.rows, "row")}, ${formatCount(result.labels)} labelled tokens of ${formatCount(result.tokens)}`);
-  const share = (value: number | null | undefined): string => (value === null || value === undefined ? "-" : `${(value * 100).toFixed(1)} %`);
-  if (result.loss !== null && result.loss !== undefined) to.say(`  mean loss ${result.loss.toFixed(4)}   perplexity ${(result.perplexity ?? Number.NaN).toFixed(3)}`);
+  const share = (value: number | null | undefined): string => (value === null || value === undefined ? "–" : `${(value * 100).toFixed(1)} %`);
+  if (result.loss !== null && result.loss !== undefined) to.say(`  mean loss ${result.loss.toFixed(4)} nats a token   perplexity ${(result.perplexity ?? Number.NaN).toFixed(3)}`);
   if (result.pairs) to.say(`  chosen is likelier ${share(result.pairs.accuracy)}   mean margin ${result.pairs.margin.toFixed(3)} nats`);
   if (result.choices) to.say(`  ${formatCount(result.choices.answered)} answered   right ${share(result.choices.accuracy)}   per token ${share(result.choices.accuracy_per_token)}   per byte ${share(result.choices.accuracy_per_byte)}`);
   if (result.cut_rows > 0) to.say(pc.yellow(`  ${plural(result.cut_rows, "row")} cut by ${formatCount(result.cut_tokens)} tokens`));
   if (result.unlabelled_rows > 0) to.say(pc.yellow(`  ${plural(result.unlabelled_rows, "row")} without a token that counts`));
   if (result.worst.length > 0) {
     to.say();
-    to.say(table([{ head: "worst rows" }, { head: "mean loss", align: "right" }, { head: "tokens", align: "right" }], result.worst.slice(0, SHOWN).map((row) => [row.row_id, row.loss.toFixed(4), row.labels])));
+    to.say(table([{ head: "highest loss: row" }, { head: "nats a token", align: "right" }, { head: "tokens", align: "right" }], result.worst.slice(0, SHOWN).map((row) => [row.row_id, row.loss.toFixed(4), row.labels])));
   }
   to.say(`\n  ${path.relative(process.cwd(), out) || out}`);
 }

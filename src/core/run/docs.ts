@@ -16,7 +16,7 @@ export const runDocs: KeyDocs = {
       rewards: { doc: "A list of rewards, summed: `{ kind: exact }`, `{ kind: contains }`, `{ kind: numeric }` (the number behind `####`, or the last one, as in GSM8K), `{ kind: regex, pattern: … }`, `{ kind: json_schema, schema: … }` (inline, or a file), `{ kind: length, target: … }` in tokens, `{ kind: reward_model, model: run:NAME }` (with `mean`, `std` and `squash: sigmoid` or `tanh`), `{ kind: command, command: [program, …] }`: a program that gets a line of JSON with `prompt`, `answer` and `reference` on stdin and writes a number for each, within `timeout` seconds. Each has a `weight`, default 1." },
       group: { doc: "Answers of each prompt, held against each other. Default 8." },
       max_new: { doc: "Longest answer, tokens. Default 128." },
-      temperature: { doc: "Temperature at which answers are drawn. Default 1." },
+      temperature: { doc: "Temperature at which answers are drawn; log-probabilities are those at it. Default 1." },
       beta: { doc: "grpo, rloo: weight of the divergence from what the run began with. Default 0." },
       average: { doc: "grpo: how tokens become one loss: over all `tokens` (DAPO, Yu et al. 2025), over each of the `completions` first (Shao et al. 2024), or over the `longest` possible answer (Dr. GRPO, Liu et al. 2025). Default tokens.", values: ["tokens", "completions", "longest"] },
       epochs: { doc: "How often a round's answers are learned from; above 1 the ratio to the policy that drew them is clipped. Default 1, and 4 for ppo." },
@@ -82,7 +82,7 @@ export const runDocs: KeyDocs = {
     },
   },
   dtype: {
-    doc: "How an adapter's run holds the frozen weights. `bf16`: half the memory, and faster where the processor multiplies bf16. `int8`, `nf4`: the layers' projections in 8 bits, or in 4 as in QLoRA (Dettmers et al. 2023); embedding and output projection in bf16. The adapter, the activations and all sums stay f32. Full training needs `f32`, the default.",
+    doc: "The precision of products, and how an adapter's run holds the frozen weights. `bf16`: half the memory, and faster where the processor multiplies bf16. `int8`, `nf4`: the layers' projections in 8 bits, or in 4 as in QLoRA (Dettmers et al. 2023); embedding and output projection in bf16. The adapter, the activations and all sums stay f32. Where all weights are trained, `bf16` is mixed precision: products round their operands to bf16, and weights, gradients and all sums stay f32; `int8` and `nf4` are for adapters alone. Default `f32`.",
     values: ["f32", "bf16", "int8", "nf4"],
   },
   adapter: {

@@ -23,15 +23,17 @@ export interface Points {
   explained: number[];
   policyKl: number[];
   clipShare: number[];
+  kl: number[];
+  answerLength: number[];
 }
 
-export const POINT_COLUMNS = ["step", "epoch", "tokens", "seconds", "loss", "smoothed", "lr", "gradNorm", "tokensPerSecond", "memoryBytes", "accuracy", "margin", "reward", "valueLoss", "explained", "policyKl", "clipShare"] as const satisfies readonly (keyof Points)[];
+export const POINT_COLUMNS = ["step", "epoch", "tokens", "seconds", "loss", "smoothed", "lr", "gradNorm", "tokensPerSecond", "memoryBytes", "accuracy", "margin", "reward", "valueLoss", "explained", "policyKl", "clipShare", "kl", "answerLength"] as const satisfies readonly (keyof Points)[];
 
 /** What a panel has to do with the points that it holds. */
 export type PointsChange = { kind: "replace"; points: Points } | { kind: "append"; points: Points };
 
 export function emptyPoints(): Points {
-  return { step: [], epoch: [], tokens: [], seconds: [], loss: [], smoothed: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], accuracy: [], margin: [], reward: [], valueLoss: [], explained: [], policyKl: [], clipShare: [] };
+  return { step: [], epoch: [], tokens: [], seconds: [], loss: [], smoothed: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], accuracy: [], margin: [], reward: [], valueLoss: [], explained: [], policyKl: [], clipShare: [], kl: [], answerLength: [] };
 }
 
 /** The points after a change; a new object, so that a view notices. */

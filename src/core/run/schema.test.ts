@@ -47,6 +47,7 @@ describe("parseRunFile", () => {
     ["muon for an adapter", valid.replace("  lr:", "  optimizer: muon\n  lr:"), "invalid_value", 8],
     ["a group of one for an objective that compares", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: exact }]\n  group: 1"), "invalid_value", 5],
     ["ppo's settings without ppo", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: exact }]\n  ppo: { kl: 0.1 }"), "invalid_value", 5],
+    ["an average for an objective that has its own", valid.replace("objective: sft", "objective: rloo\npolicy:\n  rewards: [{ kind: exact }]\n  average: completions"), "invalid_value", 5],
     ["a command as one text", valid.replace("objective: sft", "objective: grpo\npolicy:\n  rewards: [{ kind: command, command: rm -rf / }]"), "invalid_value", 4],
     ["muon for a prompt", valid.replace("adapter: { r: 8, alpha: 16 }", "prompt: { tokens: 8 }").replace("  lr:", "  optimizer: muon\n  lr:"), "invalid_value", 8],
     ["a prompt beside an adapter", `${valid}prompt: { tokens: 8 }\n`, "invalid_value", 9],

@@ -184,6 +184,7 @@ const RUN_RULES: { at: string[]; broken: (run: RunFields) => boolean; message: s
   { at: ["prompt"], broken: (run) => run.prompt !== undefined && typeof run.model !== "string", message: "a model with random weights is trained in full" },
   { at: ["prompt", "tokens"], broken: (run) => run.prompt !== undefined && run.prompt.tokens + 2 > run.train.context, message: "they must leave room in `context` for a text" },
   { at: ["policy", "group"], broken: (run) => run.policy?.group === 1 && run.objective !== "ppo", message: "answers are held against each other: 2 or more" },
+  { at: ["policy", "average"], broken: (run) => run.policy !== undefined && run.policy.average !== "tokens" && run.objective !== "grpo", message: "only `objective: grpo` uses it" },
   { at: ["policy", "ppo"], broken: (run) => run.policy?.ppo !== undefined && run.objective !== "ppo", message: "only `objective: ppo` uses it" },
   { at: ["weight"], broken: (run) => run.weight !== undefined && ["kto", "grpo", "rloo", "ppo"].includes(run.objective), message: "this objective's loss is no mean over rows that could be weighed" },
 ];

@@ -64,9 +64,9 @@ describe("the fold of a run's events", () => {
   });
 
   it("keeps what a policy with values says of its updates", () => {
-    const updated = { ...stepEvent(1, 1), metrics: { value_loss: 0.5, explained_variance: -0.25, policy_kl: 0.01, clip_share: 0.125 } } as Event;
+    const updated = { ...stepEvent(1, 1), metrics: { value_loss: 0.5, explained_variance: -0.25, policy_kl: 0.01, clip_share: 0.125, kl: 0.5, completion_length: 12 } } as Event;
     const { series } = foldEvents(emptyRun(), [started(0), updated, stepEvent(2, 2)]);
-    expect([series.valueLoss, series.explained, series.policyKl, series.clipShare]).toEqual([[0.5, Number.NaN], [-0.25, Number.NaN], [0.01, Number.NaN], [0.125, Number.NaN]]);
+    expect([series.valueLoss, series.explained, series.policyKl, series.clipShare, series.kl, series.answerLength]).toEqual([[0.5, Number.NaN], [-0.25, Number.NaN], [0.01, Number.NaN], [0.125, Number.NaN], [0.5, Number.NaN], [12, Number.NaN]]);
   });
 
   it("forgets what it was doing when it ends or begins anew", () => {

@@ -32,6 +32,10 @@ export interface StepSeries {
   /** How far the policy moved from the one that answered, and the share of tokens whose ratio was clipped; NaN where it moves once. */
   policyKl: number[];
   clipShare: number[];
+  /** Nats: how far from the reference, from the teacher, or for KTO how far unrelated answers drifted. */
+  kl: number[];
+  /** Mean tokens of a policy's answers. */
+  answerLength: number[];
 }
 
 /** One engine process of the run. */
@@ -94,7 +98,7 @@ export interface RunState {
 export function emptyRun(): RunState {
   return {
     phase: "waiting", attempts: 0, step: 0, total: 0, epoch: 0, parameters: 0, trainable: 0, trainRows: 0, trainTokens: 0, validRows: 0, plannedBytes: 0,
-    series: { step: [], epoch: [], loss: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], tokens: [], seconds: [], accuracy: [], margin: [], reward: [], valueLoss: [], explained: [], policyKl: [], clipShare: [] },
+    series: { step: [], epoch: [], loss: [], lr: [], gradNorm: [], tokensPerSecond: [], memoryBytes: [], tokens: [], seconds: [], accuracy: [], margin: [], reward: [], valueLoss: [], explained: [], policyKl: [], clipShare: [], kl: [], answerLength: [] },
     validation: [], samples: [], checkpoints: [], warnings: [], carried: { seconds: 0, firstIndex: 0 },
   };
 }
@@ -145,7 +149,7 @@ export function mapSeries(series: StepSeries, map: (column: number[]) => number[
     step: map(series.step), epoch: map(series.epoch), loss: map(series.loss), lr: map(series.lr), gradNorm: map(series.gradNorm),
     tokensPerSecond: map(series.tokensPerSecond), memoryBytes: map(series.memoryBytes), tokens: map(series.tokens), seconds: map(series.seconds),
     accuracy: map(series.accuracy), margin: map(series.margin), reward: map(series.reward),
-    valueLoss: map(series.valueLoss), explained: map(series.explained), policyKl: map(series.policyKl), clipShare: map(series.clipShare),
+    valueLoss: map(series.valueLoss), explained: map(series.explained), policyKl: map(series.policyKl), clipShare: map(series.clipShare), kl: map(series.kl), answerLength: map(series.answerLength),
   };
 }
 
@@ -178,6 +182,8 @@ function apply(state: RunState, event: Event): void {
       series.explained.push(event.metrics?.["explained_variance"] ?? Number.NaN);
       series.policyKl.push(event.metrics?.["policy_kl"] ?? Number.NaN);
       series.clipShare.push(event.metrics?.["clip_share"] ?? Number.NaN);
+      series.kl.push(event.metrics?.["kl"] ?? Number.NaN);
+      series.answerLength.push(event.metrics?.["completion_length"] ?? Number.NaN);
       state.doing = undefined;
       state.step = event.step;
       state.epoch = event.epoch;

@@ -13,6 +13,8 @@ const QUIET_MS = 400;
 
 /** A file in the corpus editor: it owns the handle in the corpus service, and reads the file again when it changes on disk. */
 export class CorpusDocument extends Owner implements vscode.CustomDocument {
+  /** The row (0-based) whose detail was looked at last. */
+  selected: number | undefined;
   private stage: CorpusStage = { kind: "opening", since: Date.now() };
   private bytes = 0;
   private attempt: AbortController | undefined;

@@ -57,11 +57,20 @@ export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<Corpus
     await vscode.commands.executeCommand("vscode.openWith", uri, editorOf(uri));
   }
 
+  /** The row (0-based) of an open file whose detail was looked at last; the first where none was. */
+  selectedRow(uri: vscode.Uri): number | undefined {
+    const open = this.documents.get(uri.toString());
+    return open && !open.disposed ? (open.selected ?? 0) : undefined;
+  }
+
   private api(document: CorpusDocument): CorpusPanelApi {
     return {
       page: ({ query, offset, limit }, signal) => document.ask((corpus, handle) => corpus.page({ handle, query, offset, limit }, signal)),
       facets: ({ query }, signal) => document.ask((corpus, handle) => corpus.facets({ handle, query }, signal)),
-      detail: ({ row }, signal) => document.ask((corpus, handle) => corpus.detail({ handle, row }, signal)),
+      detail: ({ row }, signal) => {
+        document.selected = row;
+        return document.ask((corpus, handle) => corpus.detail({ handle, row }, signal));
+      },
       summary: async (_params, signal) => {
         if ((document.opened?.rows ?? 0) > SUMMARY_ROWS) return null;
         const { words, exactDuplicates } = await this.services.corpus.stats({ path: document.uri.fsPath }, signal);
@@ -77,6 +86,10 @@ export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<Corpus
       },
       copy: async ({ text }) => {
         await vscode.env.clipboard.writeText(text);
+        return null;
+      },
+      tokens: async ({ row }) => {
+        await vscode.commands.executeCommand("tillage.tokens.show", { path: document.uri.fsPath, row });
         return null;
       },
       reload: async () => {

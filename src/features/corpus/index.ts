@@ -32,6 +32,8 @@ export const register: Feature = (services) => {
       const place = rowPlace.parse(argument);
       await editors.openAt(vscode.Uri.file(place.path), place.row);
     }),
+    // For commands of other features that take a row.
+    vscode.commands.registerCommand("tillage.corpus.selectedRow", (uri: unknown) => (uri instanceof vscode.Uri ? editors.selectedRow(uri) : undefined)),
     command("tillage.corpus.add", addCorpus),
   );
 };

@@ -6,6 +6,7 @@ import type { TokensModel, TokensSettings } from "../../protocol/tokens-panel";
 const DEFAULT_CONTEXT = 2048;
 
 const templateSchema = z.union([z.object({ kind: z.literal("plain") }), z.object({ kind: z.literal("chat") }), z.object({ kind: z.literal("format"), prompt: z.string() })]);
+export const settingsSchema = z.object({ template: templateSchema, lossOn: z.enum(["all", "completion", "assistant"]), context: z.number().int().positive() });
 const runSchema = z.object({
   name: z.string(),
   file: z.string().nullish(),
@@ -27,7 +28,14 @@ export async function findModels(): Promise<TokensModel[]> {
 export function modelAt(folder: string): TokensModel {
   const relative = vscode.workspace.asRelativePath(folder);
   const run = /\.tillage[\\/]runs[\\/]([^\\/]+)[\\/]model$/.exec(folder)?.[1];
-  return { label: run === undefined ? relative : `run ${run}`, path: folder };
+  return { label: run === undefined ? relative : runLabel(run), path: folder };
+}
+
+/** `pretrain-20260102-030405-00ff` as `pretrain · 2026-01-02 03:04`. */
+export function runLabel(id: string): string {
+  const [, name, date = "", time = ""] = /^(.+)-(\d{8})-(\d{6})-[0-9a-f]{4}$/u.exec(id) ?? [];
+  if (name === undefined) return `run ${id}`;
+  return `${name} · ${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)} ${time.slice(0, 2)}:${time.slice(2, 4)}`;
 }
 
 /** The settings under which a model sees its rows: those of the run that made it, else those of its own files. */

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { nativeRow } from "../../core/dataset/native-row";
 import type { Row } from "../../protocol/native.gen";
 import { toProblem } from "../../protocol/errors";
-import type { TokensApi, TokensOrigin, TokensState, TokensUpdate } from "../../protocol/tokens-panel";
+import type { TokensApi, TokensOrigin, TokensSettings, TokensState, TokensUpdate } from "../../protocol/tokens-panel";
 import { Owner } from "../../vscode/disposable";
 import { openRow } from "../../vscode/open-row";
 import type { Services } from "../../vscode/services";
@@ -16,6 +16,12 @@ const WHOLE = 1 << 30;
 /** What to show: a file's row, or text. */
 export type TokensSubject = { path: string; row: number } | { given: Row };
 
+/** A panel that VS Code brought back after the window was reloaded, with the settings that a person had chosen in it. */
+export interface Restored {
+  panel: vscode.WebviewPanel;
+  settings?: TokensSettings | undefined;
+}
+
 /** One row as the model will see it. */
 export class TokensPanel extends Owner {
   private readonly panel: WebviewPanel<TokensState, TokensUpdate>;
@@ -27,35 +33,39 @@ export class TokensPanel extends Owner {
   private abort: AbortController | undefined;
   private readonly ready: Promise<void>;
 
-  constructor(private readonly services: Services, subject: TokensSubject, model: string | undefined, onClosed: () => void) {
+  constructor(private readonly services: Services, subject: TokensSubject, model: string | undefined, onClosed: () => void, restored?: Restored) {
     super();
     this.panel = this.register(new WebviewPanel<TokensState, TokensUpdate>({
       extensionUri: services.context.extensionUri, panel: "tokens", title: "Tokens", api: this.api(), snapshot: () => Promise.resolve(this.state),
+      ...(restored ? { restored: restored.panel } : {}),
     }, () => {
       this.dispose();
       onClosed();
     }));
-    this.ready = this.start(model);
-    void this.ready.then(() => this.show(subject, model));
+    this.ready = this.start(model, restored?.settings);
+    void this.ready.then(() => this.work((signal) => this.turnTo(subject, model, signal)));
   }
 
   /** Shows another subject in the panel that is open. */
   async show(subject: TokensSubject, model?: string): Promise<void> {
     await this.ready;
     this.panel.reveal(true);
-    await this.work(async (signal) => {
-      if (model !== undefined && model !== this.state.model?.path) await this.take(model);
-      if ("given" in subject) this.update({ row: subject.given, origin: null });
-      else await this.readRow(subject.path, subject.row, signal);
-      await this.tokenise(signal);
-    });
+    await this.work((signal) => this.turnTo(subject, model, signal));
   }
 
-  private async start(model: string | undefined): Promise<void> {
+  private async turnTo(subject: TokensSubject, model: string | undefined, signal: AbortSignal): Promise<void> {
+    if (model !== undefined && model !== this.state.model?.path) await this.take(model);
+    if ("given" in subject) this.update({ row: subject.given, origin: null });
+    else await this.readRow(subject.path, subject.row, signal);
+    await this.tokenise(signal);
+  }
+
+  private async start(model: string | undefined, settings: TokensSettings | undefined): Promise<void> {
     const models = await findModels();
     this.update({ models });
     const first = model ?? models[0]?.path;
     if (first !== undefined) await this.take(first);
+    if (settings) this.update({ settings, settingsFrom: null });
   }
 
   private async take(folder: string): Promise<void> {

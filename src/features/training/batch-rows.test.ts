@@ -29,6 +29,8 @@ it("shows the rows of a step with the answers that were drawn to them", async ()
     ] },
     { rowId: "b", source: "s", text: "1 + 1 → 2" },
   ]);
+  const earned = rows.map((item) => item.rowId);
+  expect(earned).toEqual(["a", "b"]);
   // A run that draws nothing is not asked for what it drew.
   const plain = await batchRows(dir, { data: spec.data } as RunSpec, 3, corpus, new AbortController().signal);
   expect(plain.rows.every((item) => item.answers === undefined)).toBe(true);

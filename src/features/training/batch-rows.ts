@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { toolCallsOf } from "../../core/dataset/tool-calls";
 import { TillageError, toProblem } from "../../protocol/errors";
 import type { Problem } from "../../protocol/errors";
 import type { Cell, CorpusApi } from "../../protocol/corpus";
@@ -19,9 +20,12 @@ export async function batchRows(dir: string, spec: RunSpec, step: number, corpus
     const row = byId.get(id);
     const loss = losses.value?.get(id);
     const answers = drawn.get(id);
-    return row ? [{ rowId: id, source: row.source, text: textOf(row.values), ...(loss === undefined ? {} : { loss }), ...(answers ? { answers } : {}) }] : [];
+    const weight = spec.weight ? row?.values[spec.weight] : undefined;
+    return row ? [{ rowId: id, source: row.source, text: textOf(row.values), ...(typeof weight === "number" ? { weight } : {}), ...(loss === undefined ? {} : { loss }), ...(answers ? { answers } : {}) }] : [];
   });
-  rows.sort((a, b) => (b.loss ?? 0) - (a.loss ?? 0));
+  // Where the model is rewarded, its loss says nothing of a row: those come first that earned least.
+  if (drawn.size > 0) rows.sort((a, b) => meanReward(a) - meanReward(b));
+  else rows.sort((a, b) => (b.loss ?? 0) - (a.loss ?? 0));
   return { step, rows, missing: ids.length - rows.length, dataset, ...(losses.problem ? { lossProblem: losses.problem } : {}) };
 }
 
@@ -35,24 +39,33 @@ async function answersOf(dir: string, spec: RunSpec, step: number): Promise<Map<
   return byRow;
 }
 
-/** A row of any shape as one text. */
+function meanReward({ answers }: BatchRow): number {
+  return answers?.length ? answers.reduce((sum, answer) => sum + answer.reward, 0) / answers.length : Number.POSITIVE_INFINITY;
+}
+
+/** A row of any shape as one text; answers that were judged begin with ✓ or ✗. */
 export function textOf(values: Record<string, Cell>): string {
   const has = (name: string): boolean => values[name] !== undefined && values[name] !== null;
-  if (has("prompt") && has("completion")) return `${String(values["prompt"])} → ${String(values["completion"])}`;
+  if (has("prompt") && has("completion")) return `${String(values["prompt"])} ${mark(values["label"])} ${String(values["completion"])}`;
   if (has("chosen") && has("rejected")) {
     const answer = (name: string): string => messagesText(String(values[name]));
-    const question = has("prompt") ? `${String(values["prompt"])} ` : "";
-    return `${question}✓ ${answer("chosen")} ✗ ${answer("rejected")}`;
+    const question = has("prompt") ? `${messagesText(String(values["prompt"]))}\n` : "";
+    return `${question}✓ ${answer("chosen")}\n✗ ${answer("rejected")}`;
   }
   if (has("messages")) return messagesText(String(values["messages"]));
   return has("text") ? String(values["text"]) : JSON.stringify(values);
+}
+
+/** What stands between a prompt and its answer: the answer's judgement where it has one. */
+function mark(label: Cell | undefined): string {
+  return label === true ? "→ ✓" : label === false ? "→ ✗" : "→";
 }
 
 function messagesText(json: string): string {
   try {
     const messages = JSON.parse(json) as unknown;
     if (!Array.isArray(messages)) return json;
-    return (messages as { role?: unknown; content?: unknown }[]).map((message) => `${String(message.role)}: ${String(message.content)}`).join("\n");
+    return (messages as Record<string, unknown>[]).map((message) => `${String(message["role"])}: ${[message["content"] ?? "", ...toolCallsOf(message)].map(String).filter((part) => part !== "").join(" ")}`).join("\n");
   } catch {
     return json;
   }

@@ -33,6 +33,13 @@ describe("what a run is", () => {
     expect(headOf(dir, { ...spec, adapter: null })).toMatchObject({ method: "full" });
   });
 
+  it("names a tuned prompt, a teacher, and the column by which rows count", () => {
+    expect(headOf(dir, { ...spec, adapter: null, prompt: { tokens: 8 } })).toMatchObject({ method: "prompt of 8 tokens" });
+    expect(headOf(dir, { ...spec, objective: "distill", distill: { teacher: "../big-20250101-000000-00ff/model" } })).toMatchObject({ teacher: "big" });
+    expect(headOf(dir, { ...spec, weight: "importance" })).toMatchObject({ weight: "importance" });
+    expect(headOf(dir, spec)).not.toHaveProperty("weight");
+  });
+
   it("names the adapter's kind, and the run that it goes on with", () => {
     const adapter = { r: 8, alpha: 16, targets: ["all-linear"] };
     expect(headOf(dir, { ...spec, adapter: { ...adapter, dora: true } }).method).toBe("DoRA r8 α16");
@@ -111,8 +118,11 @@ describe("a row as one text", () => {
     [{ messages: '[{"role":"user","content":"hello"}]' }, "user: hello"],
     [{ messages: "not json" }, "not json"],
     [{ number: 3 }, '{"number":3}'],
-    [{ prompt: "Why?", chosen: "So.", rejected: "No." }, "Why? ✓ So. ✗ No."],
-    [{ chosen: '[{"role":"user","content":"Why?"}]', rejected: "12" }, "✓ user: Why? ✗ 12"],
+    [{ prompt: "Why?", chosen: "So.", rejected: "No." }, "Why?\n✓ So.\n✗ No."],
+    [{ chosen: '[{"role":"user","content":"Why?"}]', rejected: "12" }, "✓ user: Why?\n✗ 12"],
+    [{ prompt: "p", completion: "c", label: false }, "p → ✗ c"],
+    [{ prompt: "p", completion: "c", label: true }, "p → ✓ c"],
+    [{ messages: '[{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"heat","arguments":{}}}]}]' }, "assistant: heat({})"],
   ])("%j", (values, expected) => {
     expect(textOf(values)).toBe(expected);
   });

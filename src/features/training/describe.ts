@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import path from "node:path";
-import { formatCount } from "../../core/format";
+import { formatCount, plural } from "../../core/format";
 import { smooth } from "../../core/run/series";
 import type { RunState } from "../../core/run/state";
 import type { Problem } from "../../protocol/errors";
@@ -18,8 +18,10 @@ export function headOf(dir: string, spec: RunSpec): RunHead {
     name: spec.name,
     ...(spec.file ? { file: path.resolve(dir, spec.file) } : {}),
     objective: spec.objective,
-    method: spec.adapter ? `${kindOf(spec.adapter)} r${spec.adapter.r} α${spec.adapter.alpha}` : "full",
+    method: methodOf(spec),
     from: fromOf(dir, spec),
+    ...(spec.distill ? { teacher: startName(path.resolve(dir, spec.distill.adapter ?? spec.distill.teacher)) } : {}),
+    ...(spec.weight ? { weight: spec.weight } : {}),
     ...(dataset ? { dataset: path.basename(dataset) } : {}),
     epochs: spec.train.epochs,
     context: spec.train.context,
@@ -27,6 +29,12 @@ export function headOf(dir: string, spec: RunSpec): RunHead {
     lr: spec.train.lr,
     schedule: spec.train.schedule,
   };
+}
+
+/** What is trained. */
+function methodOf({ adapter, prompt }: RunSpec): string {
+  if (prompt) return `prompt of ${plural(prompt.tokens, "token")}`;
+  return adapter ? `${kindOf(adapter)} r${adapter.r} α${adapter.alpha}` : "full";
 }
 
 function kindOf(adapter: NonNullable<RunSpec["adapter"]>): string {

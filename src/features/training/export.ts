@@ -1,9 +1,11 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import { exportModel, isAdapterRun } from "../../app/export-model";
+import { formatBytes, formatCount } from "../../core/format";
 import type { ExportFormat, ExportResult, Quantize } from "../../protocol/native.gen";
 import { readSpec } from "../../runtime/spec";
 import type { Services } from "../../vscode/services";
+import { freePlace, replacing } from "./export-place";
 import { depsFor } from "./panel-actions";
 
 interface Choice extends vscode.QuickPickItem {
@@ -21,14 +23,15 @@ const peft: Choice = { label: "PEFT adapter", description: "peft", detail: "A fo
 
 /** Asks for a format and a place, and writes a run's result there; undefined when the user left. */
 export async function exportRun(services: Services, run: string): Promise<ExportResult | undefined> {
-  const { name } = readSpec(run);
-  const choices = [...gguf, merged, ...(isAdapterRun(run) ? [peft] : [])];
-  const choice = await vscode.window.showQuickPick(choices, { title: `Export ${name}`, placeHolder: "For which program?", matchOnDescription: true });
+  const { name, prompt } = readSpec(run);
+  // No weights of a model can stand for a tuned prompt: it is exported as it is.
+  const choices = prompt ? [peft] : [...gguf, merged, ...(isAdapterRun(run) ? [peft] : [])];
+  const choice = await vscode.window.showQuickPick(choices, { title: `Export ${name}`, placeHolder: "For which program?", matchOnDescription: true, matchOnDetail: true });
   if (choice === undefined) return undefined;
   const out = await place(choice, name, depsFor(services, run).root);
   if (out === undefined) return undefined;
   const title = `Exporting ${name} (${choice.description ?? choice.to})`;
-  const result = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, async (progress, token) => {
+  const write = (): Thenable<ExportResult> => vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, async (progress, token) => {
     const abort = new AbortController();
     const cancel = token.onCancellationRequested(() => abort.abort());
     let last = 0;
@@ -37,7 +40,7 @@ export async function exportRun(services: Services, run: string): Promise<Export
         signal: abort.signal,
         onProgress: ({ done, total }) => {
           const reached = total === 0 ? 0 : (done / total) * 100;
-          progress.report({ message: done === 0 ? "reading the model" : `tensor ${done} of ${total}`, increment: Math.max(0, reached - last) });
+          progress.report({ message: doing(done, total), increment: Math.max(0, reached - last) });
           last = Math.max(last, reached);
         },
       });
@@ -45,26 +48,41 @@ export async function exportRun(services: Services, run: string): Promise<Export
       cancel.dispose();
     }
   });
+  // The dialog has asked whether a file may be replaced; the engine replaces nothing by itself.
+  const result = await (choice.to === "gguf" ? replacing(out, write) : write());
   void announce(name, out, result);
   return result;
 }
 
+/** What an export does now; folders are written in one go, GGUF tensor by tensor. */
+function doing(done: number, total: number): string {
+  if (total <= 1) return "writing the files";
+  return done === 0 ? "reading the model" : `tensor ${formatCount(done)} of ${formatCount(total)}`;
+}
+
 /** A file's place for GGUF, a new folder's otherwise. */
 async function place(choice: Choice, name: string, root: string): Promise<string | undefined> {
-  const file = choice.to === "gguf" ? `${name}-${choice.quantize ?? "f16"}.gguf` : `${name}-${choice.to}`;
+  const [stem, end] = choice.to === "gguf" ? [`${name}-${choice.quantize ?? "f16"}`, ".gguf"] : [`${name}-${choice.to}`, ""];
   const target = await vscode.window.showSaveDialog({
     title: choice.to === "gguf" ? "The GGUF file to write" : "The folder to make",
     saveLabel: "Export",
-    defaultUri: vscode.Uri.file(path.join(root, file)),
+    defaultUri: vscode.Uri.file(freePlace(path.join(root, stem), end)),
     ...(choice.to === "gguf" ? { filters: { GGUF: ["gguf"] } } : {}),
   });
   return target?.fsPath;
 }
 
 async function announce(name: string, out: string, result: ExportResult): Promise<void> {
+  const bytes = result.files.reduce((sum, file) => sum + file.bytes, 0);
   const notes = result.notes.length === 0 ? "" : ` ${result.notes.join(" ")}`;
-  const reveal = "Show in folder";
-  if ((await vscode.window.showInformationMessage(`${name} was written to ${path.basename(out)}.${notes}`, reveal)) === reveal) {
-    await vscode.commands.executeCommand("revealFileInOS", vscode.Uri.file(out));
-  }
+  const uri = vscode.Uri.file(out);
+  // The system's file manager is not there in a browser, nor where the extension runs on another machine.
+  const here = vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined;
+  const inWorkspace = vscode.workspace.getWorkspaceFolder(uri) !== undefined;
+  const button = here ? "Show in folder" : inWorkspace ? "Show in explorer" : "Copy path";
+  const text = `${name} was written to ${path.basename(out)} (${formatBytes(bytes)}).${notes}`;
+  if ((await vscode.window.showInformationMessage(text, button)) !== button) return;
+  if (here) await vscode.commands.executeCommand("revealFileInOS", uri);
+  else if (inWorkspace) await vscode.commands.executeCommand("revealInExplorer", uri);
+  else await vscode.env.clipboard.writeText(out);
 }

@@ -258,6 +258,11 @@ export class TrainingPanel extends Owner {
         return { points: this.points.whole(live().state.series), overlays: this.overlays };
       },
       compare: () => command("tillage.compare.open", vscode.Uri.file(live().dir)),
+      exportModel: () => {
+        // It asks and goes on by itself: the panel does not wait.
+        void command("tillage.run.export", vscode.Uri.file(live().dir));
+        return Promise.resolve(null);
+      },
     };
   }
 }

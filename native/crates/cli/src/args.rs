@@ -3,6 +3,7 @@
 use crate::parity::ParityArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use tillage_protocol::attribute::{RankBy, DIMS, TOP};
 use tillage_protocol::export::{ExportFormat, Quantize};
 use tillage_protocol::rpc::AdapterRef;
 use tillage_protocol::run::{Dtype, LossOn, Template, Truncate};
@@ -35,6 +36,10 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Score the rows of a file: losses, log-probabilities, choices, embeddings.
     Score(ScoreArgs),
+    /// Rank a run's training rows by their influence on what the model says.
+    Attribute(AttributeArgs),
+    /// Measure training, generation and memory on this machine.
+    Bench(BenchArgs),
     /// Write a model for other programs: PEFT, Hugging Face or GGUF.
     Export(ExportArgs),
     /// Show a row as tokens with its label mask.
@@ -129,6 +134,74 @@ pub struct ScoreArgs {
     /// Divides embeddings by their length.
     #[arg(long, requires = "embed")]
     pub normalize: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AttributeArgs {
+    /// Folder of a run that has a checkpoint.
+    #[arg(long)]
+    pub run: PathBuf,
+    /// JSONL file of outputs: text; prompt and completion; messages; or the row_id of a training row. `id` names them.
+    #[arg(long)]
+    pub outputs: PathBuf,
+    /// Rows of each list.
+    #[arg(long, default_value_t = TOP)]
+    pub top: usize,
+    /// What rows are ranked by: cosine, whatever a row's length; or dot, what a step on the row changes.
+    #[arg(long, value_enum, default_value = "cosine")]
+    pub by: RankByArg,
+    /// Numbers that gradients are projected to, a power of two; the rows' are kept in the run's folder, 4 bytes a number.
+    #[arg(long, default_value_t = DIMS)]
+    pub dims: usize,
+    /// Of the projection.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Looks at the newest checkpoint alone.
+    #[arg(long)]
+    pub only_last: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RankByArg {
+    Cosine,
+    Dot,
+}
+
+impl From<RankByArg> for RankBy {
+    fn from(arg: RankByArg) -> Self {
+        match arg {
+            RankByArg::Cosine => RankBy::Cosine,
+            RankByArg::Dot => RankBy::Dot,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// smollm2-135m or qwen2.5-0.5b with random weights, or a model folder.
+    #[arg(long)]
+    pub model_shape: String,
+    /// Parquet or JSONL file of rows, as for `score`.
+    #[arg(long)]
+    pub rows: PathBuf,
+    /// How the frozen weights are held: f32, bf16, int8 or nf4.
+    #[arg(long, default_value = "f32", value_parser = dtype)]
+    pub dtype: Dtype,
+    /// Where to compute.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Tokens of a training step at most; longer rows are cut.
+    #[arg(long, default_value_t = 1024)]
+    pub batch_tokens: usize,
+    /// Rounds that are counted, behind two that are not.
+    #[arg(long, default_value_t = 5)]
+    pub repeats: usize,
+    /// Tokens of a prompt.
+    #[arg(long, default_value_t = 32)]
+    pub prompt: usize,
+    /// New tokens of a generation.
+    #[arg(long, default_value_t = 64)]
+    pub new: usize,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,8 @@
 mod adapters;
 mod args;
 mod ask;
+mod attributing;
+mod benching;
 mod exporting;
 mod inspect;
 mod parity;
@@ -58,6 +60,14 @@ fn run(cli: Cli) -> Result<ExitCode, EngineError> {
         Command::Score(args) => {
             training::set_threads(cli.threads, 0)?;
             scoring::score(&args, cli.json)?;
+        }
+        Command::Attribute(args) => {
+            training::set_threads(cli.threads, 0)?;
+            attributing::attribute(&args, cli.json)?;
+        }
+        Command::Bench(args) => {
+            training::set_threads(cli.threads, 0)?;
+            benching::bench(&args, cli.json)?;
         }
         Command::Tokens(args) => tokens::print(&args, cli.json)?,
         Command::Inspect { model } => inspect::print(&model, cli.json)?,

@@ -87,6 +87,51 @@ fn peft_adapters_come_out_as_they_went_in() {
 }
 
 #[test]
+fn a_merged_model_keeps_how_it_generates() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = folder.path().join("base");
+    std::fs::create_dir(&base).expect("a folder");
+    for file in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(fixture().join(file), base.join(file)).expect(file);
+    }
+    let settings = r#"{"eos_token_id": [2, 3], "temperature": 0.6}"#;
+    std::fs::write(base.join("generation_config.json"), settings).expect("written");
+    let out = folder.path().join("out");
+    export(&base, &fixture().join("adapter"), "base", ExportFormat::Merged, &out).expect("an export");
+    assert_eq!(std::fs::read_to_string(out.join("generation_config.json")).expect("settings"), settings);
+}
+
+#[test]
+fn a_tuned_prompt_goes_out_as_peft_has_it_and_in_no_other_form() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).expect("a folder");
+    let mut model = Model::load(&fixture()).expect("the fixture");
+    model.attach_prompt(5, Some(("so", &[17, 230])), 1).expect("a prompt");
+    model.save_adapter(&own, "base").expect("room");
+    let out = folder.path().join("out");
+    export(&fixture(), &own, "some/base", ExportFormat::Peft, &out).expect("an export");
+    let prompted = |adapter: &Path| {
+        let model = tuned(adapter);
+        let tokens = [&model.prefix(None)[..], &[4, 5]].concat();
+        assert_eq!(tokens.len(), 7);
+        model.logits(&Packed::texts([tokens.as_slice()]), &[6])
+    };
+    assert_eq!(prompted(&out), prompted(&own), "bit for bit");
+    let config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("adapter_config.json")).expect("a config"))
+            .expect("JSON");
+    assert_eq!((&config["peft_type"], &config["num_virtual_tokens"]), (&"PROMPT_TUNING".into(), &5.into()));
+    assert_eq!(config["base_model_name_or_path"], "some/base");
+    for (format, name) in [(ExportFormat::Merged, "merged"), (ExportFormat::Gguf, "x.gguf")] {
+        let out = folder.path().join(name);
+        let error = export(&fixture(), &own, "base", format, &out).expect_err("no weights stand for it");
+        assert_eq!(error.code, "prompt_not_mergeable");
+        assert!(!out.exists());
+    }
+}
+
+#[test]
 fn an_export_never_overwrites() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("notes.txt"), "mine").expect("written");

@@ -22,7 +22,7 @@ use tillage_text::RowEncoder;
 /// # Errors
 /// User errors of the folders.
 pub fn load(base: &Path, adapter: Option<&Path>, dtype: Dtype) -> Result<Model, EngineError> {
-    let mut model = Model::load_as(base, dtype)?;
+    let mut model = Model::load_to_answer(base, dtype)?;
     if let Some(dir) = adapter {
         model.load_adapter(dir)?;
     }

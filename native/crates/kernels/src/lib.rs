@@ -95,6 +95,8 @@ pub enum Activation {
     Silu,
     /// GELU by its tanh approximation (Hendrycks & Gimpel 2016): `gelu_new` and `gelu_pytorch_tanh`.
     GeluTanh,
+    /// GELU itself, x Φ(x) with the normal distribution's Φ: `gelu`.
+    Gelu,
 }
 
 /// One step's numbers of AdamW (Loshchilov & Hutter 2019), with PyTorch's meaning.

@@ -1,6 +1,7 @@
 //! Speed of a training step and of generation on random weights:
 //! `cargo run --release -p tillage-model --example step_speed -- [SHAPE] [examples] [tokens] [steps] [full|lora] [DTYPE]`,
-//! SHAPE: tiny5m, demo, smollm2-135m, qwen2.5-0.5b with random weights, or a model folder; DTYPE: f32, bf16, int8, nf4.
+//! SHAPE: tiny5m, demo, smollm2-135m, qwen2.5-0.5b with random weights, or a model folder; DTYPE: f32, bf16, int8, nf4;
+//! with `full`, bf16 is mixed precision.
 //!
 //! With `paced` in the place of `steps`, each line on standard input asks for one measurement (`step`, or
 //! `decode PROMPT NEW`), and its seconds come back as one line of JSON: so another program can take turns with this one.
@@ -46,18 +47,20 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(name: &str, examples: usize, tokens: usize, lora: bool, dtype: Dtype) -> Bench {
+    fn new(name: &str, examples: usize, tokens: usize, mode: &str, dtype: Dtype) -> Bench {
+        let held = if mode == "full" { Dtype::F32 } else { dtype };
+        let load = if mode == "answer" { Model::load_to_answer } else { Model::load_as };
         let mut model = match shape(name) {
             Some((vocab, shape)) => {
                 let config = ModelConfig::from_init(&shape, vocab, None, None, None).expect("a valid shape");
                 let mut model = Model::init(config, 1);
-                model.freeze(dtype);
+                model.freeze(held);
                 model
             }
-            None => Model::load_as(Path::new(name), dtype).expect("a shape's name or a model folder"),
+            None => load(Path::new(name), held).expect("a shape's name or a model folder"),
         };
         let vocab = model.config().vocab_size;
-        if lora {
+        if mode == "lora" {
             let targets = vec!["all-linear".to_owned()];
             model
                 .attach_lora(
@@ -74,7 +77,8 @@ impl Bench {
                 )
                 .expect("a valid adapter");
             model.set_trainable(Trainable::Adapter);
-        } else {
+        } else if mode == "full" {
+            model.set_mixed(dtype == Dtype::Bf16);
             model.set_trainable(Trainable::Full);
         }
         let texts: Vec<Vec<u32>> = (0..examples)
@@ -139,9 +143,13 @@ fn main() {
     let (examples, tokens) = (number(1, 16), number(2, 256));
     let dtype = args.get(5).map_or("f32", String::as_str);
     let dtype = Dtype::ALL.into_iter().find(|d| d.name() == dtype).expect("f32, bf16, int8 or nf4");
-    let mut bench = Bench::new(name, examples, tokens, args.get(4).is_some_and(|a| a == "lora"), dtype);
+    let mode = args.get(4).map_or("full", String::as_str);
+    let mut bench = Bench::new(name, examples, tokens, mode, dtype);
     if args.get(3).is_some_and(|a| a == "paced") {
         return paced(&mut bench);
+    }
+    if mode == "answer" {
+        return answer(&bench);
     }
     let steps = number(3, 5);
     let mut measured = Vec::new();
@@ -168,8 +176,14 @@ fn main() {
         bench.model.plan_bytes(examples * tokens) >> 20,
         bench.model.held_bytes() >> 20
     );
+    answer(&bench);
+}
+
+fn answer(bench: &Bench) {
+    bench.decode(32, 8);
     let (prefill, rest) = bench.decode(32, 128);
-    println!("prefill of 32: {:.2} ms, then {:.0} tokens/s", prefill * 1e3, 128.0 / rest);
+    let tokens = (128 * bench.texts.len()) as f64;
+    println!("prompts of 32: {:.2} ms, then {:.0} tokens/s", prefill * 1e3, tokens / rest);
 }
 
 /// Measures what each line of standard input asks for.

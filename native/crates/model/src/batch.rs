@@ -18,6 +18,9 @@ pub struct Packed {
     pub weights: Option<Vec<f32>>,
     /// The sum of losses is divided by this; the number of labelled tokens when absent.
     pub normalizer: Option<f32>,
+    /// Logits are divided by this before they become losses, so that these are of the distribution that answers were drawn from
+    /// at this temperature; above 0, and 1 when absent. A distillation has its own.
+    pub temperature: Option<f32>,
 }
 
 impl Packed {

@@ -227,10 +227,93 @@ impl Model {
         }
         let dlogits = routing.backward(&dweights, &experts);
         router.backward_input(dnorm, &dlogits, rows, 1.0, false);
-        if let Some(d) = router.grad_mut() {
-            cpu::linear_backward_weight(d, &dlogits, norm, rows, 1.0);
-        }
+        router.backward_weight(&dlogits, norm, rows, 1.0);
         cpu::scatter_add_rows(dnorm, &dgathered[..routing.tokens.len() * h], &routing.tokens, h);
         norms::backward(config, tensors, &before, dx, dnorm, x_mid, stats_mid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experts(per_token: usize, normalize: bool) -> ExpertsConfig {
+        ExpertsConfig { count: 4, per_token, normalize, intermediate_size: 1 }
+    }
+
+    fn routed(logits: &[f32], config: &ExpertsConfig) -> Routing {
+        let mut routing = Routing { logits: logits.to_vec(), ..Routing::default() };
+        routing.choose(config);
+        routing
+    }
+
+    /// Two tokens over four experts; no two scores of a token are near each other.
+    const LOGITS: [f32; 8] = [0.5, -1.0, 2.0, 1.2, -0.3, 1.5, 0.4, -2.0];
+
+    #[test]
+    fn the_best_experts_of_each_token_are_chosen_with_their_probabilities() {
+        let softmax = |token: usize| -> Vec<f64> {
+            let row = &LOGITS[4 * token..4 * token + 4];
+            let sum: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+            row.iter().map(|x| f64::from(*x).exp() / sum).collect()
+        };
+        let (first, second) = (softmax(0), softmax(1));
+        for normalize in [false, true] {
+            let found = routed(&LOGITS, &experts(2, normalize));
+            // Token 0 goes to experts 2 and 3, token 1 to 1 and 2.
+            assert_eq!(found.starts, [0, 0, 1, 3, 4]);
+            assert_eq!(found.tokens, [1, 0, 1, 0]);
+            let whole = |p: &[f64], pair: [usize; 2]| if normalize { p[pair[0]] + p[pair[1]] } else { 1.0 };
+            let (a, b) = (whole(&first, [2, 3]), whole(&second, [1, 2]));
+            let wanted = [second[1] / b, first[2] / a, second[2] / b, first[3] / a];
+            for (found, wanted) in found.weights.iter().zip(wanted) {
+                assert!((f64::from(*found) - wanted).abs() < 1e-6, "{found} instead of {wanted}");
+            }
+        }
+        let equal = routed(&[1.0, 2.0, 2.0, 2.0], &experts(2, true));
+        assert_eq!((&equal.starts[..], &equal.weights[..]), (&[0, 0, 1, 2, 2][..], &[0.5, 0.5][..]));
+    }
+
+    #[test]
+    fn gradients_of_the_scores_are_derivatives_of_the_factors() {
+        // A sum of the factors with a weight for each token and expert, which pairs of another choice would have too.
+        let wanted = |token: usize, expert: usize| [0.7f32, -1.3, 0.4, 2.0][(token + expert) % 4];
+        for normalize in [false, true] {
+            for per_token in [1, 2, 3] {
+                let config = experts(per_token, normalize);
+                let each = |found: &Routing| -> Vec<f32> {
+                    let of = |e: usize| found.tokens[found.of_expert(e)].iter().map(move |t| wanted(*t, e));
+                    (0..4).flat_map(of).collect()
+                };
+                let sum = |logits: &[f32]| -> f64 {
+                    let found = routed(logits, &config);
+                    each(&found).iter().zip(&found.weights).map(|(d, w)| f64::from(*d) * f64::from(*w)).sum()
+                };
+                let found = routed(&LOGITS, &config);
+                let slopes = found.backward(&each(&found), &config);
+                for (i, slope) in slopes.iter().enumerate() {
+                    let moved = |by: f32| {
+                        let mut logits = LOGITS;
+                        logits[i] += by;
+                        sum(&logits)
+                    };
+                    let derivative = (moved(1.0 / 64.0) - moved(-1.0 / 64.0)) * 32.0;
+                    assert!(
+                        (derivative - f64::from(*slope)).abs() < 3e-4,
+                        "{config:?} {i}: {slope}, {derivative}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_balance_loss_is_1_where_experts_are_used_alike_and_larger_where_they_are_not() {
+        // Each token likes another expert: shares 1/4 each, probabilities 1/4 each in the mean.
+        let even: Vec<f32> = (0..16).map(|i| if i % 4 == i / 4 { 3.0 } else { 0.0 }).collect();
+        assert!((experts(1, true).balance_loss(&[even.clone(), even]) - 1.0).abs() < 1e-6);
+        let uneven: Vec<f32> = (0..16).map(|i| if i % 4 == 0 { 3.0 } else { 0.0 }).collect();
+        let p = 3f64.exp() / (3f64.exp() + 3.0);
+        assert!((experts(1, true).balance_loss(&[uneven]) - 4.0 * p).abs() < 1e-5);
     }
 }

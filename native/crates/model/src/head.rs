@@ -29,10 +29,12 @@ impl Model {
             let (rows, targets): (Vec<usize>, Vec<Target>) = chunk.iter().map(|l| (l.row, l.target)).unzip();
             self.head_logits(&rows, ws);
             self.keep_capped(&mut ws.head);
+            cool(&mut ws.head.logits, batch);
             ws.head.nll.resize(rows.len(), 0.0);
             cpu::cross_entropy(&mut ws.head.logits, &mut ws.head.nll, &targets, gradient);
             account(&mut report, chunk, &ws.head.nll);
             if gradient {
+                cool(&mut ws.head.logits, batch);
                 self.head_backward(&rows, ws);
             }
         }
@@ -51,6 +53,7 @@ impl Model {
         for chunk in targets.chunks(head_chunk(self.config())) {
             let (rows, targets): (Vec<usize>, Vec<Target>) = chunk.iter().map(|l| (l.row, l.target)).unzip();
             self.head_logits(&rows, ws);
+            cool(&mut ws.head.logits, batch);
             ws.head.nll.resize(rows.len(), 0.0);
             cpu::cross_entropy(&mut ws.head.logits, &mut ws.head.nll, &targets, false);
             account(&mut report, chunk, &ws.head.nll);
@@ -104,15 +107,18 @@ impl Model {
         head.dnorm.resize(rows.len() * width, 0.0);
         let scale = config.scales.logits;
         table.backward_input(&mut head.dnorm, &head.logits, rows.len(), scale, false);
-        if let Some(d) = table.grad_mut() {
-            cpu::linear_backward_weight(d, &head.logits, &head.norm, rows.len(), scale);
-        }
+        table.backward_weight(&head.logits, &head.norm, rows.len(), scale);
         head.dx.clear();
         head.dx.resize(rows.len() * width, 0.0);
         let ids = &weights.final_norm;
         norms::backward(config, &mut weights.tensors, ids, &mut head.dx, &head.dnorm, &head.x, &head.stats);
         cpu::scatter_add_rows(&mut ws.dx, &head.dx, rows, width);
     }
+}
+
+/// Divides logits, or their gradients, by the batch's temperature.
+fn cool(logits: &mut [f32], batch: &Packed) {
+    cpu::scale(logits, 1.0 / batch.temperature.unwrap_or(1.0));
 }
 
 /// A position that carries a label.

@@ -15,6 +15,7 @@ pub mod family;
 mod forward;
 mod head;
 mod linear;
+pub mod machine;
 mod mix;
 mod mlp;
 mod model;

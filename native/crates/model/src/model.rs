@@ -1,6 +1,7 @@
 //! The model and its public operations.
 
 use crate::adapter::Adapter;
+use crate::machine::Machine;
 use crate::mix::Named;
 use crate::peft::Tuned;
 use crate::prompt::Prompt;
@@ -27,6 +28,8 @@ pub struct Model {
     pub(crate) library: Vec<Named>,
     pub(crate) trainable: Trainable,
     pub(crate) dtype: Dtype,
+    /// See [`Model::set_mixed`].
+    pub(crate) mixed: bool,
     pub(crate) dropout_key: u64,
     pub(crate) recompute: bool,
     /// Buffers of passes that are over, for the next ones.
@@ -44,6 +47,7 @@ impl Model {
             library: Vec::new(),
             trainable: Trainable::Nothing,
             dtype: Dtype::F32,
+            mixed: false,
             dropout_key: 0,
             recompute: false,
             idle: Mutex::default(),
@@ -65,10 +69,27 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn load_as(dir: &Path, dtype: Dtype) -> Result<Model, EngineError> {
+        Model::load_from(dir, dtype, false)
+    }
+
+    /// As [`Model::load_as`], for a model that answers: where twice the memory is free, weights that are stored in bf16 and
+    /// held in it are read into memory instead of mapped, since each token reads them all (see [`MappedFile::read`]).
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    ///
+    /// [`MappedFile::read`]: tillage_kernels::mapped::MappedFile::read
+    pub fn load_to_answer(dir: &Path, dtype: Dtype) -> Result<Model, EngineError> {
+        let sizes = store::weight_files(dir)?.into_iter().flat_map(|f| f.metadata()).map(|m| m.len());
+        let bytes: u64 = sizes.sum();
+        Model::load_from(dir, dtype, 2 * bytes <= Machine::new().available())
+    }
+
+    fn load_from(dir: &Path, dtype: Dtype, resident: bool) -> Result<Model, EngineError> {
         let config = ModelConfig::from_dir(dir)?;
         let spec = DecoderSpec::of(&config);
         let tied = config.tie_word_embeddings.then_some(spec.embedding.name.as_str());
-        let weights = Weights::new(&spec, store::load(dir, &spec.tensors(), tied, dtype)?);
+        let weights = Weights::new(&spec, store::load(dir, &spec.tensors(), tied, dtype, resident)?);
         Ok(Model { dtype, ..Model::new(config, spec, weights) })
     }
 
@@ -84,6 +105,7 @@ impl Model {
     /// that are in low precision already stay as they are.
     pub fn freeze(&mut self, dtype: Dtype) {
         self.set_trainable(Trainable::Nothing);
+        self.set_mixed(false);
         self.weights.freeze(dtype);
         self.dtype = dtype;
     }
@@ -105,6 +127,14 @@ impl Model {
     /// How the weights are held.
     pub fn dtype(&self) -> Dtype {
         self.dtype
+    }
+
+    /// Mixed precision: products with the projections round both operands to bf16 and add up in f32, forward and backward;
+    /// the weights, their gradients and all else stay in f32 (Micikevicius et al. 2018; bf16 needs no scaling of the loss,
+    /// Kalamkar et al. 2019). What is saved is in f32.
+    pub fn set_mixed(&mut self, on: bool) {
+        self.mixed = on;
+        self.weights.set_mixed(on);
     }
 
     /// What products with weights of low precision multiply. In f32 the result is that of a model whose f32 weights have
@@ -252,6 +282,12 @@ impl Model {
         self.weights.tensors.iter().chain(adapter).chain(self.prompt.iter().map(|p| &p.tensor))
     }
 
+    /// The gradients of the trained tensors behind one another, in the order of [`Model::parameters_mut`], whose entries may be
+    /// parts of one of these.
+    pub fn gradients(&self) -> Vec<&[f32]> {
+        self.tensors().map(|t| &t.grad[..]).filter(|grad| !grad.is_empty()).collect()
+    }
+
     /// Sets all gradients to zero.
     pub fn zero_grad(&mut self) {
         let adapter = self.adapter.iter_mut().flat_map(|a| &mut a.tensors);
@@ -272,6 +308,11 @@ impl Model {
         } else {
             Keep::Layers
         }
+    }
+
+    /// From now on the adapter drops nothing while it is trained.
+    pub fn without_dropout(&mut self) {
+        self.adapter.iter_mut().for_each(|a| a.config.dropout = 0.0);
     }
 
     /// Keys the masks of LoRA dropout: give each forward and backward pass another number, and a resumed run the same.

@@ -30,7 +30,7 @@ impl Model {
     }
 
     fn plan_pass(&self, tokens: usize, layers: [usize; 2], ranks: usize, extra: bool) -> usize {
-        workspace::plan(&self.config, tokens, layers, ranks, [extra, self.dtype != Dtype::F32])
+        workspace::plan(&self.config, tokens, layers, ranks, [extra, self.dtype != Dtype::F32, self.mixed])
     }
 
     /// DoRA reads whole projections as f32 to measure their rows.

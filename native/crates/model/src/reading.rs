@@ -18,12 +18,15 @@ pub struct Reading {
 
 impl Model {
     /// Reads a pack of texts in one pass, without dropout and without gradients; with a mixture of the adapters that are held,
-    /// where one is given, in the place of the model's own.
+    /// where one is given, in the place of the model's own. Where that is a tuned prompt, each text must begin with its tokens,
+    /// which the mean leaves out.
     ///
     /// # Errors
     /// As [`Packed::check`].
     pub fn read(&self, batch: &Packed, pool: bool, mix: Option<&Mix>) -> Result<Reading, EngineError> {
-        self.check_pack(batch)?;
+        let vocab = self.config.vocab_size;
+        let known = self.prefix(mix).last().map_or(vocab, |last| *last as usize + 1);
+        batch.check_ids(known, vocab)?;
         let mut ws = self.workspace();
         ws.routes = mix.map(|mix| Routes::new(&batch.starts, &vec![mix; batch.examples()]));
         self.run_layers(&batch.tokens, Context::Pack(&batch.starts), &mut ws, Keep::Nothing);
@@ -34,7 +37,8 @@ impl Model {
             let mut sum = vec![0.0f64; width];
             for text in batch.starts.windows(2) {
                 sum.fill(0.0);
-                let rows: Vec<usize> = (text[0]..text[1]).collect();
+                let words = |at: &usize| (batch.tokens[*at] as usize) < vocab;
+                let rows: Vec<usize> = (text[0]..text[1]).filter(words).collect();
                 for rows in rows.chunks(chunk) {
                     self.head_norm(rows, &mut ws);
                     for state in ws.head.norm.chunks_exact(width) {

@@ -132,6 +132,15 @@ fn held(
     Ok(frozen(&value, inputs, dtype).map_or(Value::F32(value), Value::Frozen))
 }
 
+/// Whether more than half of a file's bytes are numbers in bf16.
+fn mostly_bf16(file: &SafeTensors) -> bool {
+    let bytes = |only: bool| {
+        let tensors = file.tensors().into_iter().filter(|(_, t)| !only || t.dtype() == StoredDtype::BF16);
+        tensors.map(|(_, t)| t.data().len()).sum::<usize>()
+    };
+    2 * bytes(true) > bytes(false)
+}
+
 /// Where a tensor's bytes are in its file.
 fn place(view: &TensorView<'_>, file: &MappedFile) -> Range<usize> {
     let first = view.data().as_ptr() as usize - file.as_ptr() as usize;
@@ -171,19 +180,25 @@ impl Raw {
 /// # Errors
 /// `user`, naming tensor and file: one is missing, has the wrong shape or format, or is not part of the model.
 ///
-/// `tied` names the embedding that also is the output projection.
+/// `tied` names the embedding that also is the output projection; `resident` reads files whose numbers stay as they are
+/// into memory instead of mapping them.
 pub(crate) fn load(
     dir: &Path,
     wanted: &[TensorSpec],
     tied: Option<&str>,
     dtype: Dtype,
+    resident: bool,
 ) -> Result<Values, EngineError> {
     let files = weight_files(dir)?;
     let specs: BTreeMap<&str, &TensorSpec> = wanted.iter().map(|w| (w.name.as_str(), w)).collect();
     let mut found = Values::new();
     let (mut tied_head, mut tied_embedding) = (None, None);
     for path in &files {
-        let bytes = Arc::new(open(path)?);
+        let mut bytes = open(path)?;
+        if resident && dtype == Dtype::Bf16 && mostly_bf16(&parse(&bytes, path)?) {
+            bytes = MappedFile::read(path).map_err(|e| EngineError::io(&e, path))?;
+        }
+        let bytes = Arc::new(bytes);
         let parsed = parse(&bytes, path)?;
         for (name, view) in parsed.tensors() {
             let Some(spec) = specs.get(name.as_str()) else {

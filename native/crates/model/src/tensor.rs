@@ -3,6 +3,7 @@
 use crate::batch::ParamMut;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 use tillage_kernels::cpu;
 use tillage_kernels::matrix::Matrix;
 use tillage_protocol::run::Dtype;
@@ -77,16 +78,39 @@ pub(crate) struct Tensor {
     /// The numbers of a matrix in low precision.
     pub frozen: Option<Matrix>,
     pub grad: Vec<f32>,
+    /// Products take the numbers rounded to bf16, while they are held, trained and stored in f32.
+    mixed: bool,
+    /// The rounded numbers, until the numbers change.
+    rounded: OnceLock<Matrix>,
 }
 
 /// Makes a tensor's numbers.
 pub(crate) type Numbers<'a> = Box<dyn Fn() -> Cow<'a, [f32]> + 'a>;
 
 impl Tensor {
+    /// Stored tensors behind one another, with their numbers in f32 or in low precision.
+    pub fn new(parts: Vec<Stored>, value: Vec<f32>, frozen: Option<Matrix>) -> Tensor {
+        Tensor { parts, value, frozen, ..Tensor::default() }
+    }
+
     /// A tensor that is stored by itself.
     pub fn single(name: String, shape: Vec<usize>, value: Vec<f32>) -> Tensor {
         let parts = vec![Stored { name, shape, transposed: false }];
-        Tensor { parts, value, frozen: None, grad: Vec::new() }
+        Tensor::new(parts, value, None)
+    }
+
+    /// Rounds the numbers of a matrix in f32 for products, or no longer: mixed precision (Micikevicius et al. 2018), without
+    /// scaling of the loss, which bf16 does not need (Kalamkar et al. 2019).
+    pub fn set_mixed(&mut self, on: bool) {
+        self.mixed = on && self.frozen.is_none();
+        self.rounded.take();
+    }
+
+    /// The matrix that products take where it is not the numbers in f32.
+    pub fn matrix(&self) -> Option<&Matrix> {
+        let inputs = || self.value.len() / self.rows();
+        let rounded = || self.mixed.then(|| self.rounded.get_or_init(|| Matrix::bf16(&self.value, inputs())));
+        self.frozen.as_ref().or_else(rounded)
     }
 
     /// Numbers of all parts.
@@ -94,14 +118,15 @@ impl Tensor {
         self.parts.iter().map(Stored::len).sum()
     }
 
-    /// Bytes of the numbers.
+    /// Bytes of the numbers, rounded ones included.
     pub fn bytes(&self) -> usize {
-        self.frozen.as_ref().map_or(4 * self.value.len(), Matrix::bytes)
+        let each = if self.mixed { 6 } else { 4 };
+        self.frozen.as_ref().map_or(each * self.value.len(), Matrix::bytes)
     }
 
     /// `y[rows, out] = scale * x[rows, in] wᵀ`, added to `y` when `accumulate`.
     pub fn linear(&self, y: &mut [f32], x: &[f32], rows: usize, scale: f32, accumulate: bool) {
-        match &self.frozen {
+        match self.matrix() {
             Some(w) => cpu::frozen_linear(y, x, w, rows, scale, accumulate),
             None => cpu::linear(y, x, &self.value, rows, scale, accumulate),
         }
@@ -109,9 +134,17 @@ impl Tensor {
 
     /// `dx[rows, in] = scale * dy[rows, out] w`, added to `dx` when `accumulate`.
     pub fn backward_input(&self, dx: &mut [f32], dy: &[f32], rows: usize, scale: f32, accumulate: bool) {
-        match &self.frozen {
+        match self.matrix() {
             Some(w) => cpu::frozen_backward_input(dx, dy, w, rows, scale, accumulate),
             None => cpu::linear_backward_input(dx, dy, &self.value, rows, scale, accumulate),
+        }
+    }
+
+    /// `dw[out, in] += scale * dy[rows, out]ᵀ x[rows, in]`, where the matrix is trained.
+    pub fn backward_weight(&mut self, dy: &[f32], x: &[f32], rows: usize, scale: f32) {
+        let backward = if self.mixed { cpu::rounded_backward_weight } else { cpu::linear_backward_weight };
+        if let Some(dw) = self.grad_mut() {
+            backward(dw, dy, x, rows, scale);
         }
     }
 
@@ -132,6 +165,7 @@ impl Tensor {
         if self.frozen.is_some() {
             return;
         }
+        self.set_mixed(false);
         let mut whole: Option<Matrix> = None;
         for (part, value) in self.stored() {
             match (&mut whole, frozen(value, part.shape[1], dtype)) {
@@ -147,6 +181,7 @@ impl Tensor {
 
     /// Holds a matrix in f32.
     pub fn thaw(&mut self) {
+        self.rounded.take();
         if let Some(matrix) = self.frozen.take() {
             self.value = matrix.to_f32(0..matrix.rows());
         }
@@ -207,6 +242,7 @@ impl Tensor {
         if !self.trained() {
             return Vec::new();
         }
+        self.rounded.take();
         let (mut value, mut grad) = (&mut self.value[..], &mut self.grad[..]);
         let mut all = Vec::with_capacity(self.parts.len());
         for part in &self.parts {

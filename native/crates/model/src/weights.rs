@@ -86,7 +86,7 @@ impl Builder {
                 },
             }
         }
-        self.tensors.push(Tensor { parts, value, frozen, grad: Vec::new() });
+        self.tensors.push(Tensor::new(parts, value, frozen));
         self.tensors.len() - 1
     }
 
@@ -194,6 +194,14 @@ impl Weights {
     pub fn freeze_projections(&mut self, dtype: Dtype) {
         for linear in self.layers.iter().flat_map(|l| &l.linears) {
             self.tensors[linear.weight].freeze(dtype);
+        }
+    }
+
+    /// Rounds the layers' projections, the embedding as output projection and the output projection for their products.
+    pub fn set_mixed(&mut self, on: bool) {
+        let projections = self.layers.iter().flat_map(|l| &l.linears).map(|l| l.weight);
+        for id in projections.chain([self.head]) {
+            self.tensors[id].set_mixed(on);
         }
     }
 

@@ -6,7 +6,9 @@ use crate::experts::Routing;
 use crate::linear;
 use crate::mix::Routes;
 use crate::norms::stats_width;
-use tillage_kernels::cpu::{attention_scratch_bytes, frozen_scratch_bytes, RopeTable, Upstream};
+use tillage_kernels::cpu::{
+    attention_scratch_bytes, frozen_scratch_bytes, rounded_gradient_bytes, RopeTable, Upstream,
+};
 
 /// What a forward pass leaves for a backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -263,13 +265,13 @@ pub(crate) fn head_chunk(config: &ModelConfig) -> usize {
 
 /// Bytes of a pass over `tokens` tokens, all of them one example in the worst case, that keeps the activations of `layers`
 /// layers (one when nothing is trained) and the inputs of `inputs` layers; `ranks` is the adapter's ranks of all projections together, `extra` whether it is
-/// DoRA or has dropout, `frozen` whether the weights are in low precision.
+/// DoRA or has dropout, `frozen` whether the weights are in low precision, `mixed` whether the products with f32 weights are.
 pub(crate) fn plan(
     config: &ModelConfig,
     tokens: usize,
     [layers, inputs]: [usize; 2],
     ranks: usize,
-    [extra, frozen]: [bool; 2],
+    [extra, frozen, mixed]: [bool; 3],
 ) -> usize {
     let w = Widths::of(config);
     let layer: usize = w.layer(&mut LayerActs::default()).iter().map(|(_, width)| width).sum();
@@ -283,7 +285,16 @@ pub(crate) fn plan(
     let rope: usize = config.ropes.iter().map(|r| r.dims * tokens).sum();
     4 * (tokens * (layers * layer + inputs * w.hidden + shared + adapter) + head + rope)
         + attention_scratch_bytes(tokens)
-        + if frozen {
+        + if mixed {
+            rounded_gradient_bytes(tokens, widest, widest).max(rounded_gradient_bytes(
+                chunk,
+                w.hidden,
+                config.vocab_size,
+            ))
+        } else {
+            0
+        }
+        + if frozen || mixed {
             let upstream = if ranks > 0 { Upstream::bytes_of(tokens, widest, 64) } else { 0 };
             upstream
                 + frozen_scratch_bytes(tokens, widest).max(frozen_scratch_bytes(chunk, config.vocab_size))

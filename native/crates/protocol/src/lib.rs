@@ -3,6 +3,8 @@
 //! The types here are the truth: `tillage-native schema` prints them as JSON Schema, from which
 //! `src/protocol/native.gen.ts` is generated. A test fails when that file is stale.
 
+pub mod attribute;
+pub mod bench;
 pub mod course;
 pub mod error;
 pub mod event;

@@ -207,6 +207,8 @@ pub struct PolicyConfig {
     /// New tokens of an answer at most.
     #[serde(default = "default_policy_new")]
     pub max_new: usize,
+    /// Answers are drawn at this temperature, and what is learned is the distribution at it: log-probabilities, ratios and
+    /// divergences are of logits divided by it, as in TRL.
     #[serde(default = "default_temperature")]
     pub temperature: f64,
     /// Weight of the divergence from the base model without the adapter.

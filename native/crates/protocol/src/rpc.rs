@@ -8,6 +8,7 @@
 //! | `inspect` | [`InspectParams`] | [`InspectResult`] |
 //! | `preflight` | [`crate::RunSpec`] | [`PreflightResult`] |
 //! | `score` | [`crate::score::ScoreParams`] | [`crate::score::ScoreResult`]; `score/progress` notifications of [`crate::score::ScoreNotification`] on the way |
+//! | `attribute` | [`crate::attribute::AttributeParams`] | [`crate::attribute::AttributeResult`]; `attribute/progress` notifications of [`crate::attribute::AttributeNotification`] on the way |
 //! | `export` | [`crate::export::ExportParams`] | [`crate::export::ExportResult`]; `export/progress` notifications of [`crate::export::ExportNotification`] on the way |
 //! | `shutdown` | null | null |
 //!

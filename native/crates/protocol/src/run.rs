@@ -319,7 +319,8 @@ pub struct RunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyConfig>,
     pub model: ModelSource,
-    /// How the frozen weights of an adapter's run are held.
+    /// How the frozen weights of an adapter's run are held. Where all weights are trained, they are held in f32, and bf16 is
+    /// mixed precision: products round their operands to it.
     // Left out where it is f32, so that the hash of a run from before this setting is the same.
     #[serde(default, skip_serializing_if = "Dtype::is_f32")]
     pub dtype: Dtype,

@@ -27,6 +27,11 @@ struct NativeProtocol {
     score_params: crate::score::ScoreParams,
     score_result: crate::score::ScoreResult,
     score_notification: crate::score::ScoreNotification,
+    bench_result: crate::bench::BenchResult,
+    bench_progress: crate::bench::BenchProgress,
+    attribute_params: crate::attribute::AttributeParams,
+    attribute_result: crate::attribute::AttributeResult,
+    attribute_notification: crate::attribute::AttributeNotification,
 }
 
 /// The schema of all of it, pretty-printed.

@@ -14,6 +14,8 @@ pub struct Item {
     pub tokens: Vec<u32>,
     /// For each token whether the loss counts it, and whether it belongs to the answer.
     pub marks: Vec<(bool, bool)>,
+    /// Tokens of a tuned prompt at the front; the first token of the text is a label then, as in training.
+    pub prompt: usize,
     /// Tokens that were cut.
     pub cut: usize,
     /// Whether an answer can be told from the rest.
@@ -21,14 +23,27 @@ pub struct Item {
 }
 
 impl Item {
-    /// Labelled tokens; the first token of a text is never one.
+    /// Tokens of the text itself.
+    pub fn own(&self) -> usize {
+        self.tokens.len() - self.prompt
+    }
+
+    /// Labelled tokens; the first of all tokens is never one.
     pub fn labels(&self) -> usize {
         self.marks.iter().skip(1).filter(|(loss, answer)| *loss || *answer).count()
     }
 
     fn of(example: Example) -> Item {
         let marks = example.trained.iter().map(|&t| (t, t)).collect();
-        Item { tokens: example.tokens, marks, cut: example.cut, answered: true }
+        Item { tokens: example.tokens, marks, prompt: 0, cut: example.cut, answered: true }
+    }
+
+    /// The text behind a tuned prompt, which carries no label.
+    fn behind(mut self, prompt: &[u32]) -> Item {
+        self.tokens.splice(..0, prompt.iter().copied());
+        self.marks.splice(..0, prompt.iter().map(|_| (false, false)));
+        self.prompt = prompt.len();
+        self
     }
 }
 
@@ -40,18 +55,23 @@ pub struct Encoder {
     /// By the rule for the answer.
     answer: RowEncoder,
     shape: Shape,
+    /// The tuned prompt that stands before every text.
+    prompt: Vec<u32>,
 }
 
 impl Encoder {
+    /// `context` counts the tuned prompt, which is empty where there is none.
+    ///
     /// # Errors
     /// As [`RowEncoder::new`]; `no_completion` when the loss should count completions and rows are texts.
     pub fn new(
         tokenizer: &Arc<Tokenizer>,
         template: &Template,
         loss_on: Option<LossOn>,
-        context: usize,
+        (context, prompt): (usize, Vec<u32>),
         shape: Shape,
     ) -> Result<Encoder, EngineError> {
+        let context = context - prompt.len();
         // Both encoders see the same time, or they could render two different texts.
         let clock = Clock::freeze();
         let with = |rule| RowEncoder::new(Arc::clone(tokenizer), template.clone(), rule, context, clock);
@@ -61,7 +81,7 @@ impl Encoder {
             Shape::Messages => loss_on.unwrap_or(LossOn::Assistant),
             Shape::Pair | Shape::PairOfMessages | Shape::Choices => LossOn::Completion,
         };
-        Ok(Encoder { loss: with(rule)?, answer: with(LossOn::Completion)?, shape })
+        Ok(Encoder { loss: with(rule)?, answer: with(LossOn::Completion)?, shape, prompt })
     }
 
     /// The texts of a row: one, the chosen and the rejected one, or one for each choice.
@@ -69,7 +89,7 @@ impl Encoder {
     /// # Errors
     /// The row's, with its name.
     pub fn items(&self, row: &SourceRow) -> Result<Vec<Item>, EngineError> {
-        let items = match &row.content {
+        let items: Result<Vec<Item>, EngineError> = match &row.content {
             Content::Text(text) => self.text(text).map(|item| vec![item]),
             Content::Pair(texts) => {
                 texts.iter().map(|text| Ok(Item::of(self.answer.encode(text)?.0))).collect()
@@ -78,10 +98,11 @@ impl Encoder {
                 choices.iter().map(|choice| self.choice(prompt, choice)).collect()
             }
         };
-        items.map_err(|mut e| {
+        let items = items.map_err(|mut e| {
             e.message = format!("Row {}: {}", row.id, e.message);
             e
-        })
+        })?;
+        Ok(items.into_iter().map(|item| item.behind(&self.prompt)).collect())
     }
 
     fn text(&self, text: &RowText) -> Result<Item, EngineError> {
@@ -103,7 +124,7 @@ impl Encoder {
 
     fn choice(&self, prompt: &str, choice: &str) -> Result<Item, EngineError> {
         let item = Item::of(self.answer.continuation(prompt, choice)?);
-        if item.labels() == 0 {
+        if item.labels() == 0 && self.prompt.is_empty() {
             return Err(EngineError::user(
                 "unscorable_choice",
                 format!("the choice {choice:?} is a single token with nothing before it, which has no probability."),

@@ -6,11 +6,11 @@
 #![warn(missing_docs)]
 
 mod columns;
-mod content;
+pub mod content;
 mod encode;
 mod outcome;
 mod sink;
-mod source;
+pub mod source;
 mod summary;
 
 use encode::{Encoder, Item};
@@ -46,14 +46,8 @@ pub fn score(
     params: &ScoreParams,
     watch: &mut dyn FnMut(&ScoreProgress) -> bool,
 ) -> Result<ScoreResult, EngineError> {
-    check(model, params)?;
-    if !model.prefix(mix).is_empty() {
-        return Err(EngineError::user(
-            "prompt_not_scored",
-            "The adapter is a tuned prompt, with which rows cannot be scored.",
-            "Score the model without it, or train a LoRA.",
-        ));
-    }
+    let prefix = model.prefix(mix);
+    check(model, params, prefix.len())?;
     let mut source = Source::open(&params.rows)?;
     let shape = source.shape();
     let embed = params.embed != Embed::None;
@@ -65,7 +59,7 @@ pub fn score(
         ));
     }
     let context = params.context.unwrap_or(model.config().max_position_embeddings);
-    let encoder = Encoder::new(tokenizer, &params.template, params.loss_on, context, shape)?;
+    let encoder = Encoder::new(tokenizer, &params.template, params.loss_on, (context, prefix), shape)?;
     let mut sink = sink::Sink::create(&params.out, columns::columns(shape, embed))?;
     let begun = Instant::now();
     let mut summary = Summary::default();
@@ -156,15 +150,14 @@ pub fn cancelled() -> EngineError {
     EngineError::user("cancelled", "The scoring was cancelled; nothing was written.", "Start it again.")
 }
 
-fn check(model: &Model, params: &ScoreParams) -> Result<(), EngineError> {
+/// `prefix`: tokens of a tuned prompt, which take their room in the context.
+fn check(model: &Model, params: &ScoreParams, prefix: usize) -> Result<(), EngineError> {
     let most = model.config().max_position_embeddings;
-    if params.context.is_some_and(|context| !(2..=most).contains(&context)) {
+    let (least, context) = (prefix + 2, params.context.unwrap_or(most));
+    if !(least..=most).contains(&context) {
         return Err(EngineError::user(
             "bad_context",
-            format!(
-                "A context of {} tokens is outside 2 to {most}, which the model takes.",
-                params.context.unwrap_or(0)
-            ),
+            format!("A context of {context} tokens is outside {least} to {most}, which the model takes."),
             "Leave the context out, or make it fit.",
         ));
     }

@@ -73,7 +73,7 @@ impl RowScore {
         reads: Vec<Read>,
     ) -> Result<RowScore, EngineError> {
         let mut row = RowScore { row_id: id.to_owned(), ..RowScore::default() };
-        row.tokens = items.iter().map(|i| i.tokens.len() as i64).sum();
+        row.tokens = items.iter().map(|i| i.own() as i64).sum();
         row.cut = items.iter().map(|i| i.cut as i64).sum();
         let logprob = |read: &Read| (-read.answer, read.answer_labels as i64);
         let counted = match content {

@@ -177,6 +177,14 @@ pub fn newest(run_dir: &Path) -> Result<Option<Checkpoint>, EngineError> {
     steps(run_dir).pop().map(|(_, path)| read(path)).transpose()
 }
 
+/// All checkpoints that are there, oldest first.
+///
+/// # Errors
+/// As [`read`].
+pub fn all(run_dir: &Path) -> Result<Vec<Checkpoint>, EngineError> {
+    steps(run_dir).into_iter().map(|(_, path)| read(path)).collect()
+}
+
 /// Reads a checkpoint's state.
 ///
 /// # Errors

@@ -356,6 +356,12 @@ mod tests {
         assert_eq!(data.texts(&[1, 0], 0..2, false).pack.tokens, [6, 7, 8, 1, 2, 3, 6, 9, 9, 1, 4, 5]);
         data.reference = vec![0.1, 0.2, 0.3, 0.4];
         assert_eq!(data.reference(&[1, 0], 0..2), [0.3, 0.1, 0.4, 0.2]);
+        // A pair of which one text is too long is left out where such rows are.
+        let mut long = dataset(Rows::Pairs, examples.clone());
+        long.examples[1].cut = 3;
+        assert_eq!(long.lengths(), [6, 0], "cut, and kept");
+        long.drops = true;
+        assert_eq!((long.lengths(), long.counts().dropped_rows), (vec![0, 0], 1));
         // A judgement's second text is not its own.
         let judged = dataset(Rows::Judged, examples);
         assert_eq!(judged.lengths(), [3, 3]);

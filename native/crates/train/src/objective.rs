@@ -69,8 +69,9 @@ fn check_policy(spec: &RunSpec) -> Result<(), EngineError> {
         Some(config) => check_ppo(config)?,
         None => {}
     }
-    if ppo && policy.average != PolicyAverage::default() {
-        return bad("policy.average", "is set, and ppo takes the mean over all tokens".into());
+    if spec.objective != Objective::Grpo && policy.average != PolicyAverage::default() {
+        let why = "is set, and only grpo uses it: rloo sums over each answer, and ppo takes the mean over all tokens";
+        return bad("policy.average", why.into());
     }
     if ppo && spec.adapter.is_none() {
         return bad("adapter", "is absent, and ppo trains an adapter and a value head beside it".into());

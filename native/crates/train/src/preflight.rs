@@ -1,12 +1,12 @@
 //! What a run would need, found before step 1. Nothing is written.
 
 use crate::fork::Origin;
-use crate::machine::Machine;
 use crate::method::Method;
 use crate::setup::Prepared;
 use crate::{policy, sequence, setup, spec};
 use std::path::Path;
 use std::time::Instant;
+use tillage_model::machine::Machine;
 use tillage_protocol::rpc::PreflightResult;
 use tillage_protocol::{EngineError, RunSpec};
 

@@ -30,8 +30,9 @@ const TOLD: usize = 50;
 /// The model's and the machine's.
 pub fn ensure(trainer: &mut Trainer<'_>, control: &Control) -> Result<bool, EngineError> {
     let path = trainer.run_dir.join(FILE);
-    let key = key(trainer.spec, &trainer.prepared)?;
-    if let Some([train, valid]) = read(&path, &key, &trainer.prepared) {
+    let Prepared { train, valid, data_hash, base_hash, .. } = &trainer.prepared;
+    let key = key(trainer.spec, data_hash, base_hash.as_deref())?;
+    if let Some([train, valid]) = read(&path, &key, [train.examples.len(), valid.examples.len()]) {
         trainer.prepared.train.reference = train;
         trainer.prepared.valid.reference = valid;
         return Ok(true);
@@ -57,12 +58,33 @@ fn begun_with(trainer: &Trainer<'_>) -> Result<Option<Model>, EngineError> {
     tillage_generate::load(path, adapter.as_deref(), trainer.spec.dtype).map(Some)
 }
 
+/// The log-probabilities that a run has written, of so many texts of its training and validation rows.
+///
+/// # Errors
+/// `no_reference` when they are not there, or of other rows or another model.
+pub fn known(
+    spec: &RunSpec,
+    run_dir: &Path,
+    (data_hash, base_hash): (&str, Option<&str>),
+    texts: [usize; 2],
+) -> Result<[Vec<f64>; 2], EngineError> {
+    let path = run_dir.join(FILE);
+    read(&path, &key(spec, data_hash, base_hash)?, texts).ok_or_else(|| {
+        EngineError::user(
+            "no_reference",
+            "The reference's log-probabilities are not there, or belong to other rows or another model.",
+            "Put the run's reference.safetensors back, or start the run again.",
+        )
+        .with_file(path)
+    })
+}
+
 /// What the numbers depend on: the rows, and the model that the run began with.
-fn key(spec: &RunSpec, prepared: &Prepared) -> Result<String, EngineError> {
-    let mut parts = vec![prepared.data_hash.clone()];
+fn key(spec: &RunSpec, data_hash: &str, base_hash: Option<&str>) -> Result<String, EngineError> {
+    let mut parts = vec![data_hash.to_owned()];
     if let ModelSource::Folder { path, adapter } = &spec.model {
-        parts.push(match &prepared.base_hash {
-            Some(hash) => hash.clone(),
+        parts.push(match base_hash {
+            Some(hash) => hash.to_owned(),
             None => tillage_generate::model_hash(path)?,
         });
         if let Some(dir) = adapter {
@@ -110,7 +132,7 @@ fn compute(
 }
 
 /// The file's numbers, if it is whole and of these rows and this model; if not they are computed anew.
-fn read(path: &Path, key: &str, prepared: &Prepared) -> Option<[Vec<f64>; 2]> {
+fn read(path: &Path, key: &str, [train, valid]: [usize; 2]) -> Option<[Vec<f64>; 2]> {
     let bytes = std::fs::read(path).ok()?;
     let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
     if header.metadata().as_ref()?.get("of").map(String::as_str) != Some(key) {
@@ -122,7 +144,7 @@ fn read(path: &Path, key: &str, prepared: &Prepared) -> Option<[Vec<f64>; 2]> {
         let number = |b: &[u8]| f64::from_le_bytes(b.try_into().unwrap_or_default());
         Some(tensor.data().chunks_exact(8).map(number).collect())
     };
-    Some([numbers("train", prepared.train.examples.len())?, numbers("valid", prepared.valid.examples.len())?])
+    Some([numbers("train", train)?, numbers("valid", valid)?])
 }
 
 fn write(path: &Path, key: &str, train: &[f64], valid: &[f64]) -> Result<(), EngineError> {

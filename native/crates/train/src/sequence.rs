@@ -8,7 +8,6 @@ use crate::checkpoint::Checkpoint;
 use crate::control::Control;
 use crate::data::{DataRow, Rows, Splits};
 use crate::events::EventLog;
-use crate::machine::Machine;
 use crate::setup::{self, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,6 +15,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 use tillage_generate::{generate_all, Flow, Job, Sampling, WIDTH};
+use tillage_model::machine::Machine;
 use tillage_model::{Model, ModelConfig};
 use tillage_protocol::evidence::TeacherAnswer;
 use tillage_protocol::run::{DistillConfig, LossOn, SequenceConfig};
@@ -110,6 +110,27 @@ pub fn ensure(
         .zip(&answers)
         .for_each(|(row, answer)| take(row, answer));
     Ok(Asked::All(splits, bytes))
+}
+
+/// The rows with the teacher's answers, where all of them are there; `None` where the run has no teacher that answers.
+///
+/// # Errors
+/// User errors of rows and teacher; `no_answers` when answers are missing.
+pub fn answered(spec: &RunSpec, run_dir: &Path) -> Result<Option<Splits>, EngineError> {
+    let Some((config, settings)) = wanted(spec) else { return Ok(None) };
+    let mut splits = Splits::read(spec, Rows::Questions)?;
+    let path = run_dir.join(FILE);
+    let answers = read(&path, &head(spec, config, settings, &splits)?, &splits);
+    if answers.len() < splits.train.len() + splits.valid.len() {
+        return Err(EngineError::user(
+            "no_answers",
+            "The teacher's answers are not all there, or belong to other questions or another teacher.",
+            "Put the run's teacher_answers.jsonl back, or start the run again.",
+        )
+        .with_file(&path));
+    }
+    splits.train.iter_mut().chain(&mut splits.valid).zip(&answers).for_each(|(row, a)| take(row, a));
+    Ok(Some(splits))
 }
 
 /// For a preflight: rows with answers like those that the teacher gives to the first prompts, and what all of them will take.

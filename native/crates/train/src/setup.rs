@@ -3,18 +3,19 @@
 use crate::checkpoint::{Checkpoint, VALUE_HEAD};
 use crate::data::{DataRow, Splits};
 use crate::dataset::{Counts, Dataset};
-use crate::machine::Machine;
 use crate::method::{Around, Method};
 use crate::partners::Partners;
 use crate::plan::Plan;
 use crate::policy::Round;
-use crate::{best, optimizer, prompt, spec};
+use crate::{best, optimizer, prompt, recompute, spec};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tillage_model::machine::Machine;
 use tillage_model::spec::DecoderSpec;
 use tillage_model::{Model, ModelConfig, Trainable};
 use tillage_protocol::course::{OptimizerKind, Recompute};
-use tillage_protocol::run::{Dtype, LoraConfig, ModelSource, TokenizerSource, TrainConfig};
+use tillage_protocol::run::{Dtype, LoraConfig, LossOn, ModelSource, TokenizerSource, TrainConfig};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::{bpe, Clock, RowEncoder, RowText, Tokenizer};
 
@@ -77,14 +78,7 @@ pub fn prepare(
     let clock = checkpoint.map_or_else(|| chrono::Local::now().naive_local(), |c| c.state.clock);
     let tokenizer = load_tokenizer(spec, &rows, checkpoint)?;
     let prefix = prompt::prefix(spec)?;
-    let encoder = RowEncoder::new(
-        tokenizer,
-        spec.template.clone(),
-        spec::loss_on(spec),
-        spec.train.context - prefix.len(),
-        Clock::Fixed(clock),
-    )?
-    .truncating(spec.train.truncate);
+    let encoder = encoder(spec, tokenizer, spec::loss_on(spec), clock)?;
     let weighed = spec.weight.is_some();
     let train = Dataset::encode(&rows, &method, &encoder, weighed)?.with_prefix(&prefix);
     let valid = Dataset::encode(&valid_rows, &method, &encoder, weighed)?.with_prefix(&prefix);
@@ -137,12 +131,31 @@ pub fn prepare(
     })
 }
 
+/// What turns a run's rows into tokens.
+///
+/// # Errors
+/// As [`RowEncoder::new`].
+pub fn encoder(
+    spec: &RunSpec,
+    tokenizer: impl Into<Arc<Tokenizer>>,
+    loss_on: LossOn,
+    clock: chrono::NaiveDateTime,
+) -> Result<RowEncoder, EngineError> {
+    let context = spec.train.context - prompt::prefix(spec)?.len();
+    let encoder = RowEncoder::new(tokenizer, spec.template.clone(), loss_on, context, Clock::Fixed(clock))?;
+    Ok(encoder.truncating(spec.train.truncate))
+}
+
 /// SHA-256 as text.
 pub fn hex(digest: &[u8]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn load_tokenizer(
+/// The tokenizer that a run has, or had at a checkpoint.
+///
+/// # Errors
+/// User errors of its folder, or of the rows from which it is to be made.
+pub fn load_tokenizer(
     spec: &RunSpec,
     rows: &[DataRow],
     checkpoint: Option<&Checkpoint>,
@@ -160,9 +173,14 @@ fn load_tokenizer(
     }
 }
 
-type Loaded = (Model, String, Option<String>);
+/// A model, what an adapter says it belongs to, and under an adapter its base's hash.
+pub type Loaded = (Model, String, Option<String>);
 
-fn load_model(
+/// The model that a run trains, as it begins or as it was at a checkpoint.
+///
+/// # Errors
+/// User errors of the folders; `out_of_memory`.
+pub fn load_model(
     spec: &RunSpec,
     tokenizer: &Tokenizer,
     checkpoint: Option<&Checkpoint>,
@@ -211,7 +229,12 @@ fn load_model(
             (Model::init(config, seed), String::new(), None)
         }
     };
-    loaded.0.set_trainable(if spec.freezes() { Trainable::Adapter } else { Trainable::Full });
+    if spec.freezes() {
+        loaded.0.set_trainable(Trainable::Adapter);
+    } else {
+        loaded.0.set_mixed(spec.dtype == Dtype::Bf16);
+        loaded.0.set_trainable(Trainable::Full);
+    }
     Ok(loaded)
 }
 
@@ -314,13 +337,10 @@ pub const PROCESS_BYTES: usize = 28 << 20;
 /// Decides whether activations are kept or computed again, and returns the bytes planned with that and whether they are
 /// computed again. `available`: what the machine has free, 0 where that is unknown.
 pub fn plan_memory(prepared: &mut Prepared, config: &TrainConfig, available: u64) -> (u64, bool) {
-    prepared.model.set_recompute(config.recompute == Recompute::Always);
-    let planned = planned_bytes(prepared, config.optimizer);
-    if config.recompute != Recompute::Auto || available == 0 || planned <= available {
-        return (planned, config.recompute == Recompute::Always);
-    }
-    prepared.model.set_recompute(true);
-    (planned_bytes(prepared, config.optimizer), true)
+    recompute::choose(config.recompute, available, &mut |again| {
+        prepared.model.set_recompute(again);
+        planned_bytes(prepared, config.optimizer)
+    })
 }
 
 /// Bytes that the whole process is planned to take at its peak.

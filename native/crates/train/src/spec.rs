@@ -146,9 +146,9 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     if matches!(&spec.model, ModelSource::Folder { adapter: Some(_), .. }) && !spec.freezes() {
         return bad("adapter", "is absent, but the model is an adapter that the run goes on training".into());
     }
-    if !spec.freezes() && spec.dtype != Dtype::F32 {
+    if !spec.freezes() && !matches!(spec.dtype, Dtype::F32 | Dtype::Bf16) {
         let why = format!(
-            "is {}, and full training needs f32: only an adapter's run has frozen weights",
+            "is {}, and full training takes f32, or bf16 for mixed precision: only an adapter's run has frozen weights",
             spec.dtype.name()
         );
         return bad("dtype", why);

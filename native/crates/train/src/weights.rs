@@ -61,7 +61,7 @@ pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
             "weight",
             "is set, and KTO measures its drift over the batch: it has `desirable_weight` and `undesirable_weight`".into(),
         ),
-        (Some(_), Objective::Grpo | Objective::Rloo) => crate::spec::bad(
+        (Some(_), Objective::Grpo | Objective::Rloo | Objective::Ppo) => crate::spec::bad(
             "weight",
             "is set, and an objective on the model's own answers weighs them by their rewards".into(),
         ),

@@ -57,7 +57,7 @@ impl Loaded {
             base: base.to_owned(),
             dtype,
             stamp,
-            model: Model::load_as(base, dtype)?,
+            model: Model::load_to_answer(base, dtype)?,
             tokenizer: Arc::new(Tokenizer::load(base)?),
             model_hash: tillage_generate::model_hash(base)?,
             adapters: Vec::new(),

@@ -43,6 +43,7 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         match request.method.as_str() {
             "initialize" => result(&initialize(&parse(params)?)?),
             "generate" => result(&self.generate(&request.id, &parse(params)?, cancel)?),
+            "attribute" => result(&self.attribute(&request.id, &parse(params)?, cancel)?),
             "export" => result(&self.export(&request.id, &parse(params)?, cancel)?),
             "score" => result(&self.score(&request.id, &parse(params)?, cancel)?),
             "tokens" => result(&tokens::tokenise(&parse::<TokensParams>(params)?)?),

@@ -2,6 +2,7 @@
 //!
 //! One thread reads, one computes, one answers what is quick and need not wait. Every request gets exactly one answer: a result, an error, or the cancellation that was asked for.
 
+mod attribute;
 mod cache;
 mod export;
 mod handlers;

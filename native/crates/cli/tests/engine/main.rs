@@ -1,7 +1,9 @@
 //! The engine's binary from outside: whole runs, interrupted runs, bad input, and the server.
 
 mod adapters;
+mod attribute;
 mod bad_input;
+mod bench;
 mod common;
 mod disk;
 mod ends;
@@ -16,6 +18,7 @@ mod prefer;
 mod prompts;
 mod recompute;
 mod resume;
+mod rounds;
 mod score;
 mod sequence;
 mod serve;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A workspace with a pretrained model `pre` and an adapter `sft` that answers some of the questions.
-fn workspace() -> Workspace {
+pub fn workspace() -> Workspace {
     let w = Workspace::new();
     train(&w.pretrain("pre", &json!({"train": {"epochs": 20, "lr": 0.01}})));
     train(&w.tune("sft", "pre", &json!({"train": {"epochs": 13}})));
@@ -14,7 +14,7 @@ fn workspace() -> Workspace {
 }
 
 /// A run that goes on with `sft`.
-fn run(w: &Workspace, name: &str, objective: &str, patch: &Value) -> PathBuf {
+pub fn run(w: &Workspace, name: &str, objective: &str, patch: &Value) -> PathBuf {
     let mut all = json!({"objective": objective, "model": {"adapter": "../sft/adapter"},
         "policy": {"group": 6, "max_new": 10, "rewards": [{"kind": "contains"}]},
         "data": {"train": ["../pairs.parquet"]},
@@ -23,7 +23,7 @@ fn run(w: &Workspace, name: &str, objective: &str, patch: &Value) -> PathBuf {
     w.tune(name, "pre", &all)
 }
 
-fn rollouts(run: &Path) -> Vec<Value> {
+pub fn rollouts(run: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("rollouts.jsonl")).unwrap();
     text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
@@ -34,7 +34,7 @@ fn steps_so_far(run: &Path) -> usize {
 }
 
 /// Everything that a step says but times and memory.
-fn steps(run: &Path) -> Vec<Value> {
+pub fn steps(run: &Path) -> Vec<Value> {
     let log = events(run);
     let mut steps: Vec<Value> = of_type(&log, "step").into_iter().cloned().collect();
     for step in &mut steps {
@@ -45,7 +45,7 @@ fn steps(run: &Path) -> Vec<Value> {
     steps
 }
 
-fn metric(step: &Value, name: &str) -> f64 {
+pub fn metric(step: &Value, name: &str) -> f64 {
     step["metrics"][name].as_f64().unwrap_or_else(|| panic!("no {name} in {step}"))
 }
 
@@ -302,6 +302,8 @@ fn what_a_policy_cannot_be_is_refused() {
         ("grpo", json!({"policy": {"rewards": [{"kind": "json_schema", "schema": {"type": "nothing"}}]}})),
         ("ppo", json!({"policy": {"beta": 0.1}})),
         ("ppo", json!({"policy": {"average": "completions"}})),
+        ("rloo", json!({"policy": {"average": "completions"}})),
+        ("ppo", json!({"weight": "weight"})),
         ("ppo", json!({"policy": {"ppo": {"gamma": 1.5}}})),
         ("ppo", json!({"policy": {"ppo": {"value_clip": 0.0}}})),
         ("ppo", json!({"policy": {"ppo": {"kl": -1.0}}})),

@@ -64,12 +64,37 @@ fn the_precision_is_part_of_a_run() {
 }
 
 #[test]
-fn full_training_refuses_low_precision() {
+fn full_training_in_bf16_is_mixed_precision() {
     let w = Workspace::new();
-    let pre = w.pretrain("pre", &json!({"dtype": "bf16"}));
-    let (exit, error) = failure(&["train", pre.to_str().unwrap()]);
-    assert_eq!((exit, error["code"].as_str()), (1, Some("bad_setting")), "{error}");
-    assert!(error["message"].as_str().unwrap().contains("full training needs f32"), "{error}");
+    let last =
+        |run: &std::path::Path| of_type(&events(run), "step").last().unwrap()["loss"].as_f64().unwrap();
+    let [exact, mixed] = ["f32", "bf16"].map(|dtype| {
+        let run = w.pretrain(dtype, &json!({"dtype": dtype, "train": {"epochs": 60, "lr": 0.01}}));
+        train(&run);
+        run
+    });
+    let (exact_loss, mixed_loss) = (last(&exact), last(&mixed));
+    assert!(
+        exact_loss != mixed_loss && (exact_loss - mixed_loss).abs() < 0.1,
+        "{exact_loss} and {mixed_loss}"
+    );
+    // What it writes is a model in f32 that is read like any other.
+    let size = |run: &std::path::Path| std::fs::metadata(run.join("model/model.safetensors")).unwrap().len();
+    assert_eq!(size(&exact), size(&mixed));
+    let tuned = w.tune("tuned", "bf16", &json!({"train": {"epochs": 80}}));
+    train(&tuned);
+    assert!(last(&tuned) < 0.1, "{}", last(&tuned));
+}
+
+#[test]
+fn full_training_refuses_frozen_precisions() {
+    let w = Workspace::new();
+    for dtype in ["int8", "nf4"] {
+        let pre = w.pretrain("pre", &json!({"dtype": dtype}));
+        let (exit, error) = failure(&["train", pre.to_str().unwrap()]);
+        assert_eq!((exit, error["code"].as_str()), (1, Some("bad_setting")), "{error}");
+        assert!(error["message"].as_str().unwrap().contains("takes f32, or bf16"), "{error}");
+    }
     let (_, error) = failure(&["train", w.pretrain("odd", &json!({"dtype": "fp4"})).to_str().unwrap()]);
     assert_eq!(error["code"], "bad_run_json");
     assert!(error["message"].as_str().unwrap().contains("nf4"), "{error}");

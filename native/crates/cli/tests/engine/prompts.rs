@@ -22,8 +22,8 @@ fn a_tuned_prompt_learns_and_is_asked_and_goes_on() {
     let started = &of_type(&log, "started")[0];
     assert_eq!(started["trainable"], 6 * 32);
     let steps = of_type(&log, "step");
-    let loss = |e: &Value| e["loss"].as_f64().unwrap();
-    let (first, last) = (loss(steps[0]), loss(steps[steps.len() - 1]));
+    let step_loss = |e: &Value| e["loss"].as_f64().unwrap();
+    let (first, last) = (step_loss(steps[0]), step_loss(steps[steps.len() - 1]));
     assert!(last < 0.6 * first, "{first} -> {last}");
     let result = run.join("adapter");
     let config: Value =
@@ -34,45 +34,40 @@ fn a_tuned_prompt_learns_and_is_asked_and_goes_on() {
     // What is asked from outside is what the run saw at its end.
     let prompts = w.path().join("prompts.jsonl");
     std::fs::write(&prompts, json!({"id": "w", "prompt": "Where is the elm?"}).to_string()).unwrap();
-    let out = engine(&[
-        "generate",
-        "--model",
-        pre.join("model").to_str().unwrap(),
-        "--adapter",
-        result.to_str().unwrap(),
-        "--prompts",
-        prompts.to_str().unwrap(),
-        "--template",
-        "format:Q: {prompt}\\nA:",
-        "--max-new",
-        "12",
-        "--json",
-    ]);
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert_eq!(answer["generations"][0]["text"], of_type(&log, "sample").last().unwrap()["text"]);
+    let model = pre.join("model");
+    let ask = |adapter: &[&str]| -> Value {
+        let of = ["generate", "--model", model.to_str().unwrap(), "--prompts", prompts.to_str().unwrap()];
+        let form = ["--template", "format:Q: {prompt}\\nA:", "--max-new", "12", "--json"];
+        let out = engine(&[&of, &form, adapter].concat());
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
+        answer["generations"][0]["text"].clone()
+    };
+    let answer = ask(&["--adapter", result.to_str().unwrap()]);
+    assert_eq!(answer, of_type(&log, "sample").last().unwrap()["text"]);
+    assert_ne!(answer, ask(&[]));
 
-    let plain = engine(&[
-        "generate",
-        "--model",
-        pre.join("model").to_str().unwrap(),
-        "--prompts",
-        prompts.to_str().unwrap(),
-        "--template",
-        "format:Q: {prompt}\\nA:",
-        "--max-new",
-        "12",
-        "--json",
-    ]);
-    let plain: Value = serde_json::from_slice(&plain.stdout).unwrap();
-    assert_ne!(answer["generations"][0]["text"], plain["generations"][0]["text"]);
+    // It scores too: behind it, the rows that it was tuned on are likelier.
+    let loss = |name: &str, adapter: &[&str]| -> f64 {
+        let (rows, out) = (w.path().join("pairs.parquet"), w.path().join(name));
+        let of = ["score", "--model", model.to_str().unwrap(), "--rows", rows.to_str().unwrap()];
+        let form = ["--template", "format:Q: {prompt}\\nA:", "--out", out.to_str().unwrap(), "--json"];
+        let out = engine(&[&of, &form, adapter].concat());
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let text = String::from_utf8(out.stdout).unwrap();
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        last["result"]["loss"].as_f64().unwrap()
+    };
+    let (with, without) =
+        (loss("with.jsonl", &["--adapter", result.to_str().unwrap()]), loss("without.jsonl", &[]));
+    assert!(with < 0.7 * without, "{with} behind the prompt, {without} without");
 
     // As another run's start.
     let more = removed(json!({"prompt": {"tokens": 6}, "model": {"adapter": "../prompt/adapter"},
         "train": {"epochs": 1, "lr": 1e-6, "checkpoint_every": 0}}));
     let more_run = w.tune("more", "pre", &more);
     train(&more_run);
-    let begins = loss(of_type(&events(&more_run), "step")[0]);
+    let begins = step_loss(of_type(&events(&more_run), "step")[0]);
     assert!((begins - last).abs() < 0.5 * (first - last), "{begins} after {last}");
     let wrong = removed(json!({"prompt": {"tokens": 5}, "model": {"adapter": "../prompt/adapter"}}));
     let wrong = w.tune("wrong", "pre", &wrong);

@@ -85,18 +85,27 @@ fn kills() -> usize {
 
 /// A pretraining that is long enough for that many kills, with these settings on top.
 fn killed_pretraining(train: Value) -> Value {
+    killed_pretraining_of(json!({ "train": train }))
+}
+
+fn killed_pretraining_of(settings: Value) -> Value {
     let (w, kills) = (Workspace::new(), kills());
     let mut patch = json!({
         "train": {"epochs": 2 * kills, "validate_every": 5, "watch_every": 7, "grad_accumulation": 2, "checkpoint_every": 2},
         "data": {"valid": ["../docs.parquet"]},
         "watch": [{"id": "w", "prompt": "The alder"}], "watch_max_new": 8});
-    merge(&mut patch, &json!({ "train": train }));
+    merge(&mut patch, &settings);
     check(&w.pretrain("straight", &patch), &w.pretrain("killed", &patch), kills)
 }
 
 #[test]
 fn a_killed_pretraining_goes_on_bit_for_bit() {
     killed_pretraining(json!({}));
+}
+
+#[test]
+fn a_killed_pretraining_in_mixed_precision_goes_on_bit_for_bit() {
+    killed_pretraining_of(json!({"dtype": "bf16"}));
 }
 
 #[test]

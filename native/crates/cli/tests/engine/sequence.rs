@@ -130,6 +130,33 @@ fn a_killed_teacher_goes_on_to_the_same_answers() {
 }
 
 #[test]
+fn answers_to_other_questions_or_by_other_settings_are_not_taken_over() {
+    let w = workspace(6);
+    let patch = json!({"train": {"max_steps": 1}});
+    let first = student(&w, "first", &patch);
+    train(&first);
+    let file = "teacher_answers.jsonl";
+    let with_old = |name: &str, more: Value| {
+        let mut all = patch.clone();
+        merge(&mut all, &more);
+        let run = student(&w, name, &all);
+        std::fs::copy(first.join(file), run.join(file)).unwrap();
+        train(&run);
+        answers(&run)
+    };
+    let kept = with_old("kept", json!({}));
+    assert_eq!(kept, answers(&first));
+    let shorter = with_old("shorter", json!({"distill": {"sequence": {"max_new": 2}}}));
+    assert!(shorter[1..].iter().all(|r| r["tokens"].as_u64().unwrap() <= 2), "{shorter:?}");
+    let ids = (0..6).map(|i| format!("q-{i}")).collect();
+    let prompts = (0..6).map(|i| format!("Where is the {}?", TREES[5 - i])).collect();
+    parquet(&w.path().join("others.parquet"), &[("_row_id", ids), ("prompt", prompts)]);
+    let others = with_old("others", json!({"data": {"train": ["../others.parquet"]}}));
+    assert!(others[1]["prompt"].as_str().unwrap().contains(TREES[5]), "{others:?}");
+    assert_ne!(others[1]["text"], kept[1]["text"]);
+}
+
+#[test]
 fn a_teacher_may_be_paused_and_must_be_set_sensibly() {
     let w = workspace(200);
     let run = student(&w, "paused", &json!({"train": {"epochs": 1}}));

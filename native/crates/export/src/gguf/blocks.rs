@@ -56,3 +56,24 @@ fn q4(out: &mut [u8], x: &[f32]) {
         *out = code(*low) | code(*high) << 4;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_extremes_the_first_gives_the_scale() {
+        let mut x = [0.0f32; 32];
+        (x[3], x[20], x[5]) = (4.0, -4.0, 1.0);
+        let bytes = encode(Kind::Q4, &x);
+        // 4 is code 0 of d = -1/2, 0 is 8, and -4 would be 16: it is held to 15.
+        assert_eq!(f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(), -0.5);
+        assert_eq!((bytes[2 + 3], bytes[2 + 4], bytes[2 + 5]), (0x80, 0xf8, 0x86));
+        let bytes = encode(Kind::Q8, &x);
+        assert_eq!(
+            (bytes[2 + 3], bytes[2 + 20], bytes[2 + 5]),
+            (127, 129, 32),
+            "-127 as a byte, 31.75 rounded"
+        );
+    }
+}

@@ -261,7 +261,7 @@ fn check(c: &ModelConfig, arch: &str) -> Result<(), EngineError> {
         return Err(unsupported("these biases in this family"));
     }
     let gelu = matches!(arch, "gemma2" | "gemma3" | "gpt2");
-    if (c.activation == Activation::GeluTanh) != gelu {
+    if c.activation != (if gelu { Activation::GeluTanh } else { Activation::Silu }) {
         return Err(unsupported("another activation than the family's own"));
     }
     let halves = matches!(arch, "olmo2" | "phi3" | "gpt2");

@@ -1,6 +1,7 @@
 //! GGUF files, read back by a decoder of their own that shares nothing with the writer.
 
 mod decoder;
+mod families;
 
 use decoder::{decode, read, Meta};
 use sha2::{Digest, Sha256};
@@ -96,6 +97,61 @@ fn every_weight_of_the_model_is_in_the_file_under_its_name() {
     let modelfile = std::fs::read_to_string(folder.path().join("plain.Modelfile")).unwrap();
     assert!(modelfile.starts_with("FROM ./plain.gguf\nTEMPLATE \"\"\""), "{modelfile}");
     assert!(modelfile.contains("\nPARAMETER stop \"<|im_end|>\"\n"), "{modelfile}");
+    assert!(modelfile.ends_with("\nPARAMETER num_ctx 256\n"), "{modelfile}");
+}
+
+#[test]
+fn a_turn_may_end_otherwise_than_a_text_and_a_template_be_one_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base");
+    std::fs::create_dir(&base).unwrap();
+    generated(&base);
+    let path = base.join("tokenizer_config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let changed = text.replace(r#""eos_token": "<|im_end|>""#, r#""eos_token": "<|endoftext|>""#);
+    assert_ne!(text, changed);
+    std::fs::write(path, changed).unwrap();
+    std::fs::write(base.join("chat_template.jinja"), "{% for m in messages %}[{{ m.content }}]{% endfor %}")
+        .unwrap();
+    let out = folder.path().join("own.gguf");
+    export(&base, Quantize::F32, &out).unwrap();
+    let file = read(&out);
+    let Meta::List(tokens) = &file.meta["tokenizer.ggml.tokens"] else { panic!("a list") };
+    let named = |key: &str| match &file.meta[key] {
+        Meta::Number(id) => tokens[*id as usize].clone(),
+        other => panic!("{key} is {other:?}"),
+    };
+    assert_eq!(named("tokenizer.ggml.eos_token_id"), Meta::Text("<|endoftext|>".into()));
+    assert_eq!(named("tokenizer.ggml.eot_token_id"), Meta::Text("<|im_end|>".into()));
+    let modelfile = std::fs::read_to_string(folder.path().join("own.Modelfile")).unwrap();
+    assert!(!modelfile.contains("TEMPLATE"), "Ollama reads the file's own: {modelfile}");
+    for stop in ["<|endoftext|>", "<|im_end|>"] {
+        assert!(modelfile.contains(&format!("PARAMETER stop \"{stop}\"")), "{modelfile}");
+    }
+}
+
+#[test]
+fn an_adapter_is_in_the_weights_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let params = ExportParams {
+        base: fixture("llama"),
+        adapter: Some(fixture("llama").join("adapter")),
+        to: ExportFormat::Gguf,
+        quantize: Some(Quantize::F32),
+        out: folder.path().join("tuned.gguf"),
+        name: None,
+    };
+    tillage_export::export(&params, &mut |_, _| true).unwrap();
+    let mut model = Model::load(&fixture("llama")).unwrap();
+    let of = |model: &Model| -> Vec<f32> {
+        let name = "model.layers.1.mlp.down_proj.weight";
+        model.stored().find(|w| w.name == name).unwrap().numbers().into_owned()
+    };
+    let before = of(&model);
+    model.load_adapter(&fixture("llama").join("adapter")).unwrap();
+    model.merge_adapter();
+    let found = decode(&read(&params.out).tensors["blk.1.ffn_down.weight"]);
+    assert!(found == of(&model) && found != before);
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub fn attention_cached(
         let place = Place { out: &out, start: head * shape.head_dim, stride: qw };
         forward_head(&place, None, heads, new, past, shape);
     };
-    if new * (past + new) * qw < 100_000 {
+    if new * (past + new) * qw < 20_000 {
         (0..shape.heads).for_each(run);
     } else {
         (0..shape.heads).into_par_iter().with_max_len(1).for_each(run);

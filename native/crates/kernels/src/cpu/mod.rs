@@ -28,11 +28,12 @@ pub use elementwise::{
     add, add_bias, bias_backward, dropout, scale, scale_rows, soft_cap, soft_cap_backward,
 };
 pub use embedding::{embedding, embedding_backward, gather_rows, scatter_add_rows};
+pub(crate) use frozen::to_halves;
 pub use frozen::{
     frozen_backward_input, frozen_backward_input_on, frozen_embedding, frozen_linear, frozen_linear_on,
-    frozen_scratch_bytes, low_rank_backward_input, low_rank_backward_input_on, low_rank_backward_weights,
-    low_rank_backward_weights_on, low_rank_linear, low_rank_linear_on, low_rank_receive, low_rank_receive_on,
-    Isa, LowRank, LowRankPart, Upstream,
+    frozen_scratch_bytes, low_rank_backward_input, low_rank_backward_weights, low_rank_linear,
+    low_rank_receive, rounded_backward_weight, rounded_backward_weight_on, rounded_gradient_bytes, Isa,
+    LowRank, LowRankPart, Upstream,
 };
 pub use loss::{cross_entropy, log_softmax_at, softmax, Target};
 pub use matmul::{linear, linear_backward_input, linear_backward_weight, matmul, View, ViewMut};

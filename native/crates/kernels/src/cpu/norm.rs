@@ -35,7 +35,7 @@ pub fn rms_norm(
                 for (inverse, run) in inverse.iter_mut().zip(range) {
                     let x = &x[x_runs.at(run)..x_runs.at(run) + width];
                     // SAFETY: as above.
-                    let y = unsafe { y.part(y_runs.at(run)..y_runs.at(run) + width) };
+                    let y = &mut unsafe { y.part(y_runs.at(run)..y_runs.at(run) + width) }[..width];
                     let inv = 1.0 / (dot(x, x) / width as f32 + eps).sqrt();
                     *inverse = inv;
                     for i in 0..width {
@@ -72,7 +72,7 @@ pub fn rms_norm_backward(
             #[inline(always)]
             |run, sum| {
                 let (x, dy) = (&x[x_runs.at(run)..][..width], &dy[d_runs.at(run)..][..width]);
-                let inv = inverse[run];
+                let (inv, sum) = (inverse[run], &mut sum[..width]);
                 for i in 0..width {
                     sum[i] += dy[i] * (x[i] * inv);
                 }
@@ -87,7 +87,7 @@ pub fn rms_norm_backward(
                 for run in range {
                     let (x, dy) = (&x[x_runs.at(run)..][..width], &dy[d_runs.at(run)..][..width]);
                     // SAFETY: ranges of runs do not overlap, nor do the runs themselves.
-                    let dx = unsafe { dx.part(d_runs.at(run)..d_runs.at(run) + width) };
+                    let dx = &mut unsafe { dx.part(d_runs.at(run)..d_runs.at(run) + width) }[..width];
                     let inv = inverse[run];
                     let common = dot3(w, dy, x) + offset * dot(dy, x);
                     let common = inv * inv * inv * common / width as f32;
@@ -155,7 +155,7 @@ pub fn layer_norm_backward(
             #[inline(always)]
             |row, sum| {
                 let (x, dy) = (&x[row * width..][..width], &dy[row * width..][..width]);
-                let (mean, inv) = (stats[2 * row], stats[2 * row + 1]);
+                let (mean, inv, sum) = (stats[2 * row], stats[2 * row + 1], &mut sum[..width]);
                 for i in 0..width {
                     sum[i] += dy[i] * (x[i] - mean) * inv;
                 }

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 
 /// Calls `f` on one of the threads of the pool, unless it is called there already, and keeps the others from falling
 /// asleep meanwhile: the products of a token take less time than waking a thread for each of them.
@@ -52,6 +53,23 @@ struct End<'a>(&'a Done);
 impl Drop for End<'_> {
     fn drop(&mut self) {
         self.0 .0.store(true, Ordering::Release);
+    }
+}
+
+/// Buffers that are kept between calls, whichever thread makes them: as many as are used at the same time.
+pub(crate) struct Spare<T>(Mutex<Vec<T>>);
+
+impl<T: Default> Spare<T> {
+    pub(crate) const fn new() -> Self {
+        Spare(Mutex::new(Vec::new()))
+    }
+
+    /// Calls `f` with one of them, or with a new one.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        let mut own = self.0.lock().unwrap_or_else(|e| e.into_inner()).pop().unwrap_or_default();
+        let result = f(&mut own);
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).push(own);
+        result
     }
 }
 

@@ -12,6 +12,7 @@ pub use bf16::{from_bf16, to_bf16, Bf16s};
 pub use int8::Int8;
 pub use nf4::{dynamic_map, Nf4, NF4_BLOCK, NF4_LEVELS};
 
+use crate::cpu;
 use std::ops::Range;
 
 /// What a product over a low-precision matrix multiplies; sums are f32 in any case.
@@ -96,7 +97,9 @@ impl Matrix {
 
     /// Rounded to the nearest bf16, ties to even.
     pub fn bf16(value: &[f32], inputs: usize) -> Matrix {
-        Matrix::new(Store::Bf16(Bf16s::from(value.iter().map(|&x| to_bf16(x)).collect::<Vec<_>>())), inputs)
+        let mut halves = vec![0; value.len()];
+        cpu::to_halves(&mut halves, value);
+        Matrix::new(Store::Bf16(Bf16s::from(halves)), inputs)
     }
 
     /// Quantised row by row, see [`Int8`].

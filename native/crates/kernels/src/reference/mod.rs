@@ -83,6 +83,29 @@ pub fn activation(x: f64, kind: Activation) -> f64 {
             let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + u.tanh())
         }
+        Activation::Gelu => 0.5 * x * erfc(-x / std::f64::consts::SQRT_2),
+    }
+}
+
+/// The complementary error function: by the series of erf where that converges fast, else by the continued fraction of erfc
+/// (Abramowitz & Stegun 1964, 7.1.6 and 7.1.14).
+pub fn erfc(z: f64) -> f64 {
+    let bell = (-z * z).exp();
+    if z.abs() < 2.5 {
+        let (mut term, mut sum, mut n) = (z, z, 0.0);
+        while term.abs() > 1e-17 * sum.abs() {
+            n += 1.0;
+            term *= 2.0 * z * z / (2.0 * n + 1.0);
+            sum += term;
+        }
+        return 1.0 - 2.0 / std::f64::consts::PI.sqrt() * bell * sum;
+    }
+    let fraction = (1..120).rev().fold(z.abs(), |under, n| z.abs() + 0.5 * f64::from(n) / under);
+    let tail = bell / (std::f64::consts::PI.sqrt() * fraction);
+    if z > 0.0 {
+        tail
+    } else {
+        2.0 - tail
     }
 }
 

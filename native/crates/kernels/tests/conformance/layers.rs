@@ -79,7 +79,7 @@ fn layer_norm_and_its_gradient() {
 #[test]
 fn activations_and_their_gradients() {
     let (tokens, width) = (701, 50);
-    for kind in [Activation::Silu, Activation::GeluTanh] {
+    for kind in [Activation::Silu, Activation::GeluTanh, Activation::Gelu] {
         let mut n = Numbers::new(5);
         let scaled = |v: Vec<f64>| v.iter().map(|x| x * 6.0).collect::<Vec<f64>>();
         let (gate_up, d) = (scaled(n.many(2 * tokens * width)), n.many(tokens * width));

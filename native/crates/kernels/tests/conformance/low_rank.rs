@@ -98,7 +98,7 @@ fn cases() -> Vec<Case> {
 fn outputs_with_adapters() {
     for isa in Isa::available() {
         for c in cases() {
-            let low = c.low();
+            let low = c.low().on(isa);
             for dropped in [false, true] {
                 let into: Vec<f64> =
                     if dropped { c.x.iter().map(|x| -0.5 * x).collect() } else { c.x.clone() };
@@ -106,8 +106,7 @@ fn outputs_with_adapters() {
                 let mut hidden = vec![f32::NAN; c.rows * low.ranks()];
                 let mut out = vec![f32::NAN; y.len()];
                 let single_into = single(&into);
-                cpu::low_rank_linear_on(
-                    isa,
+                cpu::low_rank_linear(
                     &mut out,
                     &mut hidden,
                     &single(&c.x),
@@ -133,13 +132,13 @@ fn outputs_with_adapters() {
 fn gradients_with_adapters() {
     for isa in Isa::available() {
         for c in cases() {
-            let (low, mut up) = (c.low(), Upstream::default());
+            let (low, mut up) = (c.low().on(isa), Upstream::default());
             let (x, dy) = (single(&c.x), single(&c.dy));
             let inputs = c.w.inputs();
             let mut hidden = vec![0.0; c.rows * low.ranks()];
             let mut y = vec![0.0; dy.len()];
-            cpu::low_rank_linear_on(isa, &mut y, &mut hidden, &x, None, (&c.w, &low), c.rows);
-            cpu::low_rank_receive_on(isa, &mut up, &dy, &low, c.rows);
+            cpu::low_rank_linear(&mut y, &mut hidden, &x, None, (&c.w, &low), c.rows);
+            cpu::low_rank_receive(&mut up, &dy, &low, c.rows);
 
             let zero = vec![0.0; c.x.len()];
             let (base, _) = reference::linear_backward(&rounded(&c.dy), &zero, &c.weights(), c.rows);
@@ -147,7 +146,7 @@ fn gradients_with_adapters() {
             let mut gradients: Vec<(Vec<f32>, Vec<f32>)> =
                 c.a.iter().zip(&c.b).map(|(a, b)| (vec![1.0; a.len()], vec![1.0; b.len()])).collect();
             let mut places: Vec<_> = gradients.iter_mut().map(|(a, b)| (&mut a[..], &mut b[..])).collect();
-            cpu::low_rank_backward_weights_on(isa, &mut places, (&x, &hidden), &dy, &up, &low, c.rows);
+            cpu::low_rank_backward_weights(&mut places, (&x, &hidden), &dy, &up, &low, c.rows);
             let mut first = 0;
             for (part, (own, r, scale)) in c.parts.iter().enumerate() {
                 let (a, b) = c.factors(part);
@@ -164,21 +163,16 @@ fn gradients_with_adapters() {
             }
 
             let mut dx = vec![1.0; c.rows * inputs];
-            cpu::low_rank_backward_input_on(isa, &mut dx, None, &dy, &up, (&c.w, &low), c.rows, true);
+            cpu::low_rank_backward_input(&mut dx, None, &dy, &up, (&c.w, &low), c.rows, true);
             let sum: Vec<f64> = base.iter().zip(&through_adapter).map(|(b, a)| 1.0 + b + a).collect();
             close(&dx, &sum, 2e-4);
             let mut apart = vec![f32::NAN; dx.len()];
-            cpu::low_rank_backward_input_on(
-                isa,
-                &mut dx,
-                Some(&mut apart),
-                &dy,
-                &up,
-                (&c.w, &low),
-                c.rows,
-                false,
-            );
+            cpu::low_rank_backward_input(&mut dx, Some(&mut apart), &dy, &up, (&c.w, &low), c.rows, false);
             close(&dx, &base, 2e-6);
+            close(&apart, &through_adapter, 2e-4);
+            let (mut added, mut apart) = (vec![1.0; dx.len()], vec![f32::NAN; dx.len()]);
+            cpu::low_rank_backward_input(&mut added, Some(&mut apart), &dy, &up, (&c.w, &low), c.rows, true);
+            close(&added, &base.iter().map(|b| 1.0 + b).collect::<Vec<_>>(), 2e-6);
             close(&apart, &through_adapter, 2e-4);
         }
     }

@@ -1,5 +1,6 @@
 use crate::support::{close, derivative, single, weigh, Numbers};
-use tillage_kernels::cpu::{self, View, ViewMut};
+use tillage_kernels::cpu::{self, Isa, View, ViewMut};
+use tillage_kernels::matrix::{from_bf16, to_bf16};
 use tillage_kernels::reference;
 
 #[test]
@@ -30,6 +31,37 @@ fn projections_and_their_gradients() {
         cpu::linear_backward_weight(&mut ours, &dys, &xs, rows, 1.0);
         close(&ours, &dw.iter().map(|v| v * 3.0).collect::<Vec<_>>(), 2e-6);
     }
+}
+
+#[test]
+fn gradients_of_weights_in_bf16() {
+    let rounded = |x: &[f64]| x.iter().map(|&v| f64::from(from_bf16(to_bf16(v as f32)))).collect::<Vec<_>>();
+    // Sizes below, at and beyond tiles; the last with more of dy than is turned at once.
+    for (rows, ins, outs) in [(1, 7, 5), (9, 64, 64), (33, 17, 129), (130, 96, 40), (1030, 20, 4200)] {
+        let mut n = Numbers::new((rows * ins) as u64);
+        let (x, dy) = (n.many(rows * ins), n.many(rows * outs));
+        let (_, dw) = reference::linear_backward(&rounded(&dy), &rounded(&x), &vec![0.0; ins * outs], rows);
+        for isa in Isa::available() {
+            let mut ours = vec![0.25; ins * outs];
+            cpu::rounded_backward_weight_on(isa, &mut ours, &single(&dy), &single(&x), rows, 2.0);
+            cpu::rounded_backward_weight_on(isa, &mut ours, &single(&dy), &single(&x), rows, 1.0);
+            close(&ours, &dw.iter().map(|v| v * 3.0 + 0.25).collect::<Vec<_>>(), 2e-6);
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_gradients() {
+    let mut n = Numbers::new(9);
+    let (x, dy) = (single(&n.many(70 * 320)), single(&n.many(70 * 130)));
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let mut dw = vec![0.5; 130 * 320];
+        pool.install(|| cpu::rounded_backward_weight(&mut dw, &dy, &x, 70, 1.0));
+        dw
+    };
+    let first = run(1);
+    assert!([2, 3].into_iter().all(|threads| run(threads) == first));
 }
 
 #[test]

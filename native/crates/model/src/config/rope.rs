@@ -13,8 +13,8 @@ pub struct RopeConfig {
     pub amplitude: f32,
     /// Numbers of each head that turn: all of them, or the first.
     pub dims: usize,
-    /// Positions for which it holds. With LongRoPE the original context: longer texts would turn all positions by other
-    /// factors.
+    /// Positions for which it holds. With LongRoPE the original context, and with dynamic scaling the whole one: longer texts
+    /// would turn all positions by other factors.
     pub context: usize,
 }
 
@@ -96,7 +96,8 @@ fn variant(
     let original = original(inner, fields)?.unwrap_or(context) as f64;
     let given = inner.number("attention_factor")?.map(|f| f as f32);
     Ok(match kind {
-        "default" => (RopeVariant::Default, 1.0),
+        // Dynamic NTK scaling begins behind the context: up to there it is no scaling.
+        "default" | "dynamic" => (RopeVariant::Default, 1.0),
         "linear" => (RopeVariant::Linear { factor: need("factor")? as f32 }, 1.0),
         "llama3" => {
             let variant = RopeVariant::Llama3 {
@@ -116,13 +117,15 @@ fn variant(
                 original: original as f32,
                 truncate: inner.optional_flag("truncate")?.unwrap_or(true),
             };
-            if inner.get("mscale").is_some() || inner.get("mscale_all_dim").is_some() {
-                return Err(super::fields::unsupported("an mscale in its YaRN settings"));
-            }
-            (variant, given.unwrap_or(if factor <= 1.0 { 1.0 } else { (0.1 * factor.ln() + 1.0) as f32 }))
+            let scale = |m: f64| if factor <= 1.0 { 1.0 } else { 0.1 * m * factor.ln() + 1.0 };
+            let amplitude = match (inner.number("mscale")?, inner.number("mscale_all_dim")?) {
+                (Some(one), Some(all)) if one != 0.0 && all != 0.0 => scale(one) / scale(all),
+                _ => scale(1.0),
+            };
+            (variant, given.unwrap_or(amplitude as f32))
         }
         "longrope" => {
-            let stretch = context as f64 / original;
+            let stretch = inner.number("factor")?.unwrap_or(context as f64 / original);
             let factors = inner
                 .numbers("short_factor")?
                 .ok_or_else(|| bad("config.json has rope_type longrope but no short_factor."))?;
@@ -137,7 +140,7 @@ fn variant(
             return Err(EngineError::user(
                 "unsupported_rope",
                 format!(
-                    "config.json asks for rope_type \"{other}\"; Tillage knows default, linear, llama3, yarn and longrope."
+                    "config.json asks for rope_type \"{other}\"; Tillage knows default, linear, dynamic, llama3, yarn and longrope."
                 ),
                 "Use a model with one of these, or one that was not stretched to a longer context.",
             ))

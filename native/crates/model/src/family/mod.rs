@@ -125,6 +125,7 @@ pub(crate) fn activation(fields: &Fields, name: &str, absent: Activation) -> Res
         None => Ok(absent),
         Some("silu" | "swish") => Ok(Activation::Silu),
         Some("gelu_pytorch_tanh" | "gelu_new") => Ok(Activation::GeluTanh),
+        Some("gelu") => Ok(Activation::Gelu),
         Some(other) => Err(unsupported(format!("{name} \"{other}\""))),
     }
 }

@@ -141,9 +141,7 @@ pub(crate) fn backward_weights(
     }
     let rows = at.rows;
     let dy_scaled = if s.dy.is_empty() { dy } else { &s.dy };
-    if let Some(dw) = tensors[at.ids.weight].grad_mut() {
-        cpu::linear_backward_weight(dw, dy_scaled, x, rows, 1.0);
-    }
+    tensors[at.ids.weight].backward_weight(dy_scaled, x, rows, 1.0);
     let Some(adapter) = adapter.filter(|a| a.enabled) else { return };
     let Adapter { tensors: own, slots, .. } = adapter;
     let parts = &slots[at.layer][at.slot];

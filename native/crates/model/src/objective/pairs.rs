@@ -181,6 +181,32 @@ mod tests {
     ];
 
     #[test]
+    fn losses_are_those_of_pytorch() {
+        // TRL's formulas in PyTorch, in double precision; CPO's and ORPO's with the mean over all chosen tokens.
+        let wanted = [
+            0.5438686999436521,
+            0.19873117717486552,
+            20.32969135802469,
+            0.675,
+            0.919015563421922,
+            1.0179342149781259,
+            2.692881291918895,
+            2.847083463083208,
+        ];
+        for (kind, wanted) in ALL.into_iter().zip(wanted) {
+            let found = Pairs {
+                completion: &[-30.0, -12.5, -28.0, -14.0],
+                tokens: &[10, 5, 9, 6],
+                prompt: &[(-8.0, 3), (-9.0, 4), (-8.0, 3), (-9.0, 4)],
+                reference: &[-31.0, -15.0, -26.0, -13.0],
+                weights: &[],
+            }
+            .loss(kind);
+            assert!((found.loss - wanted).abs() < 1e-12, "{kind:?}: {} instead of {wanted}", found.loss);
+        }
+    }
+
+    #[test]
     fn the_loss_is_the_mean_of_the_pairs_shares() {
         let (completion, reference) = ([-30.0, -12.5, -28.0, -14.0], [-31.0, -15.0, -26.0, -13.0]);
         let prompt = [(-8.0, 3), (-9.0, 4), (-8.0, 3), (-9.0, 4)];

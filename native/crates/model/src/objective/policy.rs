@@ -122,19 +122,79 @@ mod tests {
         assert_eq!(leave_one_out(&[2.0]), [2.0]);
     }
 
+    const CASES: [(bool, f64, bool); 5] =
+        [(false, 0.0, false), (false, 0.3, false), (false, 0.3, true), (true, 0.0, false), (true, 0.3, true)];
+
+    #[test]
+    fn losses_are_those_of_pytorch() {
+        // TRL's formulas in PyTorch, in double precision: ratios within the bounds, and beyond them to both sides.
+        let old = [vec![-1.0, -2.0, -0.5], vec![-3.0, -0.2]];
+        let now = [vec![-0.9, -2.5, -0.1], vec![-2.5, -0.15]];
+        let reference = [vec![-1.2, -2.2, -0.4], vec![-3.0, -0.3]];
+        let one = |i: usize, advantage| Generated {
+            policy: &now[i],
+            old: &old[i],
+            reference: &reference[i],
+            advantage,
+        };
+        let wanted = [
+            (
+                Average::Completions,
+                [
+                    -0.2554267302087435,
+                    -0.24005907005144483,
+                    -0.23459722212110568,
+                    -0.28921426379633247,
+                    -0.27106338179274203,
+                ],
+            ),
+            (
+                Average::Tokens,
+                [
+                    -0.4955115419458229,
+                    -0.4805875088411951,
+                    -0.47612302276364565,
+                    -0.531371411037066,
+                    -0.5142208004554047,
+                ],
+            ),
+            (
+                Average::Sequences,
+                [
+                    -1.2387788548645573,
+                    -1.201468772102988,
+                    -1.1903075569091144,
+                    -1.3284285275926648,
+                    -1.2855520011385122,
+                ],
+            ),
+            (
+                Average::Longest(7),
+                [
+                    -0.1769684078377939,
+                    -0.17163839601471256,
+                    -0.17004393670130205,
+                    -0.1897755039418093,
+                    -0.18365028587693033,
+                ],
+            ),
+        ];
+        for (average, all) in wanted {
+            for ((sequence_ratio, beta, correct_divergence), wanted) in CASES.into_iter().zip(all) {
+                let kind = PolicyLoss { average, clip: 0.2, sequence_ratio, beta, correct_divergence };
+                let found = policy(&[one(0, 1.5), one(1, -0.7)], &kind).0;
+                assert!((found - wanted).abs() < 1e-12, "{kind:?}: {found} instead of {wanted}");
+            }
+        }
+    }
+
     #[test]
     fn slopes_are_derivatives() {
         let old = [vec![-1.0, -2.0, -0.5], vec![-3.0, -0.2]];
         let now = [vec![-0.9, -2.5, -0.5], vec![-2.9, -0.15]];
         let reference = [vec![-1.2, -2.2, -0.4], vec![-3.0, -0.3]];
-        for average in [Average::Completions, Average::Tokens, Average::Longest(7)] {
-            for (sequence_ratio, beta, correct_divergence) in [
-                (false, 0.0, false),
-                (false, 0.3, false),
-                (false, 0.3, true),
-                (true, 0.0, false),
-                (true, 0.3, true),
-            ] {
+        for average in [Average::Completions, Average::Tokens, Average::Sequences, Average::Longest(7)] {
+            for (sequence_ratio, beta, correct_divergence) in CASES {
                 let kind = PolicyLoss { average, clip: 0.2, sequence_ratio, beta, correct_divergence };
                 let at = |now: &[Vec<f64>; 2]| {
                     let one = |i: usize, advantage| Generated {

@@ -25,6 +25,21 @@ pub struct Valued<'a> {
     pub returns: &'a [f64],
 }
 
+impl<'a> Valued<'a> {
+    /// Answers from the lists of all answers, in the order of the fields, `[answers][tokens]` each.
+    pub fn all([policy, old, value, old_value, advantage, returns]: [&'a [Vec<f64>]; 6]) -> Vec<Valued<'a>> {
+        let one = |i: usize| Valued {
+            policy: &policy[i],
+            old: &old[i],
+            value: &value[i],
+            old_value: &old_value[i],
+            advantage: &advantage[i],
+            returns: &returns[i],
+        };
+        (0..policy.len()).map(one).collect()
+    }
+}
+
 /// The loss of some answers, its slopes, and what is said of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PpoFound {
@@ -214,16 +229,9 @@ mod tests {
         );
         let now = [vec![-0.9, -2.5, -0.1], vec![-2.5, -0.15]];
         let value = [vec![0.6, 0.1, -0.4], vec![-0.5, 0.4]];
-        let one = |i: usize| Valued {
-            policy: &now[i],
-            old: &old[i],
-            value: &value[i],
-            old_value: &old_value[i],
-            advantage: &advantage[i],
-            returns: &returns[i],
-        };
         let kind = PpoLoss { clip: 0.2, value_clip: 0.2, value_weight: 0.3 };
-        let found = ppo(&[one(0), one(1)], &kind, 5);
+        let answers = Valued::all([&now, &old, &value, &old_value, &advantage, &returns]);
+        let found = ppo(&answers, &kind, 5);
         assert!((found.loss - 0.18814432177578144).abs() < 1e-12, "{found:?}");
         assert!((found.value_loss / 5.0 - 0.35258334784).abs() < 1e-12, "{found:?}");
         close(
@@ -252,15 +260,7 @@ mod tests {
         let returns = [vec![0.5, 0.3, 0.4, -1.0], vec![0.1, -0.5]];
         let advantage = [vec![1.5, -0.7, 0.4, 0.8], vec![-0.6, 0.3]];
         let at = |now: &[Vec<f64>; 2], value: &[Vec<f64>; 2]| {
-            let one = |i: usize| Valued {
-                policy: &now[i],
-                old: &old[i],
-                value: &value[i],
-                old_value: &old_value[i],
-                advantage: &advantage[i],
-                returns: &returns[i],
-            };
-            ppo(&[one(0), one(1)], &kind, 6)
+            ppo(&Valued::all([now, &old, value, &old_value, &advantage, &returns]), &kind, 6)
         };
         let found = at(&now, &value);
         assert!(found.clipped > 0 && found.clipped < 6, "{found:?}");

@@ -1,5 +1,5 @@
-use crate::support::{adapted, batch, close, gradients, lora, model, text};
-use tillage_model::{Model, Packed, Trainable};
+use crate::support::{adapted, batch, close, gradients, lora, model, text, together_is_apart};
+use tillage_model::{Model, Trainable};
 
 fn logits(model: &Model) -> Vec<f32> {
     let pack = batch();
@@ -141,21 +141,5 @@ fn unknown_targets_are_refused() {
 
 #[test]
 fn packs_are_the_same_for_an_adapter() {
-    let mut model = adapted(&lora(&["all-linear"]));
-    let whole = batch();
-    let n = whole.labelled() as f32;
-    let parts: Vec<Packed> = whole
-        .starts
-        .windows(2)
-        .map(|s| Packed {
-            tokens: whole.tokens[s[0]..s[1]].to_vec(),
-            labels: whole.labels[s[0]..s[1]].to_vec(),
-            starts: vec![0, s[1] - s[0]],
-            weights: None,
-            normalizer: Some(n),
-        })
-        .collect();
-    let together = gradients(&mut model, &[&whole]);
-    let apart = gradients(&mut model, &parts.iter().collect::<Vec<_>>());
-    together.iter().zip(&apart).for_each(|(a, b)| close(&a.1, &b.1, 1e-5));
+    together_is_apart(&mut adapted(&lora(&["all-linear"])), &batch());
 }

@@ -60,7 +60,9 @@ pub fn shapes() -> Vec<(String, ModelConfig)> {
             json!({"attention_multiplier": 0.2, "embedding_multiplier": 3.0, "residual_multiplier": 0.4,
             "logits_scaling": 2.0}),
         ),
-        ("gpt2", gpt2),
+        ("gpt2", gpt2.clone()),
+        ("gpt2", with(&gpt2, json!({"activation_function": "gelu"}))),
+        ("olmo2", with(&plain, json!({"hidden_act": "gelu"}))),
         ("mixtral", with(&experts, json!({"num_local_experts": 5, "sliding_window": 8}))),
         (
             "qwen3_moe",
@@ -77,6 +79,20 @@ pub fn shapes() -> Vec<(String, ModelConfig)> {
             (format!("{name} ({i})"), config_with(with(&json!({"model_type": name}), changes)))
         })
         .collect()
+}
+
+#[test]
+fn activations_are_those_that_their_names_say() {
+    use tillage_kernels::Activation::{Gelu, GeluTanh, Silu};
+    for (name, kind) in [
+        ("silu", Silu),
+        ("swish", Silu),
+        ("gelu_new", GeluTanh),
+        ("gelu_pytorch_tanh", GeluTanh),
+        ("gelu", Gelu),
+    ] {
+        assert_eq!(config_with(json!({"hidden_act": name})).activation, kind, "{name}");
+    }
 }
 
 #[test]

@@ -134,9 +134,9 @@ fn wrong_configs_are_refused_by_name() {
     let good = std::fs::read_to_string(&path).expect("a config");
     for (from, to, code, mention) in [
         (r#""model_type": "llama""#, r#""model_type": "rwkv9""#, "unknown_model_type", "rwkv9"),
-        (r#""hidden_act": "silu""#, r#""hidden_act": "gelu""#, "unsupported_config", "gelu"),
+        (r#""hidden_act": "silu""#, r#""hidden_act": "relu2""#, "unsupported_config", "relu2"),
         (r#""rope_type": "default""#, r#""rope_type": "yarn""#, "bad_config", "factor"),
-        (r#""rope_type": "default""#, r#""rope_type": "dynamic""#, "unsupported_rope", "dynamic"),
+        (r#""rope_type": "default""#, r#""rope_type": "stretchy""#, "unsupported_rope", "stretchy"),
         (
             r#""rope_type": "default""#,
             r#""partial_rotary_factor": 1.5"#,

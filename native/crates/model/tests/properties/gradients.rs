@@ -1,6 +1,6 @@
-use crate::support::{adapted, batch, config_with, gradients, lora, model};
+use crate::support::{adapt, adapted, batch, config, config_with, gradients, lora, model, model_of, VOCAB};
 use serde_json::json;
-use tillage_model::{Distillation, Model, Packed, Trainable};
+use tillage_model::{Distillation, Model, Packed, Trainable, IGNORE};
 
 /// As [`check_slopes`], of the batch's mean loss.
 pub fn check_directions(model: &mut Model, batch: &Packed) -> usize {
@@ -57,6 +57,39 @@ fn distilled_gradients_are_derivatives() {
         assert_eq!(checked, tensors);
         let with = model.distill(&batch(), &teacher, settings).expect("a valid batch");
         assert_eq!(model.distill_loss(&batch(), &teacher, settings).expect("a valid batch"), with);
+    }
+}
+
+#[test]
+fn losses_at_a_temperature_are_those_of_that_distribution() {
+    let capped = json!({"model_type": "gemma2", "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 10,
+        "attention_bias": false, "mlp_bias": false, "sliding_window": 8, "final_logit_softcapping": 3.0});
+    for config in [config(), config_with(capped)] {
+        let mut model = adapt(model_of(config), &lora(&["all-linear"]));
+        let cool = Packed { temperature: Some(0.6), ..batch() };
+        let places: Vec<usize> = (0..cool.labels.len()).filter(|at| cool.labels[*at] != IGNORE).collect();
+        let logits = model.logits(&cool, &places);
+        let losses = model.token_losses(&cool).expect("a valid batch");
+        for ((row, at), loss) in logits.chunks_exact(VOCAB).zip(&places).zip(&losses) {
+            let sum: f64 = row.iter().map(|x| (f64::from(*x) / 0.6).exp()).sum();
+            let wanted = sum.ln() - f64::from(row[cool.labels[*at] as usize]) / 0.6;
+            assert!((wanted - f64::from(*loss)).abs() < 1e-5, "{loss} instead of {wanted}");
+        }
+        let tensors = model.parameters_mut().len();
+        assert_eq!(check_directions(&mut model, &cool), tensors);
+        // A loss of the log-probabilities, as policies have it.
+        let checked = check_slopes(&mut model, &mut |model| {
+            let mut loss = 0.0;
+            let slopes = &mut |losses: &[f32]| {
+                loss = losses.iter().map(|l| f64::from(-l).exp()).sum();
+                losses.iter().map(|l| -(-l).exp()).collect()
+            };
+            model.forward_backward_by(&cool, slopes).expect("a valid batch");
+            loss
+        });
+        assert_eq!(checked, tensors);
+        let plain = Packed { temperature: Some(1.0), ..batch() };
+        assert_eq!(model.token_losses(&plain), model.token_losses(&batch()), "1 is none, bit for bit");
     }
 }
 

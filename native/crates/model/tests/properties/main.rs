@@ -9,5 +9,6 @@ mod mixtures;
 mod packing;
 mod precision;
 mod prompts;
+mod rope;
 mod support;
 mod values;

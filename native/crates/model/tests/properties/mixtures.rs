@@ -98,6 +98,30 @@ fn a_mixture_adds_the_changes_with_their_weights() {
 }
 
 #[test]
+fn a_lone_adapter_has_its_weight_and_a_new_one_takes_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut held = holding(model, folder.path());
+    let of = |held: &Model, name: &str, weight: f64| {
+        let mix = held.mix(&[(name, weight)]).expect("a mixture");
+        all(held, Some(&[&mix; 3]))
+    };
+    let half = of(&held, "a", 0.5);
+    // The same with half the alpha in its file.
+    let file = folder.path().join("a/adapter_config.json");
+    let text = std::fs::read_to_string(&file).expect("a config");
+    let changed = text.replace(r#""lora_alpha": 6"#, r#""lora_alpha": 3"#);
+    assert_ne!(text, changed);
+    std::fs::write(&file, changed).expect("written");
+    let mut weaker = model();
+    weaker.load_adapter(&folder.path().join("a")).expect("an adapter");
+    close(&half, &all(&weaker, None), 2e-5);
+    assert_ne!(half, of(&held, "a", 1.0));
+    held.hold_adapter("a", &folder.path().join("b")).expect("another of the name");
+    assert_eq!(of(&held, "a", 1.0), of(&held, "b", 1.0));
+    assert_eq!(held.held_adapters().filter(|name| *name == "a").count(), 1);
+}
+
+#[test]
 fn sequences_of_a_batch_have_each_their_own() {
     for sparse in [false, true] {
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,32 +1,14 @@
-use crate::support::{adapted, batch, close, gradients, lora, model, text, VOCAB};
+use crate::support::{adapted, batch, close, lora, model, separate, text, together_is_apart, VOCAB};
 use tillage_model::{Packed, Trainable};
-
-/// Each example of a pack as a pack of its own.
-fn separate(pack: &Packed) -> Vec<Packed> {
-    let part = |span: &[usize]| Packed {
-        tokens: pack.tokens[span[0]..span[1]].to_vec(),
-        labels: pack.labels[span[0]..span[1]].to_vec(),
-        starts: vec![0, span[1] - span[0]],
-        weights: None,
-        normalizer: Some(pack.labelled() as f32),
-    };
-    pack.starts.windows(2).map(part).collect()
-}
 
 #[test]
 fn packed_is_separate_and_split_is_whole() {
     let mut model = model();
     model.set_trainable(Trainable::Full);
     let whole = batch();
-    let parts = separate(&whole);
-    let together = gradients(&mut model, &[&whole]);
-    let apart = gradients(&mut model, &parts.iter().collect::<Vec<_>>());
-    for ((name, a), (_, b)) in together.iter().zip(&apart) {
-        assert!(a.iter().any(|g| *g != 0.0), "{name}");
-        close(a, b, 1e-5);
-    }
+    together_is_apart(&mut model, &whole);
     let loss = model.loss_only(&whole).expect("a valid batch");
-    for (example, part) in loss.per_example.iter().zip(&parts) {
+    for (example, part) in loss.per_example.iter().zip(&separate(&whole)) {
         let alone = model.loss_only(part).expect("a valid batch");
         assert!((example.0 - alone.sum).abs() < 1e-4 && example.1 == alone.tokens);
     }

@@ -51,6 +51,8 @@ fn a_model_read_in_a_precision_is_the_model_brought_into_it() {
             let brought = frozen(Model::load(folder.path()).expect("the model"), dtype);
             assert_eq!((read.dtype(), brought.dtype()), (dtype, dtype));
             assert!(logits(&read) == logits(&brought), "{dtype:?} of {stored:?}");
+            let answers = Model::load_to_answer(folder.path(), dtype).expect("the model");
+            assert!(logits(&answers) == logits(&brought), "{dtype:?} of {stored:?}, to answer");
             assert_eq!(read.parameter_count(), model().parameter_count());
             assert!(logits(&read) != logits(&model()), "{dtype:?} changes something");
         }
@@ -194,5 +196,55 @@ fn a_tied_head_is_compared_in_any_format() {
     for dtype in Dtype::ALL {
         let error = Model::load_as(folder.path(), dtype).expect_err("another head");
         assert_eq!(error.code, "untied_head");
+    }
+}
+
+/// A model in mixed precision, all of whose weights are trained.
+fn mixed() -> Model {
+    let mut model = model();
+    model.set_mixed(true);
+    model.set_trainable(Trainable::Full);
+    model
+}
+
+#[test]
+fn mixed_precision_rounds_what_the_weights_are_now() {
+    let mut changed = mixed();
+    let before = logits(&changed);
+    assert!(before != logits(&model()), "products are rounded");
+    let mut fresh = mixed();
+    for model in [&mut changed, &mut fresh] {
+        let mut parameters = model.parameters_mut();
+        parameters.iter_mut().flat_map(|p| p.value.iter_mut()).for_each(|v| *v *= 1.01);
+    }
+    let after = logits(&changed);
+    assert!(after != before && after == logits(&fresh));
+    // What is saved is in f32, and without rounding the model is what it was.
+    changed.set_mixed(false);
+    let folder = tempfile::tempdir().expect("a folder");
+    changed.save(folder.path()).expect("a writable folder");
+    assert!(logits(&changed) == logits(&Model::load(folder.path()).expect("the model")));
+    assert!(logits(&changed) != after);
+}
+
+#[test]
+fn gradients_in_mixed_precision_are_near_those_in_f32() {
+    let mut exact = model();
+    exact.set_trainable(Trainable::Full);
+    let exact = gradients(&mut exact, &[&batch()]);
+    let rounded = gradients(&mut mixed(), &[&batch()]);
+    for ((name, exact), (_, rounded)) in exact.iter().zip(&rounded) {
+        let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|x| f64::from(x * x)).sum::<f64>().sqrt();
+        let apart =
+            norm(&mut exact.iter().zip(rounded).map(|(a, b)| a - b)) / norm(&mut exact.iter().copied());
+        assert!(apart > 0.0 && apart < 0.03, "{name}: {apart}");
+    }
+    // The same bits when activations are computed again, and twice as much from two batches.
+    let mut again = mixed();
+    again.set_recompute(true);
+    assert!(gradients(&mut again, &[&batch()]) == rounded);
+    let twice = gradients(&mut mixed(), &[&batch(), &batch()]);
+    for ((_, one), (_, two)) in rounded.iter().zip(&twice) {
+        close(two, &one.iter().map(|g| 2.0 * g).collect::<Vec<_>>(), 1e-5);
     }
 }

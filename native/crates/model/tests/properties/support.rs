@@ -93,6 +93,30 @@ pub fn gradients(model: &mut Model, batches: &[&Packed]) -> Vec<(String, Vec<f32
     model.parameters_mut().into_iter().map(|p| (p.name.to_owned(), p.grad.to_vec())).collect()
 }
 
+/// Each example of a pack as a pack of its own.
+pub fn separate(pack: &Packed) -> Vec<Packed> {
+    let part = |span: &[usize]| Packed {
+        tokens: pack.tokens[span[0]..span[1]].to_vec(),
+        labels: pack.labels[span[0]..span[1]].to_vec(),
+        starts: vec![0, span[1] - span[0]],
+        normalizer: Some(pack.labelled() as f32),
+        ..Packed::default()
+    };
+    pack.starts.windows(2).map(part).collect()
+}
+
+/// Gradients of a pack must be the sums of those of its texts alone.
+#[track_caller]
+pub fn together_is_apart(model: &mut Model, whole: &Packed) {
+    let together = gradients(model, &[whole]);
+    let apart = gradients(model, &separate(whole).iter().collect::<Vec<_>>());
+    assert!(!together.is_empty());
+    for ((name, a), (_, b)) in together.iter().zip(&apart) {
+        assert!(a.iter().any(|g| *g != 0.0), "{name}");
+        close(a, b, 1e-5);
+    }
+}
+
 #[track_caller]
 pub fn close(a: &[f32], b: &[f32], tolerance: f32) {
     assert_eq!(a.len(), b.len());

@@ -37,15 +37,8 @@ fn gradients_of_ppo_through_the_whole_model_are_derivatives() {
             .forward_backward_valued(&texts.pack, &mut |losses, values| {
                 let now: Vec<Vec<f64>> = texts.split(losses).into_iter().map(|[_, c]| c).collect();
                 let value = of(values, [0.0; 4]);
-                let one = |i: usize| Valued {
-                    policy: &now[i],
-                    old: &old[i],
-                    value: &value[i],
-                    old_value: &old_value[i],
-                    advantage: &advantage[i],
-                    returns: &returns[i],
-                };
-                let found = ppo(&[one(0), one(1)], &kind, 4);
+                let answers = Valued::all([&now, &old, &value, &old_value, &advantage, &returns]);
+                let found = ppo(&answers, &kind, 4);
                 loss = found.loss;
                 let slopes = found.value.iter().flatten().map(|s| *s as f32).collect();
                 (texts.token_slopes(&found.policy), slopes)

@@ -144,6 +144,22 @@ fn choices_are_compared_as_they_are_and_by_their_lengths() {
 }
 
 #[test]
+fn of_equal_answers_the_first_is_chosen_and_none_is_preferred() {
+    let f = Fixture::new();
+    let (rows, _) =
+        f.score(&[json!({"prompt": "Up or", "choices": [" down", " down"], "answer": 1})], |_| {});
+    for (choice, right) in [
+        ("choice", "correct"),
+        ("choice_per_token", "correct_per_token"),
+        ("choice_per_byte", "correct_per_byte"),
+    ] {
+        assert_eq!((&rows[0][choice], &rows[0][right]), (&json!(0), &json!(false)));
+    }
+    let (_, result) = f.score(&[json!({"prompt": "Up or", "chosen": " down", "rejected": " down"})], |_| {});
+    assert_eq!(result.pairs.map(|p| (p.accuracy, p.margin)), Some((0.0, 0.0)));
+}
+
+#[test]
 fn parquet_and_json_lines_say_the_same_both_ways() {
     let f = Fixture::new();
     let rows = [
@@ -167,6 +183,81 @@ fn parquet_and_json_lines_say_the_same_both_ways() {
         p.out = p.out.with_extension("parquet");
     });
     same(&lines, &parquet);
+}
+
+#[test]
+fn rows_behind_a_tuned_prompt_are_scored_as_behind_its_words() {
+    let base = Fixture::new();
+    let words = [17u32, 230, 17, 230, 17];
+    let mut own = Fixture::new();
+    own.model.attach_prompt(5, Some(("w", &words[..2])), 1).unwrap();
+    let mut held = Fixture::new();
+    own.model.save_adapter(own.dir(), "base").unwrap();
+    // Another prompt is held before it, so that its tokens lie further behind.
+    held.model.attach_prompt(4, Some(("x", &words[1..2])), 1).unwrap();
+    held.model.save_adapter(held.dir(), "base").unwrap();
+    let other = held.dir().to_owned();
+    held.model.hold_adapter("other", &other).unwrap();
+    held.model.hold_adapter("prompt", own.dir()).unwrap();
+    let mix = held.model.mix(&[("prompt", 1.0)]).unwrap();
+    let rows = [
+        json!({"_row_id": "a", "text": text(4)}),
+        json!({"_row_id": "b", "text": text(9)}),
+        json!({"_row_id": "c", "text": text(6)}),
+    ];
+    let embed = |p: &mut tillage_protocol::score::ScoreParams| p.embed = Embed::Mean;
+    let (scored, result) = own.score(&rows, embed);
+    let (through_mix, _) = held.try_score_mixed(&rows, Some(&mix), embed).unwrap();
+    same(&through_mix, &scored);
+    let (plain, _) = base.score(&rows, embed);
+    let (mut sum, mut labels) = (0.0, 0);
+    for ((row, plain), source) in scored.iter().zip(&plain).zip(&rows) {
+        let tokens = base.encode(source["text"].as_str().unwrap());
+        let whole = [&words[..], &tokens].concat();
+        // What the words themselves cost does not count; the text's first token has words before it now.
+        let expected = -base.logprobs(&whole)[words.len() - 1..].iter().sum::<f64>();
+        close(&row["loss_sum"], expected, 1e-4);
+        assert_eq!((&row["labels"], &row["tokens"]), (&json!(tokens.len()), &json!(tokens.len())));
+        assert_eq!(plain["labels"], tokens.len() - 1);
+        (sum, labels) = (sum + expected, labels + tokens.len());
+        // The head is linear: the mean of the logits is the head of the mean.
+        let mean = base.mean_logits_from(&whole, words.len());
+        let vector = floats(&row["embedding"]);
+        for (word, expected) in mean.iter().enumerate().step_by(31) {
+            let ours: f64 =
+                base.head()[word * 64..][..64].iter().zip(&vector).map(|(w, x)| f64::from(*w) * x).sum();
+            assert!((ours - expected).abs() < 1e-3, "{ours} instead of {expected}");
+        }
+        assert_ne!(row["embedding"], plain["embedding"]);
+    }
+    assert!((result.perplexity.unwrap() / (sum / labels as f64).exp() - 1.0).abs() < 1e-5);
+
+    // Completions, pairs and choices carry the same labels as without it.
+    let front = |prompt: &str| [&words[..], &base.tokenizer.encode(prompt, true).unwrap()].concat();
+    let behind = |prompt: &str, answer: &[u32]| -> f64 {
+        let front = front(prompt);
+        base.logprobs(&[&front[..], answer].concat())[front.len() - 1..].iter().sum()
+    };
+    let ids = |text: &str| base.tokenizer.encode(text, false).unwrap();
+    let ended = |text: &str| [&ids(text)[..], &[base.tokenizer.eos().unwrap().1]].concat();
+    let (rows, _) = own.score(
+        &[json!({"prompt": "Where is the elm?", "chosen": " In Graz.", "rejected": " Nobody knows."})],
+        |_| {},
+    );
+    close(&rows[0]["chosen_logprob"], behind("Where is the elm?", &ended(" In Graz.")), 1e-4);
+    close(&rows[0]["rejected_logprob"], behind("Where is the elm?", &ended(" Nobody knows.")), 1e-4);
+    let (rows, _) =
+        own.score(&[json!({"prompt": "Yes or", "choices": [" no", " maybe so"], "answer": 1})], |_| {});
+    let wanted = [behind("Yes or", &ids(" no")), behind("Yes or", &ids(" maybe so"))];
+    let found = floats(&rows[0]["choice_logprobs"]);
+    assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-4), "{found:?} {wanted:?}");
+
+    // The prompt takes its room in the context.
+    let long = json!({"text": "word ".repeat(60)});
+    let (cut, _) = own.score(std::slice::from_ref(&long), |p| p.context = Some(32));
+    assert_eq!(cut[0]["tokens"], 32 - 5);
+    let error = own.try_score(&[long], |p| p.context = Some(6)).unwrap_err();
+    assert!(error.code == "bad_context" && error.message.contains("7 to"), "{error:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
-use tillage_model::{Model, Packed};
+use tillage_model::{Mix, Model, Packed};
 use tillage_protocol::rpc::ModelRef;
 use tillage_protocol::run::{Dtype, Template};
 use tillage_protocol::score::{Embed, ScoreParams, ScoreResult, BATCH_TOKENS};
@@ -64,13 +64,22 @@ impl Fixture {
         rows: &[Value],
         change: impl FnOnce(&mut ScoreParams),
     ) -> Result<(Vec<Value>, ScoreResult), EngineError> {
+        self.try_score_mixed(rows, None, change)
+    }
+
+    pub fn try_score_mixed(
+        &self,
+        rows: &[Value],
+        mix: Option<&Mix>,
+        change: impl FnOnce(&mut ScoreParams),
+    ) -> Result<(Vec<Value>, ScoreResult), EngineError> {
         let text: String = rows.iter().map(|r| format!("{r}\n")).collect();
         let mut params = self.params();
         std::fs::write(&params.rows, text).unwrap();
         change(&mut params);
         let hashes = ("hash".to_owned(), None);
         let result =
-            tillage_score::score((&self.model, None), &self.tokenizer, hashes, &params, &mut |_| true)?;
+            tillage_score::score((&self.model, mix), &self.tokenizer, hashes, &params, &mut |_| true)?;
         Ok((read(&params.out), result))
     }
 
@@ -103,11 +112,16 @@ impl Fixture {
 
     /// Mean over the positions, `[vocab]`.
     pub fn mean_logits(&self, ids: &[u32]) -> Vec<f64> {
-        let positions: Vec<usize> = (0..ids.len()).collect();
+        self.mean_logits_from(ids, 0)
+    }
+
+    /// Mean over the positions from one on, `[vocab]`.
+    pub fn mean_logits_from(&self, ids: &[u32], first: usize) -> Vec<f64> {
+        let positions: Vec<usize> = (first..ids.len()).collect();
         let logits = self.model.logits(&Packed::texts([ids]), &positions);
         let vocab = self.model.config().vocab_size;
         let sum = |w: usize| logits.iter().skip(w).step_by(vocab).map(|x| f64::from(*x)).sum::<f64>();
-        (0..vocab).map(|w| sum(w) / ids.len() as f64).collect()
+        (0..vocab).map(|w| sum(w) / (ids.len() - first) as f64).collect()
     }
 
     /// The vocabulary's projection, `[vocab, hidden]`.

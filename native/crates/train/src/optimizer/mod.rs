@@ -1,9 +1,11 @@
 //! The optimisers over a model's trained tensors, and their states on disk.
 
+mod factors;
 mod states;
 #[cfg(test)]
 mod tests;
 
+pub use factors::factors;
 use safetensors::tensor::SafeTensors;
 use states::States;
 use std::collections::{HashMap, HashSet};

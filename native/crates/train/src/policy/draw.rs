@@ -105,7 +105,7 @@ pub fn draw(
         Known { tokens, prompt: prompt.len(), advantage, ..Known::default() }
     };
     let mut known: Vec<Known> = answers.sampled.iter().zip(advantage).enumerate().map(one).collect();
-    let texts = texts(known.iter());
+    let texts = texts(settings, known.iter());
     let completions = |losses: &[f32]| texts.split(losses).into_iter().map(|[_, c]| c);
     if settings.needs_reference() {
         let losses = match round.reference {
@@ -151,9 +151,11 @@ pub fn evaluate(
     Ok(found)
 }
 
-/// Prompts with their answers, whose tokens carry the labels.
-pub fn texts<'a>(known: impl Iterator<Item = &'a Known>) -> Texts {
+/// Prompts with their answers, whose tokens carry the labels. Log-probabilities, under the policy then and now and under the
+/// reference, are those at the temperature that the answers are drawn at, as in TRL: it is that distribution which is learned.
+pub fn texts<'a>(settings: &Settings, known: impl Iterator<Item = &'a Known>) -> Texts {
     let mut texts = Texts::default();
+    texts.pack.temperature = Some(settings.temperature as f32);
     for one in known {
         let completion: Vec<bool> = (1..one.tokens.len()).map(|at| at >= one.prompt).collect();
         texts.push(&one.tokens, &completion, false);

@@ -31,7 +31,7 @@ pub fn learn(
 ) -> Result<Learned, EngineError> {
     match &settings.ppo {
         Some(kind) => {
-            let mut learned = learn_valued(kind, model, chunk, tokens)?;
+            let mut learned = learn_valued((settings, kind), model, chunk, tokens)?;
             learned.sum *= of as f64 / settings.group as f64;
             Ok(learned)
         }
@@ -45,7 +45,7 @@ fn learn_grouped(
     chunk: &[&Known],
     of: usize,
 ) -> Result<Learned, EngineError> {
-    let texts = texts(chunk.iter().copied());
+    let texts = texts(settings, chunk.iter().copied());
     let share = chunk.len() as f64 / of as f64;
     let mut metrics = Metrics::default();
     let mut found = 0.0;
@@ -91,12 +91,12 @@ fn generated<'a>(now: &'a [f64], known: &'a Known) -> Generated<'a> {
 }
 
 fn learn_valued(
-    kind: &Ppo,
+    (settings, kind): (&Settings, &Ppo),
     model: &mut Model,
     chunk: &[&Known],
     tokens: usize,
 ) -> Result<Learned, EngineError> {
-    let texts = texts(chunk.iter().copied());
+    let texts = texts(settings, chunk.iter().copied());
     let mut learned = Learned::default();
     model.forward_backward_valued(&texts.pack, &mut |losses, values| {
         let now: Vec<Vec<f64>> = texts.split(losses).into_iter().map(|[_, c]| c).collect();
@@ -147,4 +147,42 @@ pub fn value(kind: &Ppo, known: &mut [Known], rewards: &[f64], ended: &[bool]) -
     whiten(&mut advantages);
     known.iter_mut().zip(advantages).for_each(|(one, advantage)| one.advantage = advantage);
     metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::nothing;
+    use tillage_protocol::run::{Objective, PolicyConfig, PpoConfig};
+
+    #[test]
+    fn tokens_are_fined_for_their_distance_and_answers_for_their_missing_end() {
+        let config = PpoConfig { gamma: 1.0, lambda: 1.0, kl: 0.5, cut_penalty: 2.0, ..PpoConfig::default() };
+        let config = PolicyConfig { ppo: Some(config), ..nothing() };
+        let settings = Settings::of(Objective::Ppo, &config);
+        let kind = settings.ppo.as_ref().unwrap();
+        let one = || Known {
+            old: vec![-1.0, -2.0],
+            reference: vec![-1.5, -2.25],
+            value: vec![0.0, 0.0],
+            ..Known::default()
+        };
+        let mut known = [one(), one()];
+        let metrics = value(kind, &mut known, &[3.0, 3.0], &[true, false]);
+        // The last token has the reward and its own fine; with lambda 1 the first has the sum.
+        for (known, score) in known.iter().zip([3.0, 1.0]) {
+            let wanted = [score - 0.125 - 0.25, score - 0.125];
+            assert!(
+                known.returns.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12),
+                "{:?}",
+                known.returns
+            );
+        }
+        assert!(known[0].advantage[0] > 0.0 && known[1].advantage[1] < 0.0, "whitened over both");
+        assert!((metrics.means()[metric::KL] - 0.375).abs() < 1e-12);
+        // Without a reference nobody is fined.
+        let mut free = [Known { reference: Vec::new(), ..one() }];
+        value(kind, &mut free, &[3.0], &[true]);
+        assert_eq!(free[0].returns, [3.0, 3.0]);
+    }
 }

@@ -232,6 +232,34 @@ mod tests {
     }
 
     #[test]
+    fn each_objective_has_its_mean_and_its_old_policy() {
+        let of = |objective, average| {
+            let config = PolicyConfig { average, max_new: 9, ..nothing() };
+            Settings::of(objective, &config).loss.average
+        };
+        use tillage_model::objective::Average;
+        use tillage_protocol::run::PolicyAverage::{Completions, Longest, Tokens};
+        assert_eq!(of(Objective::Grpo, Tokens), Average::Tokens);
+        assert_eq!(of(Objective::Grpo, Completions), Average::Completions);
+        assert_eq!(of(Objective::Grpo, Longest), Average::Longest(9));
+        assert_eq!(of(Objective::Rloo, Tokens), Average::Sequences);
+        for (epochs, minibatches, several) in [(1, 1, false), (2, 1, true), (1, 2, true)] {
+            assert_eq!(settings(epochs, minibatches).several(), several);
+        }
+        let ppo = Settings::of(Objective::Ppo, &nothing());
+        assert!(ppo.has_values() && ppo.several() && ppo.needs_reference());
+        assert!(!settings(1, 1).needs_reference() && !settings(1, 1).has_values());
+    }
+
+    #[test]
+    fn what_is_learned_is_the_distribution_at_the_temperature_of_the_draws() {
+        let config = PolicyConfig { temperature: 0.7, ..nothing() };
+        let settings = Settings::of(Objective::Grpo, &config);
+        let texts = crate::policy::draw::texts(&settings, known(&[3, 4]).iter());
+        assert_eq!(texts.pack.temperature, Some(0.7));
+    }
+
+    #[test]
     fn one_part_has_the_batches_of_the_step() {
         let plan = updates(&settings(2, 1), &known(&[9; 5]), &[2, 3], &config(), 7);
         assert_eq!(plan, [[vec![0, 1], vec![2, 3, 4]], [vec![0, 1], vec![2, 3, 4]]]);

@@ -244,6 +244,14 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_failed_is_started_anew() {
+        // Its second answer is rubbish, and there are more behind it that would belong to nobody.
+        let program = program("read -r a; echo 1; echo rubbish; echo 7; echo 8; exec sleep 60", 10.0);
+        assert!(program.ask(&[answer("a"), answer("b")]).is_err());
+        assert_eq!(program.ask(&[answer("c")]).unwrap(), [1.0]);
+    }
+
+    #[test]
     fn a_program_that_does_not_read_cannot_hold_the_run() {
         let long = "x".repeat(1 << 20);
         let begun = Instant::now();

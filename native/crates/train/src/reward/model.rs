@@ -14,19 +14,18 @@ pub struct Judge {
     model: Model,
     encoder: RowEncoder,
     batch_tokens: usize,
-    mean: f64,
-    std: f64,
-    squash: Squash,
+    /// Mean and deviation that scores are measured by, and what they go through then.
+    scale: (f64, f64, Squash),
 }
 
 impl Judge {
-    /// Loads base and adapter; `scale` is the mean and the deviation that scores are measured by, and what they go through then.
+    /// Loads base and adapter.
     ///
     /// # Errors
     /// User errors of the folders; `no_reward_model` when the adapter has no scalar head.
     pub fn load(
         [base, adapter]: [&Path; 2],
-        (mean, std, squash): (f64, f64, Squash),
+        scale: (f64, f64, Squash),
         around: &Around,
     ) -> Result<Self, EngineError> {
         let model = tillage_generate::load(base, Some(adapter), around.dtype)?;
@@ -43,7 +42,7 @@ impl Judge {
         let template = around.template.clone();
         let clock = around.clock;
         let encoder = RowEncoder::new(Tokenizer::load(base)?, template, LossOn::Completion, context, clock)?;
-        Ok(Self { model, encoder, batch_tokens: around.batch_tokens, mean, std, squash })
+        Ok(Self { model, encoder, batch_tokens: around.batch_tokens, scale })
     }
 
     pub fn model(&self) -> &Model {
@@ -70,22 +69,37 @@ impl Judge {
         if !texts.pack.tokens.is_empty() {
             all.extend(self.model.scores(&texts.pack)?);
         }
-        all.into_iter().map(|score| self.worth(f64::from(score))).collect()
+        all.into_iter().map(|score| worth(f64::from(score), self.scale)).collect()
     }
+}
 
-    fn worth(&self, score: f64) -> Result<f64, EngineError> {
-        if !score.is_finite() {
-            return Err(EngineError::user(
-                "bad_score",
-                "The reward model's score of an answer is not a number: its weights are broken.",
-                "Use an earlier checkpoint of the reward model.",
-            ));
-        }
-        let x = (score - self.mean) / self.std;
-        Ok(match self.squash {
-            Squash::None => x,
-            Squash::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            Squash::Tanh => x.tanh(),
-        })
+/// What a score is worth: measured by mean and deviation, and squashed.
+fn worth(score: f64, (mean, std, squash): (f64, f64, Squash)) -> Result<f64, EngineError> {
+    if !score.is_finite() {
+        return Err(EngineError::user(
+            "bad_score",
+            "The reward model's score of an answer is not a number: its weights are broken.",
+            "Use an earlier checkpoint of the reward model.",
+        ));
+    }
+    let x = (score - mean) / std;
+    Ok(match squash {
+        Squash::None => x,
+        Squash::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Squash::Tanh => x.tanh(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_measured_and_squashed() {
+        let of = |squash| worth(5.0, (2.0, 4.0, squash)).unwrap();
+        assert_eq!(of(Squash::None), 0.75);
+        assert!((of(Squash::Sigmoid) - 0.679_178_699_175_393).abs() < 1e-12);
+        assert!((of(Squash::Tanh) - 0.635_148_952_387_287).abs() < 1e-12);
+        assert_eq!(worth(f64::NAN, (0.0, 1.0, Squash::None)).unwrap_err().code, "bad_score");
     }
 }

@@ -78,21 +78,23 @@ impl Halves {
     /// As [`Halves::put`] of the transpose of columns of `x[numbers, width]`: row r receives column `first + r`.
     ///
     /// # Panics
-    /// As [`Halves::put`].
+    /// As [`Halves::put`], and without AVX-512 for bf16.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn put_turned(&mut self, x: &[f32], width: usize, first: usize) {
-        let numbers = x.len() / width;
-        assert!(x.len() == numbers * width && first + self.rows <= width, "the operand's shape does not fit");
-        assert!(lines(numbers) <= self.stride, "the row has no such lines");
-        for row in 0..self.rows {
-            let at = row * self.stride;
-            for (line, x) in self.lines[at..at + lines(numbers)].iter_mut().zip(x.chunks(LINE * width)) {
-                let mut to = [0; LINE];
-                for (to, x) in to.iter_mut().zip(x.chunks_exact(width)) {
-                    *to = crate::matrix::to_bf16(x[first + row]);
-                }
-                line.0 = to;
+        let (numbers, rows, stride) = (x.len() / width, self.rows, self.stride);
+        assert!(x.len() == numbers * width && first + rows <= width, "the operand's shape does not fit");
+        assert!(lines(numbers) <= stride, "the row has no such lines");
+        assert!(Isa::best().pairs(), "the machine lacks the instructions");
+        let copies = Disjoint::new(&mut self.lines[..]);
+        par::ranges(rows.div_ceil(16), par::row_grain(16 * numbers), |range| {
+            for row in range.map(|n| 16 * n) {
+                let count = (rows - row).min(16);
+                // SAFETY: ranges of rows do not overlap.
+                let to = unsafe { copies.part(row * stride..(row + count - 1) * stride + lines(numbers)) };
+                // SAFETY: the instructions are there; the lines and the columns were checked.
+                unsafe { turn(to, stride, count, x, width, first + row) };
             }
-        }
+        });
     }
 
     /// Rows that were put.
@@ -113,5 +115,33 @@ impl Halves {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.lines.capacity() * std::mem::size_of::<Line>()
+    }
+}
+
+/// Line `l` of row `r` of `to` = numbers `32 l..` of column `first + r` of `x[.., width]`, for `count` (at most 16) columns.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+unsafe fn turn(to: &mut [Line], stride: usize, count: usize, x: &[f32], width: usize, first: usize) {
+    use super::{lanes::Lanes, x86::Avx512};
+    use std::arch::x86_64::*;
+    let zeros = [0u32; 16];
+    let mut turned = [0.0f32; 16 * LINE];
+    for (line, x) in x.chunks(LINE * width).enumerate() {
+        let mut rows = [zeros.as_ptr(); LINE];
+        for (at, x) in rows.iter_mut().zip(x.chunks_exact(width)) {
+            *at = x[first..first + count].as_ptr().cast();
+        }
+        // SAFETY: every row has `count` numbers, the result room for as many rows of a line; `to` was checked.
+        unsafe {
+            let at = turned.as_mut_ptr().cast::<u32>();
+            Avx512::transpose(&rows[..16], count, at, LINE);
+            Avx512::transpose(&rows[16..], count, at.add(16), LINE);
+            for (c, numbers) in turned.as_chunks::<LINE>().0.iter().take(count).enumerate() {
+                let (low, high) =
+                    (_mm512_loadu_ps(numbers.as_ptr()), _mm512_loadu_ps(numbers.as_ptr().add(16)));
+                let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                _mm512_store_si512(to[c * stride + line].0.as_mut_ptr().cast(), halves);
+            }
+        }
     }
 }

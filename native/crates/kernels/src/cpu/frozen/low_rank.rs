@@ -29,6 +29,8 @@ pub struct LowRank {
     /// s B of all parts, each in its own rows and columns, `[outputs, ranks]`.
     b: Matrix,
     parts: Vec<Part>,
+    /// The instructions that its products are computed with.
+    isa: Isa,
 }
 
 #[derive(Debug)]
@@ -65,7 +67,13 @@ impl LowRank {
             own.push(Part { outputs: part.outputs.clone(), ranks: first..first + rank, scale: part.scale });
         }
         let half = |value: Vec<u16>, inputs| Matrix::new(Store::Bf16(Bf16s::from(value)), inputs);
-        LowRank { a: half(a, inputs), b: half(b, ranks), parts: own }
+        LowRank { a: half(a, inputs), b: half(b, ranks), parts: own, isa: Isa::best() }
+    }
+
+    /// The same with chosen instructions; every product with it panics where the machine lacks them.
+    #[doc(hidden)]
+    pub fn on(self, isa: Isa) -> LowRank {
+        LowRank { isa, ..self }
     }
 
     /// Ranks of all parts together.
@@ -109,29 +117,13 @@ pub fn low_rank_linear(
     (w, low): (&Matrix, &LowRank),
     rows: usize,
 ) {
-    low_rank_linear_on(Isa::best(), y, hidden, x, dropped, (w, low), rows);
-}
-
-/// [`low_rank_linear`] with chosen instructions.
-///
-/// # Panics
-/// As there, and when the machine lacks the instructions.
-#[doc(hidden)]
-pub fn low_rank_linear_on(
-    isa: Isa,
-    y: &mut [f32],
-    hidden: &mut [f32],
-    x: &[f32],
-    dropped: Option<&[f32]>,
-    (w, low): (&Matrix, &LowRank),
-    rows: usize,
-) {
+    let isa = low.isa;
     super::check(isa, [y.len(), x.len()], [w.rows(), w.inputs()], rows);
     assert!(hidden.len() == rows * low.ranks() && low.a.inputs() == w.inputs() && low.b.rows() == w.rows());
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx {
         return super::HALVES.with(|halves| {
-            on_tiles::linear(&mut halves.borrow_mut(), y, hidden, [x, dropped.unwrap_or(x)], (w, low), rows);
+            on_tiles::linear(halves, y, hidden, [x, dropped.unwrap_or(x)], (w, low), rows);
         });
     }
     product(isa, hidden, dropped.unwrap_or(x), (&low.a, Over::Inputs), rows, 1.0, false);
@@ -144,15 +136,7 @@ pub fn low_rank_linear_on(
 /// # Panics
 /// When the shapes do not fit.
 pub fn low_rank_receive(up: &mut Upstream, dy: &[f32], low: &LowRank, rows: usize) {
-    low_rank_receive_on(Isa::best(), up, dy, low, rows);
-}
-
-/// [`low_rank_receive`] with chosen instructions.
-///
-/// # Panics
-/// As there, and when the machine lacks the instructions.
-#[doc(hidden)]
-pub fn low_rank_receive_on(isa: Isa, up: &mut Upstream, dy: &[f32], low: &LowRank, rows: usize) {
+    let isa = low.isa;
     super::check(isa, [dy.len(), rows], [low.b.rows(), 1], rows);
     up.hidden.resize(rows * low.ranks(), 0.0);
     #[cfg(target_arch = "x86_64")]
@@ -176,25 +160,7 @@ pub fn low_rank_backward_input(
     rows: usize,
     accumulate: bool,
 ) {
-    low_rank_backward_input_on(Isa::best(), dx, apart, dy, up, (w, low), rows, accumulate);
-}
-
-/// [`low_rank_backward_input`] with chosen instructions.
-///
-/// # Panics
-/// As there, and when the machine lacks the instructions.
-#[doc(hidden)]
-#[allow(clippy::too_many_arguments)]
-pub fn low_rank_backward_input_on(
-    isa: Isa,
-    dx: &mut [f32],
-    apart: Option<&mut [f32]>,
-    dy: &[f32],
-    up: &Upstream,
-    (w, low): (&Matrix, &LowRank),
-    rows: usize,
-    accumulate: bool,
-) {
+    let isa = low.isa;
     super::check(isa, [dx.len(), dy.len()], [w.inputs(), w.rows()], rows);
     assert!(up.hidden.len() == rows * low.ranks(), "another gradient was received");
     if let Some(apart) = apart {
@@ -222,23 +188,7 @@ pub fn low_rank_backward_weights(
     low: &LowRank,
     rows: usize,
 ) {
-    low_rank_backward_weights_on(Isa::best(), gradients, (x, hidden), dy, up, low, rows);
-}
-
-/// [`low_rank_backward_weights`] with chosen instructions.
-///
-/// # Panics
-/// As there, and when the machine lacks the instructions.
-#[doc(hidden)]
-pub fn low_rank_backward_weights_on(
-    isa: Isa,
-    gradients: &mut [(&mut [f32], &mut [f32])],
-    (x, hidden): (&[f32], &[f32]),
-    dy: &[f32],
-    up: &Upstream,
-    low: &LowRank,
-    rows: usize,
-) {
+    let isa = low.isa;
     let (inputs, outputs, ranks) = (low.a.inputs(), low.b.rows(), low.ranks());
     super::check(isa, [x.len(), dy.len()], [inputs, outputs], rows);
     assert!(
@@ -247,7 +197,7 @@ pub fn low_rank_backward_weights_on(
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx {
         return super::HALVES.with(|halves| {
-            on_tiles::backward_weights(&mut halves.borrow_mut(), gradients, (x, hidden), up, low, rows);
+            on_tiles::backward_weights(halves, gradients, (x, hidden), up, low, rows);
         });
     }
     let rounded = [Matrix::bf16(x, inputs), Matrix::bf16(dy, outputs)];

@@ -11,6 +11,7 @@
 mod amx;
 mod decode;
 mod few;
+mod gradient;
 mod halves;
 mod isa;
 mod lanes;
@@ -26,14 +27,14 @@ mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use gradient::{rounded_backward_weight, rounded_backward_weight_on, rounded_gradient_bytes};
 pub use isa::Isa;
 pub use low_rank::{
-    low_rank_backward_input, low_rank_backward_input_on, low_rank_backward_weights,
-    low_rank_backward_weights_on, low_rank_linear, low_rank_linear_on, low_rank_receive, low_rank_receive_on,
-    LowRank, LowRankPart, Upstream,
+    low_rank_backward_input, low_rank_backward_weights, low_rank_linear, low_rank_receive, LowRank,
+    LowRankPart, Upstream,
 };
 
-use super::par::{self, Disjoint};
+use super::par::{self, Disjoint, Spare};
 use crate::matrix::{self, Arithmetic, Matrix, Store, FEW_ROWS};
 use few::{single as single_few, Few, Weights};
 use halves::Halves;
@@ -51,10 +52,13 @@ const TILES_SPAN: usize = 8192;
 thread_local! {
     static BUFFERS: RefCell<Box<Buffers>> = RefCell::new(Buffers::boxed());
     /// The operand in bf16, or rounded to it; kept between products.
-    static HALVES: RefCell<Halves> = RefCell::default();
     static PAIRS: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
     static ROUNDED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
+
+/// The operand on tiles.
+#[cfg(target_arch = "x86_64")]
+static HALVES: Spare<Halves> = Spare::new();
 
 /// Bytes that products of up to so many rows, with sums over up to `deep` numbers, take beyond their operands.
 pub fn frozen_scratch_bytes(rows: usize, deep: usize) -> usize {
@@ -216,7 +220,7 @@ fn product(
     #[cfg(target_arch = "x86_64")]
     if w.arithmetic() == Arithmetic::Bf16 && isa == Isa::Amx {
         return HALVES.with(|halves| {
-            product_of_tiles(&mut halves.borrow_mut(), y, x, (w, over), rows, scale, accumulate);
+            product_of_tiles(halves, y, x, (w, over), rows, scale, accumulate);
         });
     }
     let (mut halves, mut rounded) = (PAIRS.take(), ROUNDED.take());
@@ -368,6 +372,22 @@ unsafe fn product_pairs(_: &Job<u32>, _: Range<usize>, _: &mut Buffers) {
 #[cfg(not(target_arch = "x86_64"))]
 unsafe fn few_pairs(_: &Few<u16>, _: Range<usize>) {
     unreachable!("only x86-64 has AVX-512")
+}
+
+/// Rounds numbers to bf16, into as many, on all threads: the smallest ones too, which the processor's own instruction takes
+/// for 0.
+///
+/// # Panics
+/// When there are not as many.
+pub(crate) fn to_halves(to: &mut [u16], from: &[f32]) {
+    assert_eq!(from.len(), to.len());
+    let to = Disjoint::new(to);
+    par::ranges(from.len().div_ceil(16), 1024, |range| {
+        let own = 16 * range.start..from.len().min(16 * range.end);
+        // SAFETY: ranges do not overlap.
+        let to = unsafe { to.part(own.clone()) };
+        to.iter_mut().zip(&from[own]).for_each(|(to, x)| *to = matrix::to_bf16(*x));
+    });
 }
 
 /// Rounds numbers to bf16, into as many.

@@ -58,31 +58,30 @@ pub(in super::super) fn linear(
         let grain = (65_536 / inputs).div_ceil(32).max(1);
         par::ranges(outputs.div_ceil(32), grain, |range| {
             let own = 32 * range.start..outputs.min(32 * range.end);
-            let put = |output: usize, row: usize, sum: f32| {
-                let at = row * outputs + output;
-                // SAFETY: no other thread has this output.
-                let y = &mut unsafe { y.part(at..at + 1) }[0];
-                *y = if accumulate { *y + scale * sum } else { scale * sum };
+            let put = |sums: &[Tile; 2], first: usize, count: usize| {
+                for row in 0..rows {
+                    let at = row * outputs + first;
+                    // SAFETY: no other thread has these outputs.
+                    let y = unsafe { y.part(at..at + count) };
+                    for (y, of) in y.iter_mut().zip(sums.iter().flat_map(|tile| &tile.0)) {
+                        let sum = scale * f32::from_bits(of[row]);
+                        *y = if accumulate { *y + sum } else { sum };
+                    }
+                }
             };
             // SAFETY: there are tiles.
-            unsafe { part(panel, w, own, rows, &put) };
+            unsafe { part(panel, w, own, put) };
         });
     });
 }
 
-/// Some of the outputs.
+/// Some of the outputs: `put` receives the sums `[output][row]` from an output on.
 ///
 /// # Safety
 /// There are tiles.
-unsafe fn part(panel: &[Tile], w: &Matrix, own: Range<usize>, rows: usize, put: &dyn Fn(usize, usize, f32)) {
+unsafe fn part(panel: &[Tile], w: &Matrix, own: Range<usize>, put: impl Fn(&[Tile; 2], usize, usize)) {
     let inputs = w.inputs();
     let mut sums = [Tile([[0; 16]; 16]); 2];
-    let give = |sums: &[Tile; 2], first: usize, count: usize| {
-        for n in 0..count {
-            let of = &sums[n / 16].0[n % 16];
-            (0..rows).for_each(|row| put(first + n, row, f32::from_bits(of[row])));
-        }
-    };
     // SAFETY: the caller's promise.
     unsafe { amx::configure() };
     for (places, store) in w.stores(own) {
@@ -103,14 +102,15 @@ unsafe fn part(panel: &[Tile], w: &Matrix, own: Range<usize>, rows: usize, put: 
                     unsafe { two(&mut sums, rest.as_ptr(), inputs, panel) };
                 });
             }
-            give(&sums, places.start + 32 * n, count);
+            put(&sums, places.start + 32 * n, count);
         }
     }
     // SAFETY: as above.
     unsafe { amx::release() };
 }
 
-/// 32 rows of weights with the operand: `sums[output][row]`.
+/// 32 rows of weights with the operand: `sums[output][row]`. Meanwhile the rows behind them are fetched in the order in
+/// which they lie, since the processor itself sees only that 32 places far from each other are read at once.
 ///
 /// # Safety
 /// The thread's tiles are configured, and the rows are there.
@@ -127,6 +127,10 @@ unsafe fn two(sums: &mut [Tile; 2], w: *const u16, inputs: usize, panel: &[Tile]
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tileloadd tmm5, [{below} + {stride}]",
             "tdpbf16ps tmm1, tmm5, tmm6",
+            ".irp line, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31",
+            "prefetcht1 [{next} + 64 * \\line]",
+            ".endr",
+            "add {next}, 2048",
             "add {w}, 64",
             "add {below}, 64",
             "add {x}, 1024",
@@ -138,6 +142,7 @@ unsafe fn two(sums: &mut [Tile; 2], w: *const u16, inputs: usize, panel: &[Tile]
             below = inout(reg) w.add(16 * inputs) => _,
             x = inout(reg) panel.as_ptr() => _,
             n = inout(reg) panel.len() => _,
+            next = inout(reg) w.wrapping_add(32 * inputs) => _,
             stride = in(reg) 2 * inputs,
             line = in(reg) 64usize,
             y = in(reg) sums.as_mut_ptr(),

@@ -10,7 +10,14 @@ pub struct Machine {
     pid: Pid,
 }
 
+impl Default for Machine {
+    fn default() -> Self {
+        Machine::new()
+    }
+}
+
 impl Machine {
+    /// Reads the memory of now.
     pub fn new() -> Self {
         let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
         Self { system: System::new_with_specifics(kind), pid: Pid::from_u32(std::process::id()) }

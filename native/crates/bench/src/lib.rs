@@ -1,0 +1,308 @@
+//! Measures what the engine does on this machine: training steps of a LoRA, generation, memory.
+//!
+//! Each round measures a training step and each kind of generation once, so that a machine that is slower for a while is so for all of
+//! them; medians of the rounds count. Two rounds before them are not counted: the first passes allocate buffers, and pages of weights
+//! are read from the disk.
+
+mod rows;
+mod shape;
+
+pub use shape::{Source, NAMES};
+
+use rows::Rows;
+use std::path::PathBuf;
+use std::time::Instant;
+use tillage_kernels::cpu::{adamw, grad_norm, AdamWTensor};
+use tillage_kernels::{clip_factor, AdamWStep};
+use tillage_model::{LoraConfig, Model, Trainable};
+use tillage_protocol::bench::{
+    BenchMachine, BenchProgress, BenchResult, GenerationSpeed, Measured, TrainingSpeed,
+};
+use tillage_protocol::run::Dtype;
+use tillage_protocol::EngineError;
+use tillage_text::pack::plan_epoch;
+
+/// Rank of the adapter that is trained.
+const RANK: usize = 16;
+
+/// Rounds that are not counted.
+const WARM_UP: usize = 2;
+
+/// Sequences that are generated at once.
+const BATCHES: [usize; 2] = [1, 8];
+
+/// What is measured, and how.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub source: Source,
+    pub rows: PathBuf,
+    pub dtype: Dtype,
+    /// Tokens of a training step at most; a longer row is cut to the model's context, or to this.
+    pub batch_tokens: usize,
+    pub repeats: usize,
+    /// Tokens of a prompt, and new ones.
+    pub prompt: usize,
+    pub new: usize,
+}
+
+/// Measures. `watch` hears how far it is, and says whether to go on.
+///
+/// # Errors
+/// User errors of folder, file and settings; `cancelled`.
+pub fn bench(
+    settings: &Settings,
+    watch: &mut dyn FnMut(&BenchProgress) -> bool,
+) -> Result<BenchResult, EngineError> {
+    check(settings)?;
+    let begun = Instant::now();
+    let total = (WARM_UP + settings.repeats) as u64;
+    let mut tell = |what: &str, done: u64| {
+        let on = watch(&BenchProgress { what: what.to_owned(), done, total });
+        if on {
+            Ok(())
+        } else {
+            Err(EngineError::user("cancelled", "The measurement was cancelled.", "Start it again."))
+        }
+    };
+    tell("loading", 0)?;
+    let mut model = settings.source.model(settings.dtype)?;
+    let window = model.config().max_position_embeddings;
+    if settings.prompt + settings.new > window {
+        return Err(bad(format!(
+            "A prompt of {} and {} new tokens do not fit the model's {window}.",
+            settings.prompt, settings.new
+        )));
+    }
+    let rows = Rows::read(&settings.rows, &settings.source, window.min(settings.batch_tokens))?;
+    let parameters = model.parameter_count() as u64;
+    let lengths: Vec<usize> = rows.examples.iter().map(|e| e.tokens.len()).collect();
+    let batches = plan_epoch(&lengths, settings.batch_tokens, 0, 0);
+    attach(&mut model)?;
+    let planned = lengths.iter().sum::<usize>().min(settings.batch_tokens);
+    let planned_bytes = model.plan_bytes(planned) as u64;
+    let mut training = Training::new(&mut model);
+    let prompts = BATCHES.map(|count| rows.prompts(count, settings.prompt));
+    let fresh = forget_peak();
+    let mut steps = Vec::new();
+    let mut answers = BATCHES.map(|_| Vec::new());
+    let mut learned = 0;
+    for round in 0..WARM_UP + settings.repeats {
+        let what = if round < WARM_UP { "warming up" } else { "measuring" };
+        tell(what, round as u64)?;
+        let batch = &batches[round % batches.len()];
+        let pack = rows.pack(batch);
+        let seconds = training.step(&mut model, &pack)?;
+        if round >= WARM_UP {
+            steps.push((pack.tokens.len(), seconds));
+            learned += batch.len() as u64;
+        }
+        for (prompts, answers) in prompts.iter().zip(&mut answers) {
+            tell(what, round as u64)?;
+            let seconds = generate(&model, prompts, settings.new);
+            if round >= WARM_UP {
+                answers.push(seconds);
+            }
+        }
+    }
+    tell("measuring", total)?;
+    let generation = BATCHES.into_iter().zip(answers).map(|(batch, seconds)| {
+        let (prompt, new) = (settings.prompt, settings.new);
+        let read: Vec<(usize, f64)> = seconds.iter().map(|(read, _)| (batch * prompt, *read)).collect();
+        let told: Vec<(usize, f64)> = seconds.iter().map(|(_, new_s)| (batch * new, *new_s)).collect();
+        GenerationSpeed {
+            batch,
+            prompt,
+            new,
+            measured: measured(&told),
+            prompt_tokens_per_second: measured(&read).tokens_per_second,
+        }
+    });
+    Ok(BenchResult {
+        engine: env!("CARGO_PKG_VERSION").into(),
+        model: match &settings.source {
+            Source::Shape(name) => (*name).to_owned(),
+            Source::Folder(path) => path.display().to_string(),
+        },
+        random_weights: matches!(settings.source, Source::Shape(_)),
+        parameters,
+        dtype: settings.dtype,
+        machine: BenchMachine {
+            device: "cpu".into(),
+            threads: rayon::current_num_threads(),
+            features: features(),
+        },
+        rows_file: settings.rows.display().to_string(),
+        rows: rows.examples.len() as u64,
+        row_tokens: rows.tokens() as u64,
+        tokenizer: rows.tokenizer.to_owned(),
+        training: TrainingSpeed {
+            measured: measured(&steps),
+            rank: RANK,
+            trainable: model.trainable_count() as u64,
+            batch_tokens: settings.batch_tokens,
+            rows: learned,
+        },
+        generation: generation.collect(),
+        peak_bytes: if fresh { peak() } else { None },
+        planned_bytes,
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+fn attach(model: &mut Model) -> Result<(), EngineError> {
+    let lora = LoraConfig {
+        r: RANK,
+        alpha: 2.0 * RANK as f64,
+        dropout: 0.0,
+        targets: vec!["all-linear".to_owned()],
+        rslora: false,
+        dora: false,
+        lora_plus: None,
+    };
+    model.attach_lora(&lora, 2)?;
+    model.set_trainable(Trainable::Adapter);
+    Ok(())
+}
+
+/// AdamW's moments of what is trained.
+struct Training {
+    moments: Vec<(Vec<f32>, Vec<f32>)>,
+    step: u64,
+}
+
+impl Training {
+    fn new(model: &mut Model) -> Self {
+        let sizes: Vec<usize> = model.parameters_mut().iter().map(|p| p.value.len()).collect();
+        Self { moments: sizes.iter().map(|n| (vec![0.0; *n], vec![0.0; *n])).collect(), step: 0 }
+    }
+
+    /// One step of a run; returns its seconds.
+    fn step(&mut self, model: &mut Model, pack: &tillage_model::Packed) -> Result<f64, EngineError> {
+        self.step += 1;
+        let begun = Instant::now();
+        model.zero_grad();
+        model.forward_backward(pack)?;
+        let mut parameters = model.parameters_mut();
+        let norm = grad_norm(parameters.iter().map(|p| &*p.grad));
+        let settings = AdamWStep {
+            lr: 1e-4,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.0,
+            step: self.step,
+            grad_scale: clip_factor(norm, 1.0),
+        };
+        let mut tensors: Vec<AdamWTensor> = parameters
+            .iter_mut()
+            .zip(&mut self.moments)
+            .map(|(p, (first, second))| AdamWTensor { value: p.value, grad: p.grad, first, second })
+            .collect();
+        adamw(&mut tensors, &settings);
+        Ok(begun.elapsed().as_secs_f64())
+    }
+}
+
+/// Answers all prompts together, the likeliest token each time and `new` of them whatever they are; the adapter counts. Returns the
+/// seconds of the prompts and of the new tokens.
+fn generate(model: &Model, prompts: &[Vec<u32>], new: usize) -> (f64, f64) {
+    let mut caches: Vec<_> = prompts.iter().map(|p| model.new_cache(p.len() + new)).collect();
+    let vocab = model.config().vocab_size;
+    let best = |row: &[f32]| (0..vocab).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or_default() as u32;
+    let begun = Instant::now();
+    let texts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let mut logits = model.decode_batch(&texts, &mut caches);
+    let read = begun.elapsed();
+    for _ in 0..new {
+        let chosen: Vec<[u32; 1]> = logits.chunks_exact(vocab).map(|row| [best(row)]).collect();
+        let tokens: Vec<&[u32]> = chosen.iter().map(|token| &token[..]).collect();
+        logits = model.decode_batch(&tokens, &mut caches);
+    }
+    (read.as_secs_f64(), (begun.elapsed() - read).as_secs_f64())
+}
+
+/// Of measurements, each with its tokens and seconds.
+fn measured(each: &[(usize, f64)]) -> Measured {
+    let mut speeds: Vec<f64> = each.iter().map(|(tokens, s)| *tokens as f64 / s.max(1e-9)).collect();
+    speeds.sort_by(f64::total_cmp);
+    let middle = speeds.len() / 2;
+    let median = if speeds.len().is_multiple_of(2) {
+        (speeds[middle - 1] + speeds[middle]) / 2.0
+    } else {
+        speeds[middle]
+    };
+    Measured {
+        tokens_per_second: median,
+        slowest: speeds[0],
+        fastest: speeds[speeds.len() - 1],
+        repeats: each.len() as u64,
+        tokens: each.iter().map(|(tokens, _)| *tokens as u64).sum(),
+        seconds: each.iter().map(|(_, seconds)| seconds).sum(),
+    }
+}
+
+/// Makes the system count the peak from now on, so that loading is not in it. Linux alone does.
+fn forget_peak() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// Largest resident memory, bytes.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// What the CPU can do of what the kernels choose by.
+fn features() -> Vec<String> {
+    let mut known: Vec<(&str, bool)> = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        known.extend([
+            ("avx2", has!("avx2")),
+            ("fma", has!("fma")),
+            ("avx512f", has!("avx512f")),
+            ("avx512vnni", has!("avx512vnni")),
+            ("avx512bf16", has!("avx512bf16")),
+        ]);
+        let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let flags = flags.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+        known.push(("amx_bf16", flags.split_whitespace().any(|flag| flag == "amx_bf16")));
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        use std::arch::is_aarch64_feature_detected as has;
+        known.extend([("neon", has!("neon")), ("bf16", has!("bf16"))]);
+    }
+    known.into_iter().filter(|(_, there)| *there).map(|(name, _)| name.to_owned()).collect()
+}
+
+fn check(settings: &Settings) -> Result<(), EngineError> {
+    for (name, count) in [("repeats", settings.repeats), ("prompt", settings.prompt), ("new", settings.new)] {
+        if count == 0 {
+            return Err(bad(format!("`{name}` is 0, and must be 1 or more.")));
+        }
+    }
+    if settings.batch_tokens < 2 {
+        return Err(bad(format!("A step of {} tokens learns nothing.", settings.batch_tokens)));
+    }
+    Ok(())
+}
+
+fn bad(what: String) -> EngineError {
+    EngineError::user("bad_setting", what, "Change the command's settings.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_that_of_speeds() {
+        let found = measured(&[(100, 1.0), (300, 1.0), (400, 2.0)]);
+        assert_eq!((found.tokens_per_second, found.slowest, found.fastest), (200.0, 100.0, 300.0));
+        assert_eq!((found.repeats, found.tokens, found.seconds), (3, 800, 4.0));
+        assert_eq!(measured(&[(100, 1.0), (300, 1.0)]).tokens_per_second, 200.0);
+    }
+}
