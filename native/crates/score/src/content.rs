@@ -7,13 +7,17 @@ use tillage_text::RowText;
 /// What a row holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
+    /// One text, whose loss is asked for.
     Text(RowText),
     /// A chosen and a rejected answer to the same prompt.
     Pair([RowText; 2]),
     /// Answers to choose from, and the index of the right one.
     Choices {
+        /// What stands before each of them.
         prompt: String,
+        /// At least two.
         choices: Vec<String>,
+        /// Where the row says which is right.
         answer: Option<usize>,
     },
 }
@@ -21,11 +25,17 @@ pub enum Content {
 /// Which columns a file's rows are read from. The first shape that fits is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
+    /// `prompt` and `choices`, and where it is known the right one.
     Choices,
+    /// `prompt`, `chosen` and `rejected` as texts.
     Pair,
+    /// `chosen` and `rejected` as conversations.
     PairOfMessages,
+    /// A conversation.
     Messages,
+    /// `prompt` and `completion`.
     PromptCompletion,
+    /// `text`.
     Text,
 }
 

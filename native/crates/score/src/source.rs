@@ -18,7 +18,9 @@ pub const ROW_ID: &str = "_row_id";
 /// A row with its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceRow {
+    /// Of [`ROW_ID`], or its number.
     pub id: String,
+    /// What is scored.
     pub content: Content,
 }
 
@@ -43,7 +45,9 @@ enum Rows {
 /// The kind of a file, by its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
+    /// Columns.
     Parquet,
+    /// An object a line.
     JsonLines,
 }
 
@@ -83,6 +87,7 @@ impl Source {
         Ok(Source { path: path.to_owned(), shape, total, read: 0, rows })
     }
 
+    /// The shape of its rows.
     pub fn shape(&self) -> Shape {
         self.shape
     }

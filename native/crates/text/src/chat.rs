@@ -3,7 +3,8 @@
 //! Behaviour copied from transformers 5 (`chat_template_utils.py`): trim_blocks and lstrip_blocks, loop controls, `raise_exception`,
 //! `strftime_now`, `tojson` without HTML or ASCII escapes, keys with null dropped, `reasoning_content` also given as `thinking`.
 
-use crate::{chat_builtins, folding, meter};
+use crate::meter::{self, Code};
+use crate::{chat_builtins, folding};
 use minijinja::machinery;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -47,11 +48,21 @@ pub struct Rendered {
     pub spans: Option<Vec<Range<usize>>>,
 }
 
+self_cell::self_cell!(
+    /// A template's source, and the metered instructions that point into it.
+    struct Compiled {
+        owner: String,
+        #[covariant]
+        dependent: Code,
+    }
+    impl {Debug}
+);
+
 /// A compiled chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
     env: Environment<'static>,
-    source: String,
+    compiled: Compiled,
     special: Vec<(String, String)>,
     marked: bool,
 }
@@ -69,31 +80,8 @@ impl ChatTemplate {
         // Jinja2 reads every kind of line end as \n.
         let source = source.replace("\r\n", "\n").replace('\r', "\n");
         let (source, marked) = replace_generation_tags(&source);
-        let this = Self { env, source, special, marked };
-        this.compile()?;
-        Ok(this)
-    }
-
-    /// The template as metered instructions.
-    fn compile(&self) -> Result<meter::Code<'_>, EngineError> {
-        let bad = |why: String| {
-            EngineError::user(
-                "bad_chat_template",
-                format!("The chat template cannot be read: {why}."),
-                "Mend the template, or use a `format` template in the run file.",
-            )
-        };
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        let syntax = syntax.map_err(|e| EngineError::internal("template_syntax", e.to_string()))?;
-        let parsed = machinery::parse(&self.source, NAME, syntax).map_err(|e| {
-            let mut error = bad(e.to_string());
-            error.line = e.line().map(|line| line as u64);
-            error
-        })?;
-        if folding::explodes(&parsed) {
-            return Err(bad("a constant in it is too large".into()));
-        }
-        Ok(meter::compile(NAME, &self.source, &parsed))
+        let compiled = Compiled::try_new(source, |source| compile(source))?;
+        Ok(Self { env, compiled, special, marked })
     }
 
     /// Whether the template marks what the model is to write.
@@ -125,13 +113,35 @@ impl ChatTemplate {
             tillage_marks => format!("{open}{close}"),
             ..globals
         };
-        let (code, blocks) = self.compile()?;
+        let (code, blocks) = self.compiled.borrow_dependent();
         let mut text = String::new();
         let mut out = machinery::make_string_output(&mut text);
-        let rendered = machinery::eval(&self.env, &code, ctx, &blocks, &mut out, AutoEscape::None);
+        let rendered = machinery::eval(&self.env, code, ctx, blocks, &mut out, AutoEscape::None);
         rendered.map_err(|e| explain(&e))?;
         Ok(if self.marked { split_marks(&text, open, close) } else { Rendered { text, spans: None } })
     }
+}
+
+/// A template's source as metered instructions.
+fn compile(source: &str) -> Result<Code<'_>, EngineError> {
+    let bad = |why: String| {
+        EngineError::user(
+            "bad_chat_template",
+            format!("The chat template cannot be read: {why}."),
+            "Mend the template, or use a `format` template in the run file.",
+        )
+    };
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    let syntax = syntax.map_err(|e| EngineError::internal("template_syntax", e.to_string()))?;
+    let parsed = machinery::parse(source, NAME, syntax).map_err(|e| {
+        let mut error = bad(e.to_string());
+        error.line = e.line().map(|line| line as u64);
+        error
+    })?;
+    if folding::explodes(&parsed) {
+        return Err(bad("a constant in it is too large".into()));
+    }
+    Ok(meter::compile(NAME, source, &parsed))
 }
 
 /// Drops null keys, and copies `reasoning_content` to `thinking`, as transformers does.

@@ -5,7 +5,7 @@
 //! products, lists, maps, what is written, what filters return. A conversation's budget grows with its length.
 
 use minijinja::machinery::{ast::Stmt, CodeGenerator, Instruction, Instructions};
-use minijinja::value::{Rest, ValueKind};
+use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -304,7 +304,11 @@ pub fn install(env: &mut Environment<'static>) {
     env.add_function(SETTLE, settle);
     for name in GROWING {
         let Some(filter) = builtin(name) else { continue };
-        env.add_filter(name, move |state: &mut State, args: Rest<Value>| {
+        env.add_filter(name, move |state: &mut State, args: Rest<Value>, named: Kwargs| {
+            let mut args = args.0;
+            if named.args().next().is_some() {
+                args.push(Value::from(named));
+            }
             foresee(name, &args)?;
             filter.call(state, &args)
         });
@@ -355,6 +359,8 @@ fn meter(code: &mut Instructions<'_>) {
     let weigh = || I::CallFunction(WEIGH, Some(1));
     let mut at = 0;
     let end = (0..).find(|i| code.get(*i).is_none()).unwrap_or(0);
+    // What comes to the template's own end goes on behind all that is added.
+    code.add(I::Jump(end + 1));
     while at < end {
         let Some(own) = code.get(at).cloned() else { break };
         let instead = match own {
@@ -388,4 +394,6 @@ fn meter(code: &mut Instructions<'_>) {
         }
         at += 1;
     }
+    let behind = (end..).find(|i| code.get(*i).is_none()).unwrap_or(end);
+    *code.get_mut(end).expect("it was added") = I::Jump(behind);
 }

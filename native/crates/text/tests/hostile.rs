@@ -149,7 +149,7 @@ fn constants_are_bounded_before_they_are_computed() {
 fn what_templates_do_every_day_stays_what_it_was() {
     for (source, text) in [
         ("{{ 1 + 2 }} {{ 1.5 + 1 }} {{ true + 1 }} {{ 2 * 1.5 }} {{ 'a' + 'b' }}", "3 2.5 2 3.0 ab"),
-        ("{% set n = 2 %}{{ n + 2 }} {{ n * 2.5 }} {{ 'ab' * n }} {{ n * 'ab' }} {{ 'a' ~ n ~ none }}", "4 5.0 abab abab a2none"),
+        ("{% set n = 2 %}{{ n + 2 }} {{ n * 2.5 }} {{ 'ab' * n }} {{ n * 'ab' }} {{ 'a' ~ n ~ none }}", "4 5.0 abab abab a2None"),
         ("{% set l = [1] + [2, 'x'] %}{{ l }} {{ l * 2 }} {{ (l + l)|length }}", "[1, 2, 'x'] [1, 2, 'x', 1, 2, 'x'] 6"),
         ("{{ messages[0].role ~ '|' ~ messages|length }}", "user|2"),
         ("{{ messages|map(attribute='role')|join(', ') }}", "user, assistant"),
@@ -157,6 +157,8 @@ fn what_templates_do_every_day_stays_what_it_was() {
         ("{{ 'a\nb'|indent(2) }}{{ '%s-%03d'|format('q', 7) }}{{ '{}'.format(3) }}", "a\n  bq-0073"),
         ("{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "2"),
         ("{{ [1, 2, 3]|batch(2)|list }}{{ {'a': [1]}|tojson(indent=1) }}", "[[1, 2], [3]]{\n \"a\": [\n  1\n ]\n}"),
+        ("{{ 'a\nb'|indent(width=2) }}{{ 'a\nb'|indent(1, first=true) }}", "a\n  b a\n b"),
+        ("{{ ['a', 'b']|join(d=', ') }}", "a, b"),
         ("{{ undefined_thing }}{{ undefined_thing ~ 'x' }}", "x"),
         ("{% if 'a' in 'cat' and 'user' == messages[0].role and 1 < 2 < 3 %}yes{% endif %}", "yes"),
         ("{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f('a') + f('b') }}", "<a><b>"),
