@@ -26,7 +26,7 @@ fn a_step_in_several_batches_is_the_step_in_one() {
             assert_eq!((rows(a), rows(b)), (6, 6), "all rows in each step");
             for name in ["loss", "grad_norm"] {
                 let (x, y) = (a[name].as_f64().unwrap(), b[name].as_f64().unwrap());
-                assert!((x - y).abs() <= 1e-4 + 2e-3 * x.abs(), "{objective}: {name} {x} and {y}");
+                assert!((x - y).abs() <= 1e-4 + 2e-3 * x.abs(), "{objective}: {name} {x} and {y} of {a} {b}");
             }
         }
     }

@@ -4,7 +4,7 @@ use super::draw::{texts, Known};
 use super::{Ppo, Settings};
 use crate::metrics::Metrics;
 use tillage_model::objective::{
-    explained_variance, gae, policy, ppo, token_rewards, whiten, Generated, Valued,
+    explained_variance, gae, policy, ppo, token_rewards, whiten, Average, Generated, Valued,
 };
 use tillage_model::Model;
 use tillage_protocol::event::metric;
@@ -35,7 +35,7 @@ pub fn learn(
             learned.sum *= of as f64 / settings.group as f64;
             Ok(learned)
         }
-        None => learn_grouped(settings, model, chunk, of),
+        None => learn_grouped(settings, model, chunk, of, tokens),
     }
 }
 
@@ -44,9 +44,15 @@ fn learn_grouped(
     model: &mut Model,
     chunk: &[&Known],
     of: usize,
+    tokens: usize,
 ) -> Result<Learned, EngineError> {
     let texts = texts(settings, chunk.iter().copied());
-    let share = chunk.len() as f64 / of as f64;
+    // What the chunk is of the mean over the whole update.
+    let own: usize = chunk.iter().map(|one| one.tokens.len() - one.prompt).sum();
+    let share = match settings.loss.average {
+        Average::Tokens => own as f64 / tokens.max(1) as f64,
+        Average::Completions | Average::Sequences | Average::Longest(_) => chunk.len() as f64 / of as f64,
+    };
     let mut metrics = Metrics::default();
     let mut found = 0.0;
     model.forward_backward_by(&texts.pack, &mut |losses| {
@@ -81,7 +87,7 @@ fn learn_grouped(
         found = loss;
         texts.token_slopes(&slopes)
     })?;
-    Ok(Learned { sum: found * (chunk.len() as f64 / settings.group as f64), metrics })
+    Ok(Learned { sum: found * share * of as f64 / settings.group as f64, metrics })
 }
 
 /// Where the policy moves once, the old one is the one that is asked.
