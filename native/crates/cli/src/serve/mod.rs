@@ -74,9 +74,7 @@ fn listen(
             Err(e) => match id_of(&text) {
                 // Whoever asked learns of it, and the next message may be a good one.
                 Some(id) => {
-                    let error =
-                        EngineError::internal("bad_params", format!("The message is no request: {e}."));
-                    send(Message::Response(respond(id, Err(error))));
+                    send(no_request(id, &e.to_string()));
                     continue;
                 }
                 None => return Err(bad(e.to_string())),
@@ -97,6 +95,10 @@ fn listen(
                     send(Message::Response(respond(request.id, Err(lost))));
                 }
             }
+            // Nothing was asked, so this answers nothing: a request without its method.
+            Message::Response(r) if r.result.is_none() && r.error.is_none() => {
+                send(no_request(r.id, "it has no method"));
+            }
             Message::Notification(n) if n.method == "$/cancelRequest" => {
                 let id =
                     n.params.get("id").cloned().and_then(|id| serde_json::from_value::<RequestId>(id).ok());
@@ -109,6 +111,11 @@ fn listen(
         }
     }
     Ok(())
+}
+
+fn no_request(id: RequestId, why: &str) -> Message {
+    let error = EngineError::internal("bad_params", format!("The message is no request: {why}."));
+    Message::Response(respond(id, Err(error)))
 }
 
 /// The id of JSON that is no message.
