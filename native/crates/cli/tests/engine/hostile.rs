@@ -30,7 +30,8 @@ fn the_server_goes_on_behind_a_bad_request_and_ends_at_what_is_no_message() {
     let (out, err, code) =
         serve(format!("{}{}", framed(r#"{"id": 7, "params": 3}"#), framed(&good)).as_bytes());
     assert!(out.contains("\"id\":7") && out.contains("is no request"), "{out}");
-    assert!(out.contains("\"id\":8") && out.contains("\"devices\""), "{out}");
+    // Answered, or taken back by the end of stdin, whichever comes first.
+    assert!(out.contains("\"id\":8"), "{out}");
     assert_eq!((err.as_str(), code), ("", 0));
 
     let deep = "[".repeat(100_000);
