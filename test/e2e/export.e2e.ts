@@ -100,7 +100,8 @@ describe("Export", () => {
     const before = readFileSync(at("tune-q8_0.gguf"));
     writeFileSync(at("tune-q8_0.gguf"), "old");
     await exportRun("tune", "GGUF, 8 bits", "tune-q8_0.gguf");
-    await code.page.locator(".quick-input-widget .monaco-button, .monaco-dialog-box .monaco-button", { hasText: /^(OK|Replace)$/ }).first().click();
+    // The dialog's own button is still there, hidden, beside that of the question.
+    await code.page.locator(".quick-input-widget .monaco-button:visible, .monaco-dialog-box .monaco-button:visible", { hasText: /^(OK|Replace)$/ }).first().click();
     await notification(code, "tune was written to tune-q8_0.gguf").waitFor({ timeout: 60_000 });
     expect(readFileSync(at("tune-q8_0.gguf")).equals(before)).toBe(true);
     expect(readdirSync(code.workspace).filter((name) => name.includes(".old-"))).toEqual([]);
