@@ -167,9 +167,14 @@ export class VsCode {
     await this.runCommand("Notifications: Clear All Notifications");
   }
 
-  /** Loads the window again, as "Developer: Reload Window" does. */
+  /**
+   * Loads the window again by "Developer: Reload Window". The browser's own reload is no such thing: the front end puts away every
+   * five seconds which editors are open, and what was opened since is lost when the page goes without its knowledge.
+   */
   async reload(): Promise<void> {
-    await this.page.reload();
+    const loaded = this.page.waitForEvent("load", { timeout: 60_000 });
+    await this.runCommand("Developer: Reload Window");
+    await loaded;
     await ready(this.page);
   }
 
