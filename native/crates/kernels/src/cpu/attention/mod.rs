@@ -4,6 +4,9 @@
 //! log-sum-exp of each query (Dao et al. 2022), so memory grows with the longest example, not with its square.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+
 use super::matmul::{matmul, View, ViewMut};
 use super::par::Disjoint;
 use super::simd::{dot, exp, exp_sum, max, tanh, vectorised};
@@ -20,8 +23,19 @@ thread_local! {
 }
 
 /// Scratch that the threads hold together after examples of up to `longest` tokens.
-pub fn attention_scratch_bytes(longest: usize) -> usize {
+pub fn attention_scratch_bytes(longest: usize, shape: &AttentionShape) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if on_tiles(shape) {
+        return rayon::current_num_threads() * tiles::bytes_of_a_thread(longest, shape.head_dim);
+    }
+    let _ = shape;
     rayon::current_num_threads() * 2 * BLOCK * longest * 4
+}
+
+/// Whether whole examples are computed on Intel's tiles.
+#[cfg(target_arch = "x86_64")]
+fn on_tiles(shape: &AttentionShape) -> bool {
+    shape.rounded && tiles::available()
 }
 
 /// The numbers of one head among several in a token-major matrix.
@@ -65,6 +79,10 @@ pub fn attention(out: &mut [f32], lse: &mut [f32], qkv: &[f32], starts: &[usize]
         let heads = [view(head * shape.head_dim), view(kv), view(kv + kw)];
         let place = Place { out: &out, start: from * qw + head * shape.head_dim, stride: qw };
         let lse = (&lse, from * shape.heads + head, shape.heads);
+        #[cfg(target_arch = "x86_64")]
+        if on_tiles(shape) {
+            return tiles::forward_head(&place, lse, heads, to - from, shape);
+        }
         forward_head(&place, Some(lse), heads, to - from, 0, shape);
     });
 }
@@ -201,10 +219,10 @@ pub fn attention_backward(
             |data, stride, offset| Head { data, stride, start: from * stride + offset, dim: shape.head_dim };
         let kv = qw + kv_head * shape.head_dim;
         let place = |offset| Place { out: &d, start: from * width + offset, stride: width };
-        for nth in 0..shape.group() {
+        let heads = (0..shape.group()).map(|nth| {
             let head = kv_head * shape.group() + nth;
             let at = head * shape.head_dim;
-            let work = BackwardHead {
+            BackwardHead {
                 q: view(saved.qkv, width, at),
                 k: view(saved.qkv, width, kv),
                 v: view(saved.qkv, width, kv + kw),
@@ -216,9 +234,13 @@ pub fn attention_backward(
                 dv: place(kv + kw),
                 accumulate: nth > 0,
                 shape,
-            };
-            work.run(n);
+            }
+        });
+        #[cfg(target_arch = "x86_64")]
+        if on_tiles(shape) {
+            return tiles::backward_group(&heads.collect::<Vec<_>>(), n);
         }
+        heads.for_each(|head| head.run(n));
     });
 }
 
