@@ -13,6 +13,7 @@ mod scoring;
 mod serve;
 mod tokens;
 mod training;
+mod watched;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -93,7 +93,9 @@ impl DynamicCode {
 /// Numbers in 8 bits: a code each, and the largest magnitude of each block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blocks {
+    /// A place in the code's values for each number.
     pub codes: Vec<u8>,
+    /// Largest magnitude of each block of [`BLOCK`] numbers, which the code's values are multiplied by.
     pub largest: Vec<f32>,
 }
 
@@ -139,9 +141,13 @@ fn write(x: &[f32], codes: &mut [u8], code: &DynamicCode) -> f32 {
 /// A tensor with its gradient and its two moments; all are equally long.
 #[derive(Debug)]
 pub struct AdamW8bitTensor<'a> {
+    /// The weights; they are changed.
     pub value: &'a mut [f32],
+    /// The gradient, before `grad_scale`.
     pub grad: &'a [f32],
+    /// First moment, in [`DynamicCode::signed`]; it is changed.
     pub first: &'a mut Blocks,
+    /// Second moment, in [`DynamicCode::unsigned`]; it is changed.
     pub second: &'a mut Blocks,
 }
 

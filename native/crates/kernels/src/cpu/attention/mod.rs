@@ -191,8 +191,11 @@ fn split<'a>(row: &'a mut [f32], at: usize, begin: usize, shape: &AttentionShape
 /// What the backward pass needs of the forward pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Saved<'a> {
+    /// Queries, keys and values of each token, as [`attention`] read them, `[tokens, (heads + 2 kv_heads) * head_dim]`.
     pub qkv: &'a [f32],
+    /// What [`attention`] gave, `[tokens, heads * head_dim]`.
     pub out: &'a [f32],
+    /// Log of each softmax's denominator, `[tokens, heads]`: with it scores become probabilities again.
     pub lse: &'a [f32],
 }
 
