@@ -38,8 +38,8 @@ pub(super) fn check(golden: &mut Golden, options: &Options, report: &mut Report)
 
 /// A tensor's gradient in autocast, relative L2: at most 3.5 % from that in f32 in these dense models (torch 2.15).
 const GRADIENT: f64 = 0.035;
-/// The mean loss, over its value: at most 0.042 % there.
-const LOSS: f64 = 4.2e-4;
+/// The mean loss, over its value: at most 0.063 % there, with attention in bf16 too (`sdpa`, which is what transformers takes).
+const LOSS: f64 = 6.4e-4;
 
 fn mixed(
     golden: &mut Golden,
