@@ -1,7 +1,7 @@
 //! The gradient of attention, for the query heads that share keys and values.
 
 use super::super::{BackwardHead, Place};
-use super::blocks::{columns, interleave, parts, round, stride, turn, write_columns, Line};
+use super::blocks::{columns, interleave, parts, put, round, stride, turn, write_columns, Line};
 use super::vectors::{dot, exp, halves, pairs, tanh};
 use super::{mask, multiply, seen, whole, ROOM, SIDE, TILE};
 use crate::cpu::frozen::amx;
@@ -133,9 +133,14 @@ unsafe fn group(room: &Room, heads: &[BackwardHead], n: usize) {
         amx::release();
         for (place, sums) in [(dk, room.dk), (dv, room.dv)] {
             for token in 0..n {
-                let own = std::slice::from_raw_parts(sums.cast::<f32>().add(token * deep * SIDE), dim);
-                row(place, token, dim).copy_from_slice(own);
+                let own = sums.cast::<f32>().add(token * deep * SIDE);
+                for (n, to) in row(place, token, dim).chunks_mut(16).enumerate() {
+                    put(to, _mm512_load_ps(own.add(16 * n)), place.past);
+                }
             }
+        }
+        if dk.past {
+            _mm_sfence();
         }
     }
 }
@@ -195,7 +200,9 @@ unsafe fn queries(room: &Room, head: &BackwardHead, block: usize, n: usize, shap
             let dq = room.dq.add(2 * SIDE * part).cast();
             multiply(dq, SIDE, rows, (room.ds_tiles, steps * TILE), steps, false);
         }
-        write_columns(room.dq.cast(), &[1.0; SIDE], dim, count, |query| row(&head.dq, first + query, dim));
+        let dq = &head.dq;
+        let to = |query| row(dq, first + query, dim);
+        write_columns(room.dq.cast(), &[1.0; SIDE], dim, count, dq.past, to);
     }
 }
 

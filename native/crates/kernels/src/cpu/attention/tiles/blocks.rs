@@ -115,6 +115,22 @@ pub(super) unsafe fn columns(
     }
 }
 
+/// Writes sixteen numbers, or as many as fit; whole lines past the caches when that is wished.
+///
+/// # Safety
+/// AVX-512 is there.
+#[inline(always)]
+pub(super) unsafe fn put(to: &mut [f32], numbers: __m512, past: bool) {
+    // SAFETY: the caller's promise; numbers beyond the slice are masked.
+    unsafe {
+        if past && to.len() >= 16 && to.as_ptr().addr().is_multiple_of(64) {
+            _mm512_stream_ps(to.as_mut_ptr(), numbers);
+        } else {
+            _mm512_mask_storeu_ps(to.as_mut_ptr(), u16::MAX >> (16 - to.len().min(16)), numbers);
+        }
+    }
+}
+
 /// Writes the transpose of `numbers[.., 32]`, times a factor for each column, as rows of `dim` numbers: `row` says where a column goes, for
 /// `count` of them.
 ///
@@ -126,6 +142,7 @@ pub(super) unsafe fn write_columns<'a>(
     factors: &[f32; SIDE],
     dim: usize,
     count: usize,
+    past: bool,
     row: impl Fn(usize) -> &'a mut [f32],
 ) {
     let mut turned = [Line([0; 16]); 16];
@@ -138,13 +155,9 @@ pub(super) unsafe fn write_columns<'a>(
                 });
                 Avx512::transpose(&own, 16, turned.as_mut_ptr().cast(), 16);
                 for (lane, line) in turned.iter().enumerate().take(count - 16 * half) {
-                    let to = &mut row(16 * half + lane)[first..];
-                    let mask = u16::MAX >> (16 - to.len().min(16));
-                    let scaled = _mm512_mul_ps(
-                        _mm512_load_ps(line.0.as_ptr().cast()),
-                        _mm512_set1_ps(factors[16 * half + lane]),
-                    );
-                    _mm512_mask_storeu_ps(to.as_mut_ptr(), mask, scaled);
+                    let factor = _mm512_set1_ps(factors[16 * half + lane]);
+                    let scaled = _mm512_mul_ps(_mm512_load_ps(line.0.as_ptr().cast()), factor);
+                    put(&mut row(16 * half + lane)[first..], scaled, past);
                 }
             }
         }

@@ -120,12 +120,15 @@ unsafe fn head(
                 let out = room.out.add(2 * SIDE * part).cast();
                 multiply(out, SIDE, rows, (room.p, steps * TILE), steps, false);
             }
-            write_columns(room.out.cast(), &factors, q.dim, count, |row| {
+            write_columns(room.out.cast(), &factors, q.dim, count, place.past, |row| {
                 let at = place.start + (first + row) * place.stride;
                 place.out.part(at..at + q.dim)
             });
         }
         amx::release();
+        if place.past {
+            _mm_sfence();
+        }
     }
 }
 
