@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn large_blocks_begin_at_a_line_and_keep_what_is_in_them() {
-        for (from, to) in [(100, 200), (100, 10_000), (10_000, 100), (5_000, 1 << 20), (1 << 20, 5_000)] {
+        for (from, to) in [(100, 200), (100, 10_000), (10_000, 100), (5_000, 200_000), (200_000, 5_000)] {
             let layout = Layout::from_size_align(from, 4).expect("a layout");
             // SAFETY: blocks are read and written within their sizes and given back with them.
             unsafe {
