@@ -18,7 +18,7 @@ import { HostConnection, viewState } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { settingsView } from "./settings";
 import { styles } from "./styles";
-import { countTokens, describeToken, pieces } from "./token-text";
+import { charactersPerToken, countTokens, describeToken, pieces } from "./token-text";
 
 /** Typing pauses this long before the text is tokenised. */
 const TYPING_MS = 300;
@@ -162,14 +162,13 @@ export class TillageTokens extends LitElement {
 
 function countsOf(text: TokenisedText, context: number, id: string): TemplateResult {
   const counts = countTokens(text.tokens, context);
-  const characters = Array.from(text.text).length;
   return html`<div class="counts" data-testid=${id}>
     <span><b>${formatCount(counts.all)}</b> tokens</span>
     <span><b>${formatCount(counts.trained)}</b> trained on (${formatPercent(counts.all > 0 ? counts.trained / counts.all : 0)})</span>
     <span><b>${formatCount(counts.masked)}</b> masked</span>
     <span><b>${formatCount(counts.special)}</b> special</span>
     <span><b>${formatCount(counts.cut)}</b> cut by the context of ${formatCount(context)}</span>
-    <span class="muted">${(characters / Math.max(1, counts.all)).toFixed(1)} characters a token</span>
+    <span class="muted">${charactersPerToken(text.text, text.tokens).toFixed(1)} characters a token</span>
   </div>`;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { countTokens, describeToken, pieces } from "./token-text";
+import { charactersPerToken, countTokens, describeToken, pieces } from "./token-text";
 
 const token = (id: number, text: string, trained = false, special = false) => ({ id, text, trained, special });
 
@@ -17,6 +17,11 @@ describe("tokens as chips", () => {
     const tokens = [token(1, "<s>", false, true), token(2, "a"), token(3, "b", true), token(4, "c", true)];
     expect(countTokens(tokens, 3)).toEqual({ all: 3, trained: 1, masked: 2, special: 1, cut: 1 });
     expect(countTokens(tokens, 10)).toEqual({ all: 4, trained: 2, masked: 2, special: 1, cut: 0 });
+  });
+
+  it("spreads all characters over all tokens, those behind the context too", () => {
+    expect(charactersPerToken("a🧱cdef", [token(1, "a🧱c"), token(2, "def")])).toBe(3);
+    expect(charactersPerToken("", [])).toBe(0);
   });
 
   it("says what a token is", () => {

@@ -44,6 +44,11 @@ export function countTokens(tokens: readonly Token[], context: number): TokenCou
   return { all: seen.length, trained, masked: seen.length - trained, special: seen.filter((token) => token.special).length, cut: tokens.length - seen.length };
 }
 
+/** Characters that a token stands for, over the whole text: what the context cuts off counts on both sides. */
+export function charactersPerToken(text: string, tokens: readonly Token[]): number {
+  return Array.from(text).length / Math.max(1, tokens.length);
+}
+
 /** What is said of a token under the pointer or the caret. */
 export function describeToken(token: Token, index: number, context: number): string {
   const role = index >= context ? "cut off by the context" : token.trained ? "trained on" : "masked: no loss";
