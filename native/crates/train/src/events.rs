@@ -47,6 +47,7 @@ impl EventLog {
         self.len
     }
 
+    /// Whether there is no whole line.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
