@@ -8,8 +8,13 @@
 
 use std::io::{BufRead, Write};
 use tillage_bench::{Source, Step, Training};
+use tillage_kernels::aligned::Aligned;
 use tillage_model::{Model, Packed, Trainable};
 use tillage_protocol::run::Dtype;
+
+// As the engine's own program has it.
+#[global_allocator]
+static MEMORY: Aligned = Aligned;
 
 /// A model, the batch it learns from, and what trains it.
 struct Bench {

@@ -18,7 +18,11 @@ mod watched;
 use args::{Cli, Command};
 use clap::Parser;
 use std::process::ExitCode;
+use tillage_kernels::aligned::Aligned;
 use tillage_protocol::{guard, EngineError};
+
+#[global_allocator]
+static MEMORY: Aligned = Aligned;
 
 fn main() -> ExitCode {
     guard::install_hook();

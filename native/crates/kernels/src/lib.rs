@@ -3,6 +3,7 @@
 //! Each backend has one folder ([`cpu`] so far); [`reference`] holds a plain scalar form of every operation in f64,
 //! the oracle of the conformance suite in `tests/`. Matrices are row-major; a projection's weight is `[out, in]`.
 
+pub mod aligned;
 pub mod cpu;
 pub mod mapped;
 pub mod matrix;
@@ -23,6 +24,8 @@ pub struct AttentionShape {
     pub window: usize,
     /// Scores s become `softcap * tanh(s / softcap)` (Gemma 2, 2024); 0 = as they are.
     pub softcap: f32,
+    /// Queries, keys, values and probabilities may be rounded to bf16, where the machine multiplies that faster.
+    pub rounded: bool,
 }
 
 impl AttentionShape {
