@@ -10,6 +10,10 @@ use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 use tillage_text::Tokenizer;
 
+/// Tells what a model folder holds.
+///
+/// # Errors
+/// As [`inspect`]; `stdout_closed`.
 pub fn print(model: &Path, json: bool) -> Result<(), EngineError> {
     let r = inspect(model)?;
     if json {
@@ -109,6 +113,10 @@ pub fn dtype_names() -> Vec<String> {
     Dtype::ALL.into_iter().map(|d| d.name().to_owned()).collect()
 }
 
+/// Tells what this build computes on.
+///
+/// # Errors
+/// `stdout_closed`.
 pub fn devices(json: bool) -> Result<(), EngineError> {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     if json {

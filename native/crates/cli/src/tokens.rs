@@ -7,6 +7,10 @@ use tillage_protocol::run::LossOn;
 use tillage_protocol::EngineError;
 use tillage_text::{texts_of, Clock, RowEncoder, RowText, Tokenizer};
 
+/// Shows a row's tokens; with `json` as one object.
+///
+/// # Errors
+/// `bad_row`; as [`tokenise`]; `stdout_closed`.
 pub fn print(args: &TokensArgs, json: bool) -> Result<(), EngineError> {
     let text = std::fs::read_to_string(&args.row).map_err(|e| EngineError::io(&e, &args.row))?;
     let row: Row = serde_json::from_str(&text).map_err(|e| {

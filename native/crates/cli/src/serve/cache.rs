@@ -24,8 +24,11 @@ pub struct Loaded {
     base: PathBuf,
     dtype: Dtype,
     stamp: Stamp,
+    /// The base, with its adapters held by their paths.
     pub model: Model,
+    /// Of the base's folder.
     pub tokenizer: Arc<Tokenizer>,
+    /// See [`tillage_protocol::rpc::GenerateResult::model_hash`].
     pub model_hash: String,
     /// The one used last at the end.
     adapters: Vec<Held>,

@@ -5,7 +5,9 @@
 
 use std::io::{self, Write};
 
+/// What a file begins with.
 pub const MAGIC: &[u8; 4] = b"GGUF";
+/// The version of the format that is written.
 pub const VERSION: u32 = 3;
 /// Tensors' data begin at multiples of this; it is the format's default, which a file need not name.
 pub const ALIGNMENT: u64 = 32;
@@ -102,13 +104,16 @@ impl Kind {
 /// A tensor's entry in the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// As llama.cpp calls it.
     pub name: String,
     /// From the outermost, `[out, in]`; the file has them the other way round.
     pub shape: Vec<usize>,
+    /// How its numbers are stored.
     pub kind: Kind,
 }
 
 impl Entry {
+    /// Bytes of its numbers.
     pub fn bytes(&self) -> u64 {
         self.kind.bytes(self.shape.iter().product())
     }
