@@ -268,6 +268,9 @@ impl From<LossOnArg> for LossOn {
 }
 
 /// A precision by its name.
+///
+/// # Errors
+/// An unknown name, in words for clap.
 pub fn dtype(text: &str) -> Result<Dtype, String> {
     let known = Dtype::ALL.into_iter().find(|d| d.name() == text);
     known.ok_or_else(|| format!("use {}", Dtype::ALL.map(Dtype::name).join(", ")))

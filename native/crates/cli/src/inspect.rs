@@ -34,6 +34,9 @@ pub fn print(model: &Path, json: bool) -> Result<(), EngineError> {
 }
 
 /// Describes a model folder from its config and the headers of its weights.
+///
+/// # Errors
+/// User errors of the folder: its config, its tokenizer, `no_weights`, `bad_weights`.
 pub fn inspect(dir: &Path) -> Result<InspectResult, EngineError> {
     let config = ModelConfig::from_dir(dir)?;
     let tensors = DecoderSpec::of(&config).tensors();

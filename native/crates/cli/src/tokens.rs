@@ -71,6 +71,9 @@ fn token_text(tokenizer: &Tokenizer, before: Option<u32>, id: u32) -> Result<Str
 }
 
 /// A row as tokens, each with its text and whether the loss counts it.
+///
+/// # Errors
+/// User errors of the tokenizer, the template and the row.
 pub fn tokenise(params: &TokensParams) -> Result<TokensResult, EngineError> {
     let tokenizer = Tokenizer::load(&params.model)?;
     let (texts, label) = texts_of(&params.row);

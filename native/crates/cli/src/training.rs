@@ -8,6 +8,9 @@ use tillage_protocol::EngineError;
 use tillage_train::{preflight as measure, spec, Control, Ended, Options};
 
 /// Sets the number of threads of the whole process: the command line's, else the run's, else the machine's.
+///
+/// # Errors
+/// `internal` when it is called twice.
 pub fn set_threads(argument: Option<usize>, run: usize) -> Result<usize, EngineError> {
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
     let threads = match argument.unwrap_or(run) {

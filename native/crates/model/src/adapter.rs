@@ -87,6 +87,9 @@ impl Adapter {
 
     /// A new adapter: A uniform in ±1/sqrt(in) (kaiming_uniform with a = √5, as PEFT), B zero; DoRA's magnitudes are the
     /// L2 norms of the weights' rows.
+    ///
+    /// # Errors
+    /// `user` when a setting is impossible or a target names no projection.
     pub fn new(
         config: &LoraConfig,
         spec: &DecoderSpec,

@@ -122,6 +122,9 @@ pub fn write(
 }
 
 /// Writes the model with its tokenizer, or the adapter.
+///
+/// # Errors
+/// The machine's, `disk_full` among them.
 pub fn save_result(
     dir: &Path,
     model: &Model,
@@ -223,6 +226,9 @@ pub fn newest_relative(run_dir: &Path, before: Option<u64>) -> Option<String> {
 }
 
 /// Removes checkpoints that are no longer kept; `best` is.
+///
+/// # Errors
+/// The machine's.
 pub fn prune(run_dir: &Path, best: Option<u64>) -> Result<(), EngineError> {
     let all = steps(run_dir);
     let old = all.len().saturating_sub(KEEP);

@@ -265,6 +265,9 @@ fn check_same(model: &Model, wanted: &LoraConfig, dir: &Path) -> Result<(), Engi
 }
 
 /// Weights alone, and under full training their gradients and the optimiser's states, must fit before anything is allocated.
+///
+/// # Errors
+/// `out_of_memory` with both sizes.
 pub fn check_weights(
     config: &ModelConfig,
     full: Option<OptimizerKind>,
@@ -376,6 +379,9 @@ fn planned_bytes(prepared: &mut Prepared, kind: OptimizerKind) -> u64 {
 }
 
 /// The run's folder must be there.
+///
+/// # Errors
+/// `no_run_folder`.
 pub fn check_folder(run_dir: &Path) -> Result<(), EngineError> {
     if run_dir.is_dir() {
         return Ok(());

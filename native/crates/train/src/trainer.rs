@@ -54,6 +54,9 @@ pub struct Trainer<'a> {
 
 impl Trainer<'_> {
     /// Takes the steps that are left. True when the run has come to its end, false when it was asked to stop.
+    ///
+    /// # Errors
+    /// The first one of a step, a validation or a checkpoint; what was written before it stays.
     pub fn run(&mut self, control: &Control) -> Result<bool, EngineError> {
         let total = self.prepared.plan.total();
         if self.prepared.method.needs_reference() && !reference::ensure(self, control)? {

@@ -49,6 +49,9 @@ pub fn key(path: &Path) -> String {
 
 impl Loaded {
     /// Hash of an adapter that it holds.
+    ///
+    /// # Errors
+    /// `internal` when it holds no such adapter.
     pub fn adapter_hash(&self, path: &Path) -> Result<String, EngineError> {
         let held = self.adapters.iter().find(|a| a.path == path);
         held.map(|a| a.hash.clone())

@@ -163,6 +163,9 @@ impl<'v> Vector<'v> {
 
     /// The text of a VARCHAR row. DuckDB keeps VARCHAR valid UTF-8; a column that another
     /// extension broke is an error here rather than undefined behaviour.
+    ///
+    /// # Errors
+    /// A text that is not UTF-8, with the place of its first bad byte.
     pub fn read_text(&self, row: usize) -> Result<&'v str, String> {
         // SAFETY: VARCHAR data are `duckdb_string_t`s. Both union members begin with the length,
         // which says which one is in use. The bytes live in the vector, so as long as `'v`.

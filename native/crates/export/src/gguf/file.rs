@@ -120,6 +120,9 @@ impl Entry {
 }
 
 /// Writes everything in front of the tensors' data; the data follow in the order of the entries, see [`pad`].
+///
+/// # Errors
+/// The stream's own.
 pub fn write_head(out: &mut impl Write, metadata: &[(String, Value)], entries: &[Entry]) -> io::Result<()> {
     let mut head = Vec::new();
     head.extend_from_slice(MAGIC);
@@ -146,6 +149,9 @@ pub fn write_head(out: &mut impl Write, metadata: &[(String, Value)], entries: &
 }
 
 /// Zeros up to the next multiple of the alignment.
+///
+/// # Errors
+/// The stream's own.
 pub fn pad(out: &mut impl Write, length: u64) -> io::Result<()> {
     let zeros = [0u8; ALIGNMENT as usize];
     out.write_all(&zeros[..(length.next_multiple_of(ALIGNMENT) - length) as usize])

@@ -171,6 +171,9 @@ impl ModelConfig {
     }
 
     /// Parses the text of a `config.json`; see [`ModelConfig::from_dir`].
+    ///
+    /// # Errors
+    /// As there, without the file's name.
     pub fn from_json(text: &str) -> Result<ModelConfig, EngineError> {
         let value: Value = serde_json::from_str(text).map_err(|e| {
             EngineError::user(
