@@ -40,14 +40,23 @@ export type RewardConfig1 =
     }
   | {
       kind: "regex";
+      /**
+       * Searched for anywhere in the answer, in the syntax of the crate `regex`.
+       */
       pattern: string;
     }
   | {
       kind: "json_schema";
+      /**
+       * The schema itself.
+       */
       schema: unknown;
     }
   | {
       kind: "length";
+      /**
+       * Tokens of the best length, above 0; an answer twice as long or longer gets nothing.
+       */
       target: number;
     }
   | {
@@ -60,12 +69,15 @@ export type RewardConfig1 =
        * The adapter with the scalar head.
        */
       adapter: string;
-      mean?: number;
-      std?: number;
       /**
-       * What a reward model's score goes through.
+       * What is taken off the score, such as its mean over some answers; 0 when absent.
        */
-      squash?: "none" | "sigmoid" | "tanh";
+      mean?: number;
+      /**
+       * What the difference is divided by, such as the scores' standard deviation; 1 when absent.
+       */
+      std?: number;
+      squash?: Squash;
     }
   | {
       kind: "command";
@@ -83,11 +95,22 @@ export type RewardConfig1 =
       timeout?: number;
     };
 /**
+ * What a reward model's score goes through.
+ */
+export type Squash = "none" | "sigmoid" | "tanh";
+/**
+ * How the answers' tokens become one loss.
+ */
+export type PolicyAverage = "tokens" | "completions" | "longest";
+/**
  * Where the weights come from.
  */
 export type ModelSource =
   | {
       kind: "folder";
+      /**
+       * The folder.
+       */
       path: string;
       /**
        * An adapter on it that the run goes on training; its settings are those of the run's `adapter`.
@@ -105,12 +128,22 @@ export type ModelSource =
 export type TokenizerSource =
   | {
       kind: "train";
+      /**
+       * Tokens at most, the 256 bytes and 3 special ones among them; fewer where the rows hold fewer pairs.
+       */
       vocab_size: number;
     }
   | {
       kind: "folder";
+      /**
+       * The folder.
+       */
       path: string;
     };
+/**
+ * How the weights are held while they are frozen; full training has them in f32.
+ */
+export type Dtype = "f32" | "bf16" | "int8" | "nf4";
 /**
  * How a row becomes text. The same template is used for training, watch prompts and evaluation.
  */
@@ -123,17 +156,36 @@ export type Template =
     }
   | {
       kind: "format";
+      /**
+       * A text with `{prompt}` in it.
+       */
       prompt: string;
     };
 /**
  * Which tokens of a row carry a label.
  */
 export type LossOn = "all" | "completion" | "assistant";
-export type Schedule = ("constant" | "linear" | "cosine") | "wsd";
+/**
+ * What becomes of a row that is longer than the context.
+ */
+export type Truncate = "end" | "start" | "drop";
+/**
+ * How the learning rate goes, behind a warm-up that rises from 0 in a straight line.
+ */
+export type Schedule = "constant" | "linear" | "cosine" | "wsd";
+/**
+ * How the learning rate falls in the last phase of a `wsd` schedule.
+ */
+export type DecayShape = "sqrt" | "linear";
 /**
  * Which optimiser takes the steps.
  */
 export type OptimizerKind = "adamw" | "adamw_8bit" | "muon";
+/**
+ * Whether activations are computed again (Chen et al. 2016): the same result bit for bit in less memory, in about a third
+ * more time.
+ */
+export type Recompute = "auto" | "always" | "never";
 /**
  * One line of `events.jsonl`.
  */
@@ -144,19 +196,49 @@ export type Event =
        * RFC 3339, UTC.
        */
       time: string;
+      /**
+       * Process id of the engine.
+       */
       pid: number;
+      /**
+       * The engine's version.
+       */
       engine: string;
+      /**
+       * Where it computes: `cpu`.
+       */
       device: string;
+      /**
+       * Threads that it computes with.
+       */
       threads: number;
       /**
        * The last step that was already done; 0 in a fresh run.
        */
       step: number;
+      /**
+       * The step with which the whole run ends, whatever was done before.
+       */
       total_steps: number;
+      /**
+       * Numbers of the model, those of an adapter or a tuned prompt included.
+       */
       parameters: number;
+      /**
+       * Numbers that are trained.
+       */
       trainable: number;
+      /**
+       * Rows of the training data, those that nothing is learned from included.
+       */
       train_rows: number;
+      /**
+       * Tokens of those rows after cutting; rows that are dropped for their length have none.
+       */
       train_tokens: number;
+      /**
+       * Rows of the validation data.
+       */
       valid_rows: number;
       /**
        * Planned peak of the process, bytes.
@@ -169,12 +251,21 @@ export type Event =
     }
   | {
       type: "step";
+      /**
+       * Its number, from 1: how many steps have been taken with it.
+       */
       step: number;
+      /**
+       * Epochs that are over after it.
+       */
       epoch: number;
       /**
        * The objective: mean negative log-likelihood of the labelled tokens in nats, or the mean loss of the rows.
        */
       loss: number;
+      /**
+       * Learning rate of the step.
+       */
       lr: number;
       /**
        * L2 norm before clipping.
@@ -209,8 +300,17 @@ export type Event =
     }
   | {
       type: "validation";
+      /**
+       * Steps that were taken before it.
+       */
       step: number;
+      /**
+       * As the loss of a step, over all validation rows, without dropout.
+       */
       loss: number;
+      /**
+       * Labelled tokens of the rows.
+       */
       tokens: number;
       /**
        * As in a step.
@@ -221,23 +321,47 @@ export type Event =
     }
   | {
       type: "progress";
+      /**
+       * Steps that are done already: 0 in a fresh run.
+       */
       step: number;
       /**
        * What is being done, for people.
        */
       what: string;
+      /**
+       * How much is done.
+       */
       done: number;
+      /**
+       * How much there is to do.
+       */
       of: number;
     }
   | {
       type: "sample";
+      /**
+       * Steps that were taken before it.
+       */
       step: number;
+      /**
+       * The watch prompt's id.
+       */
       id: string;
+      /**
+       * The prompt, before the template.
+       */
       prompt: string;
+      /**
+       * The greedy answer, special tokens left out.
+       */
       text: string;
     }
   | {
       type: "checkpoint";
+      /**
+       * Steps that were taken before it.
+       */
       step: number;
       /**
        * Relative to the run's folder.
@@ -246,15 +370,33 @@ export type Event =
     }
   | {
       type: "warning";
+      /**
+       * Steps that were taken before it.
+       */
       step: number;
+      /**
+       * A stable word for programs, such as `rows_dropped`.
+       */
       code: string;
+      /**
+       * What it is, in sentences.
+       */
       message: string;
     }
   | {
       type: "finished";
+      /**
+       * RFC 3339, UTC.
+       */
       time: string;
+      /**
+       * Steps that were taken.
+       */
       step: number;
       outcome: Outcome;
+      /**
+       * Seconds of this attempt.
+       */
       seconds: number;
       /**
        * `model` or `adapter`, relative to the run's folder; absent when stopped.
@@ -271,7 +413,13 @@ export type Event =
     }
   | {
       type: "failed";
+      /**
+       * RFC 3339, UTC.
+       */
       time: string;
+      /**
+       * Steps that were taken.
+       */
       step: number;
       error: EngineError;
       /**
@@ -279,6 +427,9 @@ export type Event =
        */
       checkpoint?: string | null;
     };
+/**
+ * How a run ended that did not fail.
+ */
 export type Outcome = "completed" | "stopped";
 /**
  * Whose fault an error is, and so who can mend it.
@@ -290,34 +441,85 @@ export type Blame = "user" | "environment" | "internal";
  */
 export type Row =
   | {
+      /**
+       * What both answer.
+       */
       prompt: string;
+      /**
+       * The better answer.
+       */
       chosen: string;
+      /**
+       * The worse answer.
+       */
       rejected: string;
     }
   | {
+      /**
+       * The conversation with the better answer.
+       */
       chosen: Message[];
+      /**
+       * The conversation with the worse answer.
+       */
       rejected: Message[];
+      /**
+       * Tools that both may call.
+       */
       tools?: unknown[] | null;
     }
   | {
+      /**
+       * What is answered.
+       */
       prompt: string;
+      /**
+       * The answer.
+       */
       completion: string;
+      /**
+       * Whether it is a good one.
+       */
       label: boolean;
     }
   | {
+      /**
+       * The conversation, the answer last.
+       */
       messages: Message[];
+      /**
+       * Whether the answer is a good one.
+       */
       label: boolean;
+      /**
+       * Tools that it may call.
+       */
       tools?: unknown[] | null;
     }
   | {
+      /**
+       * What stands before; with a chat template, the user's turn.
+       */
       prompt: string;
+      /**
+       * What follows; with a chat template, the assistant's turn.
+       */
       completion: string;
     }
   | {
+      /**
+       * Its turns.
+       */
       messages: Message[];
+      /**
+       * Tools that it may call.
+       */
       tools?: unknown[] | null;
     }
   | {
+      /**
+       * All of it.
+       */
       text: string;
     };
 /**
@@ -327,11 +529,11 @@ export type ExportFormat = "peft" | "merged" | "gguf";
 /**
  * How the matrices of a GGUF file are stored; norms and biases are f32 always.
  */
-export type Quantize = ("f32" | "f16" | "bf16") | "q8_0" | "q4_0";
+export type Quantize = "f32" | "f16" | "bf16" | "q8_0" | "q4_0";
 /**
- * How the weights are held while they are frozen; full training has them in f32.
+ * Whether rows get a vector each.
  */
-export type Dtype = ("f32" | "bf16") | "int8" | "nf4";
+export type Embed = "none" | "mean" | "normalized";
 /**
  * What rows are ranked by.
  */
@@ -376,6 +578,9 @@ export interface RunSpec {
    * Version of this format: 1.
    */
   version: number;
+  /**
+   * Names the run: its folder's name.
+   */
   id: string;
   /**
    * The run file's stem, shown to people.
@@ -399,11 +604,7 @@ export interface RunSpec {
    */
   policy?: PolicyConfig | null;
   model: ModelSource;
-  /**
-   * How the frozen weights of an adapter's run are held. Where all weights are trained, they are held in f32, and bf16 is
-   * mixed precision: products round their operands to it.
-   */
-  dtype?: ("f32" | "bf16") | "int8" | "nf4";
+  dtype?: Dtype;
   /**
    * LoRA when present; full training when it and `prompt` are absent.
    */
@@ -427,6 +628,9 @@ export interface RunSpec {
    */
   weight?: string | null;
   train: TrainConfig;
+  /**
+   * Prompts that are asked while it trains; none when absent.
+   */
   watch?: WatchPrompt[];
   /**
    * New tokens of a watch prompt's answer.
@@ -515,6 +719,9 @@ export interface SequenceConfig {
  * The objectives on the model's own answers.
  */
 export interface PolicyConfig {
+  /**
+   * What an answer is rewarded for, at least one; the sum counts.
+   */
   rewards: RewardConfig[];
   /**
    * Answers of each prompt.
@@ -533,10 +740,7 @@ export interface PolicyConfig {
    * Weight of the divergence from the base model without the adapter.
    */
   beta?: number;
-  /**
-   * GRPO alone; RLOO sums over the tokens of each answer.
-   */
-  average?: "tokens" | "completions" | "longest";
+  average?: PolicyAverage;
   /**
    * How often a round's answers are learned from. Above 1 the ratio to the policy that drew them is clipped. Absent: 1, and
    * 4 for PPO.
@@ -589,18 +793,49 @@ export interface PpoConfig {
   keep_value_head?: boolean;
 }
 /**
- * Hugging Face config fields of a llama-shaped model, without `vocab_size` (the tokenizer gives it).
+ * The shape of a llama-shaped model with random weights.
  */
 export interface InitShape {
+  /**
+   * Numbers of a hidden state.
+   */
   hidden_size: number;
+  /**
+   * Numbers between the projections of the MLP.
+   */
   intermediate_size: number;
+  /**
+   * Decoder layers.
+   */
   num_hidden_layers: number;
+  /**
+   * Heads of the queries; `hidden_size` is a multiple.
+   */
   num_attention_heads: number;
+  /**
+   * Heads of keys and values; `num_attention_heads` is a multiple.
+   */
   num_key_value_heads: number;
+  /**
+   * Tokens of a text at most.
+   */
   max_position_embeddings: number;
+  /**
+   * Whether the output projection is the embedding; true when absent.
+   */
   tie_word_embeddings?: boolean;
+  /**
+   * Base of the rotations' wavelengths; 10,000 when absent.
+   */
   rope_theta?: number;
+  /**
+   * What the norms add to the mean square; 1e-5 when absent.
+   */
   rms_norm_eps?: number;
+  /**
+   * Standard deviation of the random weights; 0.02 when absent. Residual projections get it divided by √(2 · layers), as in
+   * GPT-2.
+   */
   initializer_range?: number;
 }
 /**
@@ -608,14 +843,29 @@ export interface InitShape {
  * outputs apart from their directions (Liu et al. 2024).
  */
 export interface LoraConfig {
+  /**
+   * Rank: the columns of B and the rows of A.
+   */
   r: number;
+  /**
+   * The change of a weight is alpha / r · B A.
+   */
   alpha: number;
+  /**
+   * Share of a projection's inputs that A does not see in a training step, 0 to below 1; 0 when absent.
+   */
   dropout?: number;
   /**
    * Module names such as `q_proj`, or `all-linear`.
    */
   targets: string[];
+  /**
+   * Scales by alpha / √r instead.
+   */
   rslora?: boolean;
+  /**
+   * Learns the magnitudes apart from the directions.
+   */
   dora?: boolean;
   /**
    * LoRA+ (Hayou et al. 2024): B learns this many times faster than A. Absent: as fast.
@@ -654,12 +904,18 @@ export interface RunData {
    * `prompt`, `completion` or `messages`. Beside messages a column `tools` (JSON text, or null) holds what tools are offered.
    */
   train: string[];
+  /**
+   * Shards of the same shape whose loss is told and never learned from; none when absent.
+   */
   valid?: string[];
 }
 /**
  * The optimiser, its schedule, and the rhythm of the run.
  */
 export interface TrainConfig {
+  /**
+   * How often every row is seen; a part of the last epoch's batches where it is no whole number. Above 0.
+   */
   epochs: number;
   /**
    * Ends the run before `epochs` are over.
@@ -673,13 +929,19 @@ export interface TrainConfig {
    * The longest row in tokens; longer rows are cut, and counted in a warning.
    */
   context: number;
+  truncate?: Truncate;
   /**
-   * Where they are cut.
+   * Batches of one step; their losses are averaged over the labels of all of them. 1 when absent.
    */
-  truncate?: "end" | "start" | "drop";
   grad_accumulation?: number;
+  /**
+   * Largest learning rate.
+   */
   lr: number;
   schedule: Schedule;
+  /**
+   * Steps in which it rises from 0 to `lr`; none when absent.
+   */
   warmup_steps?: number;
   /**
    * Where `linear`, `cosine` and `wsd` end, as a share of `lr`, 0 to 1.
@@ -689,19 +951,32 @@ export interface TrainConfig {
    * Share of all steps in which a `wsd` schedule falls, 0 to 1.
    */
   decay_share?: number;
-  /**
-   * How it falls then.
-   */
-  decay_shape?: "sqrt" | "linear";
+  decay_shape?: DecayShape;
   optimizer?: OptimizerKind;
+  /**
+   * Every trained number shrinks in each step by this share of itself times the learning rate, apart from its gradient; 0 when
+   * absent.
+   */
   weight_decay?: number;
+  /**
+   * How much of the first moment is kept in a step; 0.9 when absent.
+   */
   beta1?: number;
+  /**
+   * How much of the second moment is kept in a step; 0.999 when absent.
+   */
   beta2?: number;
+  /**
+   * Added to the root of the second moment; 1e-8 when absent.
+   */
   adam_eps?: number;
   /**
    * Gradients are clipped to this L2 norm; 0 turns clipping off.
    */
   clip_norm?: number;
+  /**
+   * Of all that is random: new weights, the order of the rows, dropout, answers that are drawn.
+   */
   seed: number;
   /**
    * Steps between checkpoints; 0 keeps only the last. A full run also keeps step 0.
@@ -723,10 +998,7 @@ export interface TrainConfig {
    * The result is the checkpoint with the lowest validation loss instead of the last one.
    */
   keep_best?: boolean;
-  /**
-   * Whether a layer's activations are computed again in the backward pass instead of being kept.
-   */
-  recompute?: ("always" | "never") | "auto";
+  recompute?: Recompute;
 }
 /**
  * Ends a run whose validation loss has stopped falling.
@@ -745,7 +1017,13 @@ export interface EarlyStopping {
  * A prompt whose answer is written into the events while the model trains.
  */
 export interface WatchPrompt {
+  /**
+   * Names the prompt in the events.
+   */
   id: string;
+  /**
+   * The prompt, before the template.
+   */
   prompt: string;
 }
 /**
@@ -756,12 +1034,18 @@ export interface ForkedFrom {
    * Id of the run that the checkpoint belongs to.
    */
   run: string;
+  /**
+   * Steps that the checkpoint holds: the new run's first step is the one behind.
+   */
   step: number;
 }
 /**
  * The validation with the lowest loss.
  */
 export interface Best {
+  /**
+   * Optimiser steps that were taken when it was validated.
+   */
   step: number;
   /**
    * Mean negative log-likelihood of the validation rows' labelled tokens, nats.
@@ -785,6 +1069,9 @@ export interface EngineError {
    * What to do next, in one sentence.
    */
   remedy: string;
+  /**
+   * The file that it is about, as a path.
+   */
   file?: string | null;
   /**
    * 1-based line in `file`.
@@ -799,11 +1086,17 @@ export interface Rollout {
    * The step that learned from it.
    */
   step: number;
+  /**
+   * `_row_id` of the row whose prompt was answered.
+   */
   row_id: string;
   /**
    * Place among the answers of its prompt, from 0.
    */
   place: number;
+  /**
+   * The answer, special tokens left out.
+   */
   text: string;
   /**
    * The sum of what follows.
@@ -832,8 +1125,17 @@ export interface Rollout {
  * A line of `teacher_answers.jsonl` behind the first, which says what the answers belong to.
  */
 export interface TeacherAnswer {
+  /**
+   * `_row_id` of the row whose prompt was answered.
+   */
   row_id: string;
+  /**
+   * The row's prompt, before the template.
+   */
   prompt: string;
+  /**
+   * The answer, special tokens left out.
+   */
   text: string;
   /**
    * Tokens of the answer, its end left out.
@@ -844,32 +1146,74 @@ export interface TeacherAnswer {
    */
   ended: boolean;
 }
+/**
+ * The first request of a client.
+ */
 export interface InitializeParams {
+  /**
+   * [`PROTOCOL_VERSION`] of the client; another one than the engine's is refused with `protocol_version`.
+   */
   protocol: number;
 }
+/**
+ * What the engine is and can do.
+ */
 export interface InitializeResult {
+  /**
+   * [`PROTOCOL_VERSION`] of the engine.
+   */
   protocol: number;
+  /**
+   * The engine's version.
+   */
   engine: string;
+  /**
+   * Where it computes, such as `cpu`.
+   */
   devices: string[];
+  /**
+   * In what weights can be held, by the names of [`Dtype`].
+   */
   dtypes: string[];
+  /**
+   * `model_type` of the configs that it loads.
+   */
   families: string[];
+  /**
+   * What runs can minimise.
+   */
   objectives: Objective[];
 }
+/**
+ * Prompts, and how they are to be answered.
+ */
 export interface GenerateParams {
   model: ModelRef;
   template: Template;
+  /**
+   * The prompts; each gets a [`Generation`].
+   */
   prompts: AskedPrompt[];
+  /**
+   * New tokens of an answer at most; the model's context ends it too.
+   */
   max_new: number;
   /**
    * 0 = greedy.
    */
   temperature?: number;
+  /**
+   * Of what is drawn at a temperature.
+   */
   seed?: number;
 }
 /**
  * A model to ask: a folder, and adapters on it.
  */
 export interface ModelRef {
+  /**
+   * A Hugging Face model folder.
+   */
   base: string;
   /**
    * One adapter, with the weight 1 and the name `adapter`.
@@ -879,24 +1223,36 @@ export interface ModelRef {
    * Several, which are mixed: their changes are added up, each times its weight.
    */
   adapters?: AdapterRef[];
-  /**
-   * How the base's weights are held.
-   */
-  dtype?: ("f32" | "bf16") | "int8" | "nf4";
+  dtype?: Dtype;
 }
 /**
  * An adapter's folder under a name.
  */
 export interface AdapterRef {
+  /**
+   * What prompts and hashes call it.
+   */
   name: string;
+  /**
+   * A PEFT adapter folder.
+   */
   path: string;
+  /**
+   * Factor on the adapter's change of the weights; 1 when absent.
+   */
   weight?: number;
 }
 /**
  * A prompt to answer.
  */
 export interface AskedPrompt {
+  /**
+   * Names the prompt in the answer. What is drawn at a temperature depends on it and the seed, not on the other prompts.
+   */
   id: string;
+  /**
+   * The prompt, before the template.
+   */
   prompt: string;
   /**
    * The model's adapters that answer this prompt, by name with their weights; none for the base alone. Absent: all of the
@@ -906,7 +1262,13 @@ export interface AskedPrompt {
     [k: string]: number;
   } | null;
 }
+/**
+ * The answers to all prompts.
+ */
 export interface GenerateResult {
+  /**
+   * In the order of the prompts.
+   */
   generations: Generation[];
   /**
    * SHA-256 of the weights' files, first 16 hex digits.
@@ -917,9 +1279,21 @@ export interface GenerateResult {
    */
   adapter_hash?: string | null;
 }
+/**
+ * The answer to one prompt.
+ */
 export interface Generation {
+  /**
+   * Id of the prompt.
+   */
   id: string;
+  /**
+   * The whole answer, special tokens left out.
+   */
   text: string;
+  /**
+   * Tokens of the answer, the one that ended it not counted.
+   */
   tokens: number;
   /**
    * Natural log-probability of each generated token under the model.
@@ -929,6 +1303,9 @@ export interface Generation {
    * True when the model ended its answer; false when `max_new` or the context did.
    */
   ended: boolean;
+  /**
+   * Seconds from the prompt to the last token, shared with the prompts that were answered beside it.
+   */
   seconds: number;
 }
 /**
@@ -943,31 +1320,49 @@ export interface TokenNotification {
    * Id of the prompt.
    */
   id: string;
+  /**
+   * What came since the last piece; special tokens are left out.
+   */
   text: string;
 }
+/**
+ * A row, and how it is to be tokenised.
+ */
 export interface TokensParams {
+  /**
+   * Model folder whose tokenizer and chat template are taken; the weights are not read.
+   */
   model: string;
   row: Row;
   template: Template;
+  loss_on: LossOn;
   /**
-   * Which tokens of a row carry a label.
+   * Tokens of the row at most; what is beyond is cut.
    */
-  loss_on: "all" | "completion" | "assistant";
   context: number;
-  /**
-   * Where a row that is longer is cut.
-   */
-  truncate?: "end" | "start" | "drop";
+  truncate?: Truncate;
 }
 /**
  * A turn of a conversation. What else it has (`tool_calls`, `tool_call_id`, `name`, `reasoning_content`) reaches the template.
  */
 export interface Message {
+  /**
+   * `system`, `user`, `assistant`, `tool`, or what else the template knows.
+   */
   role: string;
+  /**
+   * What was said; absent in a turn of tool calls alone.
+   */
   content?: string | null;
   [k: string]: unknown;
 }
+/**
+ * A row as the model sees it.
+ */
 export interface TokensResult {
+  /**
+   * The tokens after cutting; of a pair those of the chosen answer.
+   */
   tokens: Token[];
   /**
    * The text that was tokenised, template included.
@@ -978,7 +1373,7 @@ export interface TokensResult {
    */
   cut: number;
   /**
-   * The rejected answer of a pair, whose chosen one is above.
+   * The first place in which the two have different tokens, from 0.
    */
   rejected?: TokenisedText | null;
   /**
@@ -990,67 +1385,154 @@ export interface TokensResult {
    */
   label?: boolean | null;
 }
+/**
+ * One token of a text.
+ */
 export interface Token {
+  /**
+   * Its number in the vocabulary.
+   */
   id: number;
+  /**
+   * What it adds to the text; a part of a character is shown as U+FFFD.
+   */
   text: string;
   /**
    * Whether the loss counts this token.
    */
   trained: boolean;
+  /**
+   * Whether it is a special token, such as an end of text or of a turn.
+   */
   special: boolean;
 }
 /**
  * A text as tokens.
  */
 export interface TokenisedText {
+  /**
+   * Its tokens after cutting.
+   */
   tokens: Token[];
+  /**
+   * The text that was tokenised, template included.
+   */
   text: string;
+  /**
+   * Tokens beyond the context, which are cut.
+   */
   cut: number;
 }
+/**
+ * A model to describe.
+ */
 export interface InspectParams {
+  /**
+   * Its folder.
+   */
   model: string;
 }
+/**
+ * What a model folder holds, by its config and the headers of its weights.
+ */
 export interface InspectResult {
+  /**
+   * `model_type` of its config.
+   */
   family: string;
+  /**
+   * Numbers of the model; tied embeddings count once.
+   */
   parameters: number;
+  /**
+   * Rows of the embedding.
+   */
   vocab_size: number;
+  /**
+   * Decoder layers.
+   */
   layers: number;
+  /**
+   * Numbers of a hidden state.
+   */
   hidden_size: number;
+  /**
+   * Tokens of a text at most.
+   */
   context: number;
+  /**
+   * Of the first tensor in the first file, as safetensors names it, in small letters.
+   */
   dtype: string;
+  /**
+   * Length of all its weights' files.
+   */
   bytes: number;
+  /**
+   * Whether its tokenizer has a chat template.
+   */
   chat_template: boolean;
 }
 /**
  * What a run would need, found before step 1.
  */
 export interface PreflightResult {
+  /**
+   * Numbers of the model, those of an adapter or a tuned prompt included.
+   */
   parameters: number;
+  /**
+   * Numbers that are trained.
+   */
   trainable: number;
+  /**
+   * Rows of the training data, those that nothing is learned from included.
+   */
   train_rows: number;
+  /**
+   * Tokens of those rows after cutting; rows that are dropped for their length have none.
+   */
   train_tokens: number;
+  /**
+   * Optimiser steps of the whole run.
+   */
   total_steps: number;
   /**
-   * Rows longer than the context, and the tokens that would be cut.
+   * Rows longer than the context.
    */
   long_rows: number;
+  /**
+   * Tokens that would be cut from them.
+   */
   cut_tokens: number;
   /**
    * Rows of which no token carries a label.
    */
   masked_rows: number;
+  /**
+   * Planned peak of the process, bytes.
+   */
   planned_bytes: number;
   /**
    * Whether activations are computed again in the backward pass, to fit.
    */
   recompute?: boolean;
+  /**
+   * Memory that the machine has free, bytes; 0 where it does not tell.
+   */
   free_bytes: number;
   /**
-   * Measured on the longest batch.
+   * Measured on the longest batch; 0 where the run does not fit the free memory, since nothing is computed then.
    */
   seconds_per_step: number;
+  /**
+   * Foreseen for the run, with what comes before its first step, in seconds.
+   */
   seconds_total: number;
 }
+/**
+ * What to export, and where to.
+ */
 export interface ExportParams {
   /**
    * Model folder.
@@ -1074,7 +1556,13 @@ export interface ExportParams {
    */
   name?: string | null;
 }
+/**
+ * What an export has written.
+ */
 export interface ExportResult {
+  /**
+   * Every file, the Modelfile of a `gguf` among them.
+   */
   files: ExportedFile[];
   /**
    * What the format could not take as it was, a sentence each.
@@ -1085,7 +1573,13 @@ export interface ExportResult {
  * A file that was written.
  */
 export interface ExportedFile {
+  /**
+   * Where it lies.
+   */
   path: string;
+  /**
+   * Its length.
+   */
   bytes: number;
 }
 /**
@@ -1097,11 +1591,17 @@ export interface ExportNotification {
    */
   request: number;
   /**
-   * Tensors written, of all of them.
+   * Tensors that are written.
    */
   done: number;
+  /**
+   * Tensors of the whole export.
+   */
   total: number;
 }
+/**
+ * A file of rows, and how it is to be scored.
+ */
 export interface ScoreParams {
   model: ModelRef;
   /**
@@ -1126,12 +1626,15 @@ export interface ScoreParams {
    * Tokens computed at once; a longer row is a batch of its own.
    */
   batch_tokens?: number;
-  /**
-   * Whether rows get a vector each.
-   */
-  embed?: "none" | "mean" | "normalized";
+  embed?: Embed;
 }
+/**
+ * All rows together.
+ */
 export interface ScoreResult {
+  /**
+   * Rows that were scored.
+   */
   rows: number;
   /**
    * Tokens that were computed.
@@ -1142,7 +1645,7 @@ export interface ScoreResult {
    */
   labels: number;
   /**
-   * Sum of all losses over all labelled tokens, nats; absent when no token is labelled.
+   * Mean over all labelled tokens of all rows, nats; absent when no token is labelled.
    */
   loss?: number | null;
   /**
@@ -1150,28 +1653,40 @@ export interface ScoreResult {
    */
   perplexity?: number | null;
   /**
-   * Rows longer than the context, and the tokens that were cut from them.
+   * Rows longer than the context.
    */
   cut_rows: number;
+  /**
+   * Tokens that were cut from them.
+   */
   cut_tokens: number;
   /**
    * Rows of which no token carries a label: they have no loss.
    */
   unlabelled_rows: number;
+  /**
+   * Of the rows that are pairs; absent when there are none.
+   */
   pairs?: PairSummary | null;
+  /**
+   * Of the rows with choices; absent when there are none.
+   */
   choices?: ChoiceSummary | null;
   /**
    * The rows with the largest mean loss, largest first.
    */
   worst: ScoredRow[];
   /**
-   * From the first batch to the last.
+   * Seconds from the first batch to the last.
    */
   seconds: number;
   /**
    * SHA-256 of the weights' files, first 16 hex digits.
    */
   model_hash: string;
+  /**
+   * The same of the adapter, as in [`crate::rpc::GenerateResult`]; absent without one.
+   */
   adapter_hash?: string | null;
 }
 /**
@@ -1212,6 +1727,9 @@ export interface ChoiceSummary {
  * A row and its mean loss.
  */
 export interface ScoredRow {
+  /**
+   * The row's `_row_id`, or its number in the file from 1.
+   */
   row_id: string;
   /**
    * Mean over the row's labelled tokens, nats.
@@ -1248,29 +1766,53 @@ export interface ScoreProgress {
    * Tokens that were computed.
    */
   tokens: number;
+  /**
+   * Seconds since the first batch.
+   */
   seconds: number;
 }
+/**
+ * What was measured, and on what.
+ */
 export interface BenchResult {
+  /**
+   * The engine's version.
+   */
   engine: string;
   /**
    * The shape's name with random weights, or the model's folder.
    */
   model: string;
+  /**
+   * Whether the weights are random, of a shape that is known by its name.
+   */
   random_weights: boolean;
+  /**
+   * Numbers of the model, without the adapter.
+   */
   parameters: number;
   dtype: Dtype;
   machine: BenchMachine;
   /**
-   * The file, its rows that were taken, and their tokens.
+   * The file whose rows were learned from.
    */
   rows_file: string;
+  /**
+   * Rows that were taken from it.
+   */
   rows: number;
+  /**
+   * Tokens of those rows after cutting.
+   */
   row_tokens: number;
   /**
    * Where the tokens come from: `model`, or `trained` on these rows where a shape has no tokenizer.
    */
   tokenizer: string;
   training: TrainingSpeed;
+  /**
+   * Generation, once for each number of sequences at once.
+   */
   generation: GenerationSpeed[];
   /**
    * Largest resident memory of the process while it was measured, bytes; absent where the system does not tell.
@@ -1281,7 +1823,7 @@ export interface BenchResult {
    */
   planned_bytes: number;
   /**
-   * From the beginning to the end, loading included.
+   * Seconds from the beginning to the end, loading included.
    */
   seconds: number;
 }
@@ -1308,9 +1850,12 @@ export interface BenchMachine {
 export interface TrainingSpeed {
   measured: Measured;
   /**
-   * Rank of the adapter, and its numbers.
+   * Rank of the adapter.
    */
   rank: number;
+  /**
+   * Numbers that are trained: those of the adapter.
+   */
   trainable: number;
   /**
    * Tokens of a batch at most.
@@ -1322,19 +1867,28 @@ export interface TrainingSpeed {
   rows: number;
 }
 /**
- * Tokens of the rows, prompts included: nothing is padded.
+ * Of several measurements in a row.
  */
 export interface Measured {
   /**
-   * Median, smallest and largest, tokens a second.
+   * Median, tokens a second; of an even number of measurements the mean of the middle two.
    */
   tokens_per_second: number;
+  /**
+   * The smallest, tokens a second.
+   */
   slowest: number;
+  /**
+   * The largest, tokens a second.
+   */
   fastest: number;
   /**
-   * Measurements, and tokens of all of them.
+   * Measurements.
    */
   repeats: number;
+  /**
+   * Tokens of all of them.
+   */
   tokens: number;
   /**
    * Seconds of all of them.
@@ -1350,35 +1904,18 @@ export interface GenerationSpeed {
    */
   batch: number;
   /**
-   * Tokens of each prompt, and new ones of each sequence.
+   * Tokens of each prompt.
    */
   prompt: number;
+  /**
+   * New tokens of each sequence.
+   */
   new: number;
-  measured: Measured1;
+  measured: Measured;
   /**
    * Median of the prompts' tokens a second.
    */
   prompt_tokens_per_second: number;
-}
-/**
- * New tokens of all sequences, without the prompts.
- */
-export interface Measured1 {
-  /**
-   * Median, smallest and largest, tokens a second.
-   */
-  tokens_per_second: number;
-  slowest: number;
-  fastest: number;
-  /**
-   * Measurements, and tokens of all of them.
-   */
-  repeats: number;
-  tokens: number;
-  /**
-   * Seconds of all of them.
-   */
-  seconds: number;
 }
 /**
  * How far a measurement has come.
@@ -1388,23 +1925,32 @@ export interface BenchProgress {
    * What is done now, for people.
    */
   what: string;
+  /**
+   * Rounds that are over, those that are not counted among them.
+   */
   done: number;
+  /**
+   * Rounds in all.
+   */
   total: number;
 }
+/**
+ * The question: which rows of a run led to these outputs.
+ */
 export interface AttributeParams {
   /**
    * The run's folder.
    */
   run: string;
+  /**
+   * What is asked about, at least one; each gets an [`Attribution`].
+   */
   outputs: AskedOutput[];
   /**
    * Rows of each list.
    */
   top?: number;
-  /**
-   * What rows are ranked by.
-   */
-  by?: "cosine" | "dot";
+  by?: RankBy;
   /**
    * Numbers that a gradient is projected to: a power of two from 64 to 131072. Where no more than these are trained,
    * gradients are kept as they are.
@@ -1423,6 +1969,9 @@ export interface AttributeParams {
  * What a model said, or could say: a row, or a training row of the run by its name.
  */
 export interface AskedOutput {
+  /**
+   * Names the output in the answer; the asker's choice.
+   */
   id: string;
   /**
    * A text, a prompt with its completion, or a conversation; the loss counts all of a text, the completion, the assistant's
@@ -1434,7 +1983,13 @@ export interface AskedOutput {
    */
   row_id?: string | null;
 }
+/**
+ * The answer to [`AttributeParams`].
+ */
 export interface AttributeResult {
+  /**
+   * One for each output, in the order in which they were asked.
+   */
   outputs: Attribution[];
   /**
    * Training rows that were ranked.
@@ -1444,11 +1999,17 @@ export interface AttributeResult {
    * Rows that the run does not learn from: without a label, without a weight, or dropped for their length.
    */
   left_out: number;
+  /**
+   * The checkpoints that were looked at, the oldest first.
+   */
   checkpoints: AttributedCheckpoint[];
   /**
-   * Trained numbers, and the numbers that a gradient was projected to; the same where it was not.
+   * Trained numbers, which are as many as a gradient has.
    */
   parameters: number;
+  /**
+   * Numbers that a gradient was projected to; as many as are trained where it was not.
+   */
   dims: number;
   /**
    * Whether the rows' gradients were divided by Adam's second moments, as its steps are.
@@ -1456,15 +2017,21 @@ export interface AttributeResult {
   preconditioned: boolean;
   by: RankBy;
   /**
-   * Of all the work, and of the rows' gradients among it.
+   * Seconds of all the work.
    */
   seconds: number;
+  /**
+   * Seconds of it for the rows' gradients.
+   */
   seconds_rows: number;
 }
 /**
  * The rows that led to an output, and those that led away from it.
  */
 export interface Attribution {
+  /**
+   * The output's name, as it was asked.
+   */
   id: string;
   /**
    * The output's mean loss at the newest checkpoint, nats.
@@ -1475,9 +2042,12 @@ export interface Attribution {
    */
   tokens: number;
   /**
-   * Mean and standard deviation of what the rows are ranked by, over all of them.
+   * Mean of what the rows are ranked by, over all of them.
    */
   mean: number;
+  /**
+   * Its standard deviation.
+   */
   deviation: number;
   /**
    * The rows with the largest scores, largest first.
@@ -1492,6 +2062,9 @@ export interface Attribution {
  * What a training row has to do with an output.
  */
 export interface Influence {
+  /**
+   * `_row_id` of the training row.
+   */
   row_id: string;
   /**
    * Mean over the checkpoints, weighed by their learning rates, of the cosine of the two gradients: from -1 to 1. Above 0, training
@@ -1515,6 +2088,9 @@ export interface Influence {
  * A checkpoint that was looked at.
  */
 export interface AttributedCheckpoint {
+  /**
+   * Steps that were taken when it was written.
+   */
   step: number;
   /**
    * Mean learning rate of the run's steps between the checkpoint before and this one: what it weighs.
@@ -1540,18 +2116,27 @@ export interface AttributeNotification {
  */
 export interface AttributeProgress {
   /**
-   * The checkpoint's step, its number from 1, and how many are looked at.
+   * The checkpoint's step.
    */
   step: number;
+  /**
+   * Its number among those that are looked at, from 1.
+   */
   checkpoint: number;
+  /**
+   * How many checkpoints are looked at.
+   */
   checkpoints: number;
   /**
-   * Training rows whose gradients are known, and all.
+   * Training rows whose gradients at this checkpoint are known.
    */
   rows: number;
+  /**
+   * Training rows that are ranked.
+   */
   total: number;
   /**
-   * Since the beginning.
+   * Seconds since the beginning.
    */
   seconds: number;
 }
@@ -1560,7 +2145,6 @@ export interface AttributeProgress {
 export const nativeSchema: object = {
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "title": "NativeProtocol",
-  "description": "Every type that crosses the boundary, by name.",
   "type": "object",
   "properties": {
     "run_spec": {
@@ -1672,11 +2256,9 @@ export const nativeSchema: object = {
   ],
   "$defs": {
     "RunSpec": {
-      "description": "`run.json`. All paths are absolute or relative to the run's folder.",
       "type": "object",
       "properties": {
         "version": {
-          "description": "Version of this format: 1.",
           "type": "integer",
           "format": "uint32",
           "minimum": 0
@@ -1685,11 +2267,9 @@ export const nativeSchema: object = {
           "type": "string"
         },
         "name": {
-          "description": "The run file's stem, shown to people.",
           "type": "string"
         },
         "file": {
-          "description": "The `*.run.yaml` that this run was made from.",
           "type": [
             "string",
             "null"
@@ -1700,7 +2280,6 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/Objective"
         },
         "preference": {
-          "description": "Settings of an objective on preferences.",
           "anyOf": [
             {
               "$ref": "#/$defs/PreferenceConfig"
@@ -1711,7 +2290,6 @@ export const nativeSchema: object = {
           ]
         },
         "distill": {
-          "description": "The teacher, for the objective `distill` alone.",
           "anyOf": [
             {
               "$ref": "#/$defs/DistillConfig"
@@ -1722,7 +2300,6 @@ export const nativeSchema: object = {
           ]
         },
         "policy": {
-          "description": "Answers and rewards, for the objectives `grpo`, `rloo` and `ppo` alone.",
           "anyOf": [
             {
               "$ref": "#/$defs/PolicyConfig"
@@ -1736,11 +2313,9 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/ModelSource"
         },
         "dtype": {
-          "description": "How the frozen weights of an adapter's run are held. Where all weights are trained, they are held in f32, and bf16 is\nmixed precision: products round their operands to it.",
           "$ref": "#/$defs/Dtype"
         },
         "adapter": {
-          "description": "LoRA when present; full training when it and `prompt` are absent.",
           "anyOf": [
             {
               "$ref": "#/$defs/LoraConfig"
@@ -1752,7 +2327,6 @@ export const nativeSchema: object = {
           "default": null
         },
         "prompt": {
-          "description": "A tuned prompt in the place of an adapter.",
           "anyOf": [
             {
               "$ref": "#/$defs/PromptConfig"
@@ -1763,7 +2337,6 @@ export const nativeSchema: object = {
           ]
         },
         "fork": {
-          "description": "Where the run begins when it is not at step 0 with the weights of `model`. Model, adapter, objective and optimiser are those\nof the other run.",
           "anyOf": [
             {
               "$ref": "#/$defs/Fork"
@@ -1783,7 +2356,6 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/LossOn"
         },
         "weight": {
-          "description": "A column of numbers, 0 or more: what each row weighs. The loss is the weighted mean, Σ w · Σ token losses / Σ w · tokens, and\nfor pairs Σ w · loss / Σ w: a row of weight 2 counts as if it were there twice, and one of weight 0 is left out. Training and\nvalidation rows both have it. Absent: every row weighs the same.",
           "type": [
             "string",
             "null"
@@ -1800,21 +2372,18 @@ export const nativeSchema: object = {
           "default": []
         },
         "watch_max_new": {
-          "description": "New tokens of a watch prompt's answer.",
           "type": "integer",
           "format": "uint",
           "minimum": 0,
           "default": 64
         },
         "threads": {
-          "description": "0 = as many as the machine has cores.",
           "type": "integer",
           "format": "uint",
           "minimum": 0,
           "default": 0
         },
         "overrides": {
-          "description": "Guards that the user overrode, with the reasons given.",
           "type": "object",
           "additionalProperties": {
             "type": "string"
@@ -1836,91 +2405,73 @@ export const nativeSchema: object = {
       ]
     },
     "Objective": {
-      "description": "What is minimised.",
       "oneOf": [
         {
-          "description": "Next token, every position of every text.",
           "type": "string",
           "const": "pretrain"
         },
         {
-          "description": "Next token on the parts that `loss_on` names.",
           "type": "string",
           "const": "sft"
         },
         {
-          "description": "Direct preference optimisation (Rafailov et al. 2023), robust with `label_smoothing` (Chowdhury et al. 2024).",
           "type": "string",
           "const": "dpo"
         },
         {
-          "description": "Identity preference optimisation (Azar et al. 2023), log-ratios averaged over tokens.",
           "type": "string",
           "const": "ipo"
         },
         {
-          "description": "The hinge on log-ratios (SLiC, Zhao et al. 2023).",
           "type": "string",
           "const": "hinge"
         },
         {
-          "description": "Anchored preference optimisation, zero (D'Oosterlinck et al. 2024).",
           "type": "string",
           "const": "apo_zero"
         },
         {
-          "description": "Simple preference optimisation, without a reference (Meng et al. 2024).",
           "type": "string",
           "const": "simpo"
         },
         {
-          "description": "Contrastive preference optimisation, without a reference (Xu et al. 2024).",
           "type": "string",
           "const": "cpo"
         },
         {
-          "description": "Odds ratio preference optimisation, without a reference (Hong et al. 2024).",
           "type": "string",
           "const": "orpo"
         },
         {
-          "description": "Single answers judged good or bad (Ethayarajh et al. 2024).",
           "type": "string",
           "const": "kto"
         },
         {
-          "description": "Every labelled token against a teacher's distribution over the vocabulary (Hinton et al. 2015).",
           "type": "string",
           "const": "distill"
         },
         {
-          "description": "Group relative policy optimisation on the model's own answers (Shao et al. 2024).",
           "type": "string",
           "const": "grpo"
         },
         {
-          "description": "REINFORCE with leave-one-out baselines (Ahmadian et al. 2024).",
           "type": "string",
           "const": "rloo"
         },
         {
-          "description": "Proximal policy optimisation on the model's own answers, with a value head (Schulman et al. 2017; Ziegler et al. 2019).",
           "type": "string",
           "const": "ppo"
         },
         {
-          "description": "A reward model: a scalar head that scores chosen answers above rejected ones (Ouyang et al. 2022).",
           "type": "string",
           "const": "reward"
         }
       ]
     },
     "PreferenceConfig": {
-      "description": "What the objectives on preferences are set by. What an objective does not use must be absent.",
       "type": "object",
       "properties": {
         "beta": {
-          "description": "How strongly the policy is held to the reference, or the temperature where there is none. Absent: 0.1, and 2 for SimPO.",
           "type": [
             "number",
             "null"
@@ -1928,7 +2479,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "label_smoothing": {
-          "description": "DPO: the share of pairs that are thought to be labelled the wrong way round, below 0.5. Absent: 0.",
           "type": [
             "number",
             "null"
@@ -1936,7 +2486,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "gamma": {
-          "description": "SimPO: the margin that the mean log-probabilities shall have, times beta. Absent: 1.",
           "type": [
             "number",
             "null"
@@ -1944,7 +2493,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "alpha": {
-          "description": "CPO: weight of the chosen answers' own loss. Absent: 1.",
           "type": [
             "number",
             "null"
@@ -1952,7 +2500,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "desirable_weight": {
-          "description": "KTO: weight of the good answers. Absent: 1.",
           "type": [
             "number",
             "null"
@@ -1960,7 +2507,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "undesirable_weight": {
-          "description": "KTO: weight of the bad answers. Absent: 1.",
           "type": [
             "number",
             "null"
@@ -1971,34 +2517,28 @@ export const nativeSchema: object = {
       "additionalProperties": false
     },
     "DistillConfig": {
-      "description": "The teacher of a distillation.",
       "type": "object",
       "properties": {
         "teacher": {
-          "description": "The teacher's model folder; it must have the student's tokenizer.",
           "type": "string"
         },
         "adapter": {
-          "description": "An adapter on the teacher.",
           "type": [
             "string",
             "null"
           ]
         },
         "temperature": {
-          "description": "Both distributions are softened by this before they are compared; the divergence is multiplied by its square.",
           "type": "number",
           "format": "double",
           "default": 1
         },
         "alpha": {
-          "description": "Weight of the divergence, 0 to 1; the labels' own loss has the rest.",
           "type": "number",
           "format": "double",
           "default": 1
         },
         "sequence": {
-          "description": "The teacher's answers instead of its distribution: it answers each prompt once, and the student learns those answers\nas under `sft` (Kim and Rush 2016). Temperature and alpha have no meaning then.",
           "anyOf": [
             {
               "$ref": "#/$defs/SequenceConfig"
@@ -2015,18 +2555,15 @@ export const nativeSchema: object = {
       ]
     },
     "SequenceConfig": {
-      "description": "How a teacher answers.",
       "type": "object",
       "properties": {
         "max_new": {
-          "description": "New tokens of an answer at most.",
           "type": "integer",
           "format": "uint",
           "minimum": 0,
           "default": 128
         },
         "temperature": {
-          "description": "0 = greedy.",
           "type": "number",
           "format": "double",
           "default": 0
@@ -2035,7 +2572,6 @@ export const nativeSchema: object = {
       "additionalProperties": false
     },
     "PolicyConfig": {
-      "description": "The objectives on the model's own answers.",
       "type": "object",
       "properties": {
         "rewards": {
@@ -2045,38 +2581,32 @@ export const nativeSchema: object = {
           }
         },
         "group": {
-          "description": "Answers of each prompt.",
           "type": "integer",
           "format": "uint",
           "minimum": 0,
           "default": 8
         },
         "max_new": {
-          "description": "New tokens of an answer at most.",
           "type": "integer",
           "format": "uint",
           "minimum": 0,
           "default": 128
         },
         "temperature": {
-          "description": "Answers are drawn at this temperature, and what is learned is the distribution at it: log-probabilities, ratios and\ndivergences are of logits divided by it, as in TRL.",
           "type": "number",
           "format": "double",
           "default": 1
         },
         "beta": {
-          "description": "Weight of the divergence from the base model without the adapter.",
           "type": "number",
           "format": "double",
           "default": 0
         },
         "average": {
-          "description": "GRPO alone; RLOO sums over the tokens of each answer.",
           "$ref": "#/$defs/PolicyAverage",
           "default": "tokens"
         },
         "epochs": {
-          "description": "How often a round's answers are learned from. Above 1 the ratio to the policy that drew them is clipped. Absent: 1, and\n4 for PPO.",
           "type": [
             "integer",
             "null"
@@ -2085,7 +2615,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "minibatches": {
-          "description": "Parts, one update each, into which a round's answers are split in each epoch. Absent: 1.",
           "type": [
             "integer",
             "null"
@@ -2094,7 +2623,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "epsilon": {
-          "description": "The ratio is clipped to 1 ± this. Absent: 0.2.",
           "type": [
             "number",
             "null"
@@ -2102,7 +2630,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "ppo": {
-          "description": "PPO alone.",
           "anyOf": [
             {
               "$ref": "#/$defs/PpoConfig"
@@ -2119,11 +2646,9 @@ export const nativeSchema: object = {
       ]
     },
     "RewardConfig": {
-      "description": "What an answer of the policy is worth.",
       "type": "object",
       "properties": {
         "weight": {
-          "description": "What it is worth when it holds, or the factor of its number; the reward is the sum over all.",
           "type": "number",
           "format": "double",
           "default": 1
@@ -2131,7 +2656,6 @@ export const nativeSchema: object = {
       },
       "oneOf": [
         {
-          "description": "The answer is the row's, but for white space around it.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2144,7 +2668,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "The answer holds the row's, in any case of letters.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2157,7 +2680,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "Both end in the same number: the one behind `####`, or the last (GSM8K, Cobbe et al. 2021).",
           "type": "object",
           "properties": {
             "kind": {
@@ -2170,7 +2692,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "The answer matches a regular expression.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2187,14 +2708,13 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "The answer is JSON that is valid under a schema, which may refer to nothing outside itself.",
           "type": "object",
           "properties": {
             "kind": {
               "type": "string",
               "const": "json_schema"
             },
-            "schema": true
+            "schema": {}
           },
           "required": [
             "kind",
@@ -2202,7 +2722,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "The answer's length in tokens: 1 at `target`, and linearly less to either side, down to 0.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2221,7 +2740,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "The score of a reward model, as the objective `reward` trains one: (score - mean) / std, then squashed.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2229,11 +2747,9 @@ export const nativeSchema: object = {
               "const": "reward_model"
             },
             "base": {
-              "description": "The reward model's base.",
               "type": "string"
             },
             "adapter": {
-              "description": "The adapter with the scalar head.",
               "type": "string"
             },
             "mean": {
@@ -2258,7 +2774,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "What a program of the user's says. It gets a line `{\"prompt\", \"answer\", \"reference\"}` on stdin for each answer, and\nwrites a line with a number, or with `{\"reward\": number}`, for each in turn; it is kept alive over the run.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2266,21 +2781,18 @@ export const nativeSchema: object = {
               "const": "command"
             },
             "command": {
-              "description": "The program and its arguments; no shell sees them.",
               "type": "array",
               "items": {
                 "type": "string"
               }
             },
             "cwd": {
-              "description": "Where it runs; a program named by a relative path with a slash is looked for there. Absent: the run's folder.",
               "type": [
                 "string",
                 "null"
               ]
             },
             "timeout": {
-              "description": "Seconds that the answers of a batch may take it.",
               "type": "number",
               "format": "double",
               "default": 60
@@ -2294,88 +2806,71 @@ export const nativeSchema: object = {
       ]
     },
     "Squash": {
-      "description": "What a reward model's score goes through.",
       "oneOf": [
         {
           "type": "string",
-          "enum": [
-            "none"
-          ]
+          "const": "none"
         },
         {
-          "description": "1 / (1 + e^-x), from 0 to 1.",
           "type": "string",
           "const": "sigmoid"
         },
         {
-          "description": "From -1 to 1.",
           "type": "string",
           "const": "tanh"
         }
       ]
     },
     "PolicyAverage": {
-      "description": "How the answers' tokens become one loss.",
       "oneOf": [
         {
-          "description": "Over all tokens of the batch (DAPO, Yu et al. 2025).",
           "type": "string",
           "const": "tokens"
         },
         {
-          "description": "Over the tokens of each answer, then over the answers (GRPO, Shao et al. 2024).",
           "type": "string",
           "const": "completions"
         },
         {
-          "description": "The sum over the longest possible answer (Dr. GRPO, Liu et al. 2025).",
           "type": "string",
           "const": "longest"
         }
       ]
     },
     "PpoConfig": {
-      "description": "Proximal policy optimisation with a value head; the defaults are those of TRL.",
       "type": "object",
       "properties": {
         "gamma": {
-          "description": "What a token's reward counts one token earlier, 0 to 1.",
           "type": "number",
           "format": "double",
           "default": 1
         },
         "lambda": {
-          "description": "Generalised advantage estimation (Schulman et al. 2016), 0 to 1: 0 trusts the values, 1 the rewards alone.",
           "type": "number",
           "format": "double",
           "default": 0.95
         },
         "kl": {
-          "description": "What each token is fined for its log-ratio to the reference, in units of reward (Ziegler et al. 2019).",
           "type": "number",
           "format": "double",
           "default": 0.05
         },
         "value_clip": {
-          "description": "A value is learned from no further than this from what it was when the answers were drawn.",
           "type": "number",
           "format": "double",
           "default": 0.2
         },
         "value_weight": {
-          "description": "Weight of the values' loss.",
           "type": "number",
           "format": "double",
           "default": 0.1
         },
         "cut_penalty": {
-          "description": "What an answer that did not come to an end loses of its reward.",
           "type": "number",
           "format": "double",
           "default": 0
         },
         "keep_value_head": {
-          "description": "The result keeps the value head too, in a file of its own.",
           "type": "boolean",
           "default": false
         }
@@ -2383,10 +2878,8 @@ export const nativeSchema: object = {
       "additionalProperties": false
     },
     "ModelSource": {
-      "description": "Where the weights come from.",
       "oneOf": [
         {
-          "description": "A Hugging Face model folder (or a full checkpoint of a run).",
           "type": "object",
           "properties": {
             "kind": {
@@ -2397,7 +2890,6 @@ export const nativeSchema: object = {
               "type": "string"
             },
             "adapter": {
-              "description": "An adapter on it that the run goes on training; its settings are those of the run's `adapter`.",
               "type": [
                 "string",
                 "null"
@@ -2411,7 +2903,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "Random weights in the given shape.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2419,7 +2910,6 @@ export const nativeSchema: object = {
               "const": "init"
             },
             "shape": {
-              "description": "Hugging Face config fields of a llama-shaped model, without `vocab_size` (the tokenizer gives it).",
               "$ref": "#/$defs/InitShape"
             },
             "tokenizer": {
@@ -2436,7 +2926,6 @@ export const nativeSchema: object = {
       ]
     },
     "InitShape": {
-      "description": "The shape of a llama-shaped model with random weights.",
       "type": "object",
       "properties": {
         "hidden_size": {
@@ -2500,10 +2989,8 @@ export const nativeSchema: object = {
       ]
     },
     "TokenizerSource": {
-      "description": "The tokenizer of a model that starts from random weights.",
       "oneOf": [
         {
-          "description": "Byte-level BPE trained on the run's training rows.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2523,7 +3010,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "The tokenizer of another model folder.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2543,29 +3029,26 @@ export const nativeSchema: object = {
       ]
     },
     "Dtype": {
-      "description": "How the weights are held while they are frozen; full training has them in f32.",
       "oneOf": [
         {
           "type": "string",
-          "enum": [
-            "f32",
-            "bf16"
-          ]
+          "const": "f32"
         },
         {
-          "description": "The layers' projections with 8 bits and one scale a row, embedding and output projection in bf16.",
+          "type": "string",
+          "const": "bf16"
+        },
+        {
           "type": "string",
           "const": "int8"
         },
         {
-          "description": "The layers' projections as in QLoRA (Dettmers et al. 2023): 4 bits in blocks of 64, double quantisation;\nembedding and output projection in bf16.",
           "type": "string",
           "const": "nf4"
         }
       ]
     },
     "LoraConfig": {
-      "description": "LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023), `dora` learns the magnitudes of the\noutputs apart from their directions (Liu et al. 2024).",
       "type": "object",
       "properties": {
         "r": {
@@ -2583,7 +3066,6 @@ export const nativeSchema: object = {
           "default": 0
         },
         "targets": {
-          "description": "Module names such as `q_proj`, or `all-linear`.",
           "type": "array",
           "items": {
             "type": "string"
@@ -2597,7 +3079,6 @@ export const nativeSchema: object = {
           "type": "boolean"
         },
         "lora_plus": {
-          "description": "LoRA+ (Hayou et al. 2024): B learns this many times faster than A. Absent: as fast.",
           "type": [
             "number",
             "null"
@@ -2613,17 +3094,14 @@ export const nativeSchema: object = {
       ]
     },
     "PromptConfig": {
-      "description": "Prompt tuning (Lester et al. 2021): trained embeddings before every text; the model's weights are frozen.",
       "type": "object",
       "properties": {
         "tokens": {
-          "description": "How many embeddings.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "text": {
-          "description": "They begin as the embeddings of this text, repeated or cut to as many; absent: as those of tokens drawn at random.",
           "type": [
             "string",
             "null"
@@ -2636,11 +3114,9 @@ export const nativeSchema: object = {
       ]
     },
     "Fork": {
-      "description": "A run that goes on from a checkpoint of another run, with optimiser states and place in the data.",
       "type": "object",
       "properties": {
         "checkpoint": {
-          "description": "A folder `checkpoints/step-N` inside a run's folder, absolute or relative to the new run's folder.",
           "type": "string"
         }
       },
@@ -2650,11 +3126,9 @@ export const nativeSchema: object = {
       ]
     },
     "RunData": {
-      "description": "The rows of a run.",
       "type": "object",
       "properties": {
         "train": {
-          "description": "Parquet shards with `_row_id` and the columns of one shape: `text`; `prompt`, `completion`; or `messages` (JSON text).\nObjectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside\n`prompt`, `completion` or `messages`. Beside messages a column `tools` (JSON text, or null) holds what tools are offered.",
           "type": "array",
           "items": {
             "type": "string"
@@ -2674,10 +3148,8 @@ export const nativeSchema: object = {
       ]
     },
     "Template": {
-      "description": "How a row becomes text. The same template is used for training, watch prompts and evaluation.",
       "oneOf": [
         {
-          "description": "Prompt and completion are joined as they are.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2691,7 +3163,6 @@ export const nativeSchema: object = {
           "additionalProperties": false
         },
         {
-          "description": "The model's own chat template; prompt and completion become a user and an assistant turn.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2705,7 +3176,6 @@ export const nativeSchema: object = {
           "additionalProperties": false
         },
         {
-          "description": "The prompt is put into `prompt`, at `{prompt}`; the completion follows.",
           "type": "object",
           "properties": {
             "kind": {
@@ -2725,16 +3195,22 @@ export const nativeSchema: object = {
       ]
     },
     "LossOn": {
-      "description": "Which tokens of a row carry a label.",
-      "type": "string",
-      "enum": [
-        "all",
-        "completion",
-        "assistant"
+      "oneOf": [
+        {
+          "type": "string",
+          "const": "all"
+        },
+        {
+          "type": "string",
+          "const": "completion"
+        },
+        {
+          "type": "string",
+          "const": "assistant"
+        }
       ]
     },
     "TrainConfig": {
-      "description": "The optimiser, its schedule, and the rhythm of the run.",
       "type": "object",
       "properties": {
         "epochs": {
@@ -2742,7 +3218,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "max_steps": {
-          "description": "Ends the run before `epochs` are over.",
           "type": [
             "integer",
             "null"
@@ -2752,19 +3227,16 @@ export const nativeSchema: object = {
           "default": null
         },
         "batch_tokens": {
-          "description": "Tokens of one packed batch, padding excluded since there is none.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "context": {
-          "description": "The longest row in tokens; longer rows are cut, and counted in a warning.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "truncate": {
-          "description": "Where they are cut.",
           "$ref": "#/$defs/Truncate"
         },
         "grad_accumulation": {
@@ -2787,17 +3259,14 @@ export const nativeSchema: object = {
           "default": 0
         },
         "min_lr": {
-          "description": "Where `linear`, `cosine` and `wsd` end, as a share of `lr`, 0 to 1.",
           "type": "number",
           "format": "double"
         },
         "decay_share": {
-          "description": "Share of all steps in which a `wsd` schedule falls, 0 to 1.",
           "type": "number",
           "format": "double"
         },
         "decay_shape": {
-          "description": "How it falls then.",
           "$ref": "#/$defs/DecayShape"
         },
         "optimizer": {
@@ -2824,7 +3293,6 @@ export const nativeSchema: object = {
           "default": 1e-8
         },
         "clip_norm": {
-          "description": "Gradients are clipped to this L2 norm; 0 turns clipping off.",
           "type": "number",
           "format": "double",
           "default": 1
@@ -2835,28 +3303,24 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "checkpoint_every": {
-          "description": "Steps between checkpoints; 0 keeps only the last. A full run also keeps step 0.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0,
           "default": 0
         },
         "validate_every": {
-          "description": "Steps between validations; 0 validates only at the end.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0,
           "default": 0
         },
         "watch_every": {
-          "description": "Steps between the watch prompts' answers; 0 never asks them.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0,
           "default": 0
         },
         "early_stopping": {
-          "description": "Ends the run when validation has stopped improving; its result is then the checkpoint with the lowest validation loss.",
           "anyOf": [
             {
               "$ref": "#/$defs/EarlyStopping"
@@ -2867,11 +3331,9 @@ export const nativeSchema: object = {
           ]
         },
         "keep_best": {
-          "description": "The result is the checkpoint with the lowest validation loss instead of the last one.",
           "type": "boolean"
         },
         "recompute": {
-          "description": "Whether a layer's activations are computed again in the backward pass instead of being kept.",
           "$ref": "#/$defs/Recompute"
         }
       },
@@ -2886,20 +3348,16 @@ export const nativeSchema: object = {
       ]
     },
     "Truncate": {
-      "description": "What becomes of a row that is longer than the context.",
       "oneOf": [
         {
-          "description": "Its end is cut off.",
           "type": "string",
           "const": "end"
         },
         {
-          "description": "Its beginning is cut off, the token that begins a text included.",
           "type": "string",
           "const": "start"
         },
         {
-          "description": "It is left out; of a pair both texts, where one is too long.",
           "type": "string",
           "const": "drop"
         }
@@ -2909,66 +3367,59 @@ export const nativeSchema: object = {
       "oneOf": [
         {
           "type": "string",
-          "enum": [
-            "constant",
-            "linear",
-            "cosine"
-          ]
+          "const": "constant"
         },
         {
-          "description": "Warm-up, stable, decay (MiniCPM: Hu et al. 2024): constant until the last `decay_share` of the steps.",
+          "type": "string",
+          "const": "linear"
+        },
+        {
+          "type": "string",
+          "const": "cosine"
+        },
+        {
           "type": "string",
           "const": "wsd"
         }
       ]
     },
     "DecayShape": {
-      "description": "How the learning rate falls in the last phase of a `wsd` schedule.",
       "oneOf": [
         {
-          "description": "1 - √(share of the phase that is over) (Hägele et al. 2024).",
           "type": "string",
           "const": "sqrt"
         },
         {
-          "description": "Straight down.",
           "type": "string",
           "const": "linear"
         }
       ]
     },
     "OptimizerKind": {
-      "description": "Which optimiser takes the steps.",
       "oneOf": [
         {
-          "description": "AdamW (Loshchilov & Hutter 2019), both moments in f32: 8 bytes a trained number.",
           "type": "string",
           "const": "adamw"
         },
         {
-          "description": "AdamW with both moments in 8 bits, in blocks of 256 numbers by the dynamic code of Dettmers et al. 2022: 2 bytes a number.\nTensors of fewer than 4,096 numbers keep theirs in f32.",
           "type": "string",
           "const": "adamw_8bit"
         },
         {
-          "description": "Muon (Jordan et al. 2024; scaled as in Liu et al. 2025) for the matrices of the layers, AdamW for embeddings, head, norms,\nbiases and routers. Full training only.",
           "type": "string",
           "const": "muon"
         }
       ]
     },
     "EarlyStopping": {
-      "description": "Ends a run whose validation loss has stopped falling.",
       "type": "object",
       "properties": {
         "patience": {
-          "description": "Validations in a row without an improvement that end the run.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "min_delta": {
-          "description": "A validation is an improvement when its loss is lower by more than this, nats.",
           "type": "number",
           "format": "double",
           "default": 0
@@ -2980,24 +3431,22 @@ export const nativeSchema: object = {
       ]
     },
     "Recompute": {
-      "description": "Whether activations are computed again (Chen et al. 2016): the same result bit for bit in less memory, in about a third\nmore time.",
       "oneOf": [
         {
           "type": "string",
-          "enum": [
-            "always",
-            "never"
-          ]
+          "const": "auto"
         },
         {
-          "description": "Where the machine has too little free memory to keep them.",
           "type": "string",
-          "const": "auto"
+          "const": "always"
+        },
+        {
+          "type": "string",
+          "const": "never"
         }
       ]
     },
     "WatchPrompt": {
-      "description": "A prompt whose answer is written into the events while the model trains.",
       "type": "object",
       "properties": {
         "id": {
@@ -3014,10 +3463,8 @@ export const nativeSchema: object = {
       ]
     },
     "Event": {
-      "description": "One line of `events.jsonl`.",
       "oneOf": [
         {
-          "description": "The engine began or resumed; the first line of each attempt.",
           "type": "object",
           "properties": {
             "type": {
@@ -3025,7 +3472,6 @@ export const nativeSchema: object = {
               "const": "started"
             },
             "time": {
-              "description": "RFC 3339, UTC.",
               "type": "string"
             },
             "pid": {
@@ -3045,7 +3491,6 @@ export const nativeSchema: object = {
               "minimum": 0
             },
             "step": {
-              "description": "The last step that was already done; 0 in a fresh run.",
               "type": "integer",
               "format": "uint64",
               "minimum": 0
@@ -3081,13 +3526,11 @@ export const nativeSchema: object = {
               "minimum": 0
             },
             "planned_bytes": {
-              "description": "Planned peak of the process, bytes.",
               "type": "integer",
               "format": "uint64",
               "minimum": 0
             },
             "forked_from": {
-              "description": "The run's steps begin behind a checkpoint of this run.",
               "anyOf": [
                 {
                   "$ref": "#/$defs/ForkedFrom"
@@ -3116,7 +3559,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "One optimiser step.",
           "type": "object",
           "properties": {
             "type": {
@@ -3133,7 +3575,6 @@ export const nativeSchema: object = {
               "format": "double"
             },
             "loss": {
-              "description": "The objective: mean negative log-likelihood of the labelled tokens in nats, or the mean loss of the rows.",
               "type": "number",
               "format": "double"
             },
@@ -3142,41 +3583,34 @@ export const nativeSchema: object = {
               "format": "double"
             },
             "grad_norm": {
-              "description": "L2 norm before clipping.",
               "type": "number",
               "format": "double"
             },
             "tokens": {
-              "description": "Labelled tokens of the step.",
               "type": "integer",
               "format": "uint64",
               "minimum": 0
             },
             "tokens_per_second": {
-              "description": "Tokens processed a second, masked ones included.",
               "type": "number",
               "format": "double"
             },
             "memory_bytes": {
-              "description": "Resident memory of the process, bytes.",
               "type": "integer",
               "format": "uint64",
               "minimum": 0
             },
             "seconds": {
-              "description": "Seconds since this attempt started.",
               "type": "number",
               "format": "double"
             },
             "rows": {
-              "description": "The rows of the batch.",
               "type": "array",
               "items": {
                 "type": "string"
               }
             },
             "metrics": {
-              "description": "What else the objective says of the step, by name: see [`metric`].",
               "type": "object",
               "additionalProperties": {
                 "type": "number",
@@ -3220,7 +3654,6 @@ export const nativeSchema: object = {
               "minimum": 0
             },
             "metrics": {
-              "description": "As in a step.",
               "type": "object",
               "additionalProperties": {
                 "type": "number",
@@ -3236,7 +3669,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "How far work is that must be done before the first step.",
           "type": "object",
           "properties": {
             "type": {
@@ -3249,7 +3681,6 @@ export const nativeSchema: object = {
               "minimum": 0
             },
             "what": {
-              "description": "What is being done, for people.",
               "type": "string"
             },
             "done": {
@@ -3272,7 +3703,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "A watch prompt's answer.",
           "type": "object",
           "properties": {
             "type": {
@@ -3315,7 +3745,6 @@ export const nativeSchema: object = {
               "minimum": 0
             },
             "path": {
-              "description": "Relative to the run's folder.",
               "type": "string"
             }
           },
@@ -3352,7 +3781,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "The engine ended as it should.",
           "type": "object",
           "properties": {
             "type": {
@@ -3375,14 +3803,12 @@ export const nativeSchema: object = {
               "format": "double"
             },
             "output": {
-              "description": "`model` or `adapter`, relative to the run's folder; absent when stopped.",
               "type": [
                 "string",
                 "null"
               ]
             },
             "best": {
-              "description": "The step whose weights `output` holds, where the run keeps its best checkpoint; otherwise those of the last step.",
               "anyOf": [
                 {
                   "$ref": "#/$defs/Best"
@@ -3393,7 +3819,6 @@ export const nativeSchema: object = {
               ]
             },
             "early": {
-              "description": "Early stopping ended the run before its last planned step.",
               "type": "boolean"
             }
           },
@@ -3406,7 +3831,6 @@ export const nativeSchema: object = {
           ]
         },
         {
-          "description": "The engine ended with an error.",
           "type": "object",
           "properties": {
             "type": {
@@ -3425,7 +3849,6 @@ export const nativeSchema: object = {
               "$ref": "#/$defs/EngineError"
             },
             "checkpoint": {
-              "description": "The last good checkpoint, relative to the run's folder.",
               "type": [
                 "string",
                 "null"
@@ -3442,11 +3865,9 @@ export const nativeSchema: object = {
       ]
     },
     "ForkedFrom": {
-      "description": "Where a forked run began.",
       "type": "object",
       "properties": {
         "run": {
-          "description": "Id of the run that the checkpoint belongs to.",
           "type": "string"
         },
         "step": {
@@ -3464,19 +3885,16 @@ export const nativeSchema: object = {
     "Outcome": {
       "oneOf": [
         {
-          "description": "Every step was taken, or early stopping ended the run.",
           "type": "string",
           "const": "completed"
         },
         {
-          "description": "Stopped on request; a checkpoint was written and the run can be resumed.",
           "type": "string",
           "const": "stopped"
         }
       ]
     },
     "Best": {
-      "description": "The validation with the lowest loss.",
       "type": "object",
       "properties": {
         "step": {
@@ -3485,7 +3903,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "loss": {
-          "description": "Mean negative log-likelihood of the validation rows' labelled tokens, nats.",
           "type": "number",
           "format": "double"
         }
@@ -3497,22 +3914,18 @@ export const nativeSchema: object = {
       ]
     },
     "EngineError": {
-      "description": "What happened, whose fault it is, and what to do about it.",
       "type": "object",
       "properties": {
         "blame": {
           "$ref": "#/$defs/Blame"
         },
         "code": {
-          "description": "A stable word for programs, such as `missing_tensor`.",
           "type": "string"
         },
         "message": {
-          "description": "What happened, in one sentence that names the thing.",
           "type": "string"
         },
         "remedy": {
-          "description": "What to do next, in one sentence.",
           "type": "string"
         },
         "file": {
@@ -3522,7 +3935,6 @@ export const nativeSchema: object = {
           ]
         },
         "line": {
-          "description": "1-based line in `file`.",
           "type": [
             "integer",
             "null"
@@ -3539,31 +3951,25 @@ export const nativeSchema: object = {
       ]
     },
     "Blame": {
-      "description": "Whose fault an error is, and so who can mend it.",
       "oneOf": [
         {
-          "description": "The input: a file, a recipe, a setting.",
           "type": "string",
           "const": "user"
         },
         {
-          "description": "The machine: disk, memory, permissions, another process.",
           "type": "string",
           "const": "environment"
         },
         {
-          "description": "A defect of Tillage.",
           "type": "string",
           "const": "internal"
         }
       ]
     },
     "Rollout": {
-      "description": "A line of `rollouts.jsonl`: an answer that the policy drew. The answers of a step stand before its event.",
       "type": "object",
       "properties": {
         "step": {
-          "description": "The step that learned from it.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -3572,7 +3978,6 @@ export const nativeSchema: object = {
           "type": "string"
         },
         "place": {
-          "description": "Place among the answers of its prompt, from 0.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
@@ -3581,12 +3986,10 @@ export const nativeSchema: object = {
           "type": "string"
         },
         "reward": {
-          "description": "The sum of what follows.",
           "type": "number",
           "format": "double"
         },
         "rewards": {
-          "description": "What each reward gave, weight included; several of a kind are numbered.",
           "type": "object",
           "additionalProperties": {
             "type": "number",
@@ -3594,18 +3997,15 @@ export const nativeSchema: object = {
           }
         },
         "advantage": {
-          "description": "How much better than expected; for PPO the mean over the tokens.",
           "type": "number",
           "format": "double"
         },
         "tokens": {
-          "description": "Tokens of the answer, its end left out.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "ended": {
-          "description": "Whether it came to its end by itself.",
           "type": "boolean"
         }
       },
@@ -3622,7 +4022,6 @@ export const nativeSchema: object = {
       ]
     },
     "TeacherAnswer": {
-      "description": "A line of `teacher_answers.jsonl` behind the first, which says what the answers belong to.",
       "type": "object",
       "properties": {
         "row_id": {
@@ -3635,13 +4034,11 @@ export const nativeSchema: object = {
           "type": "string"
         },
         "tokens": {
-          "description": "Tokens of the answer, its end left out.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "ended": {
-          "description": "Whether it came to its end by itself.",
           "type": "boolean"
         }
       },
@@ -3732,7 +4129,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "temperature": {
-          "description": "0 = greedy.",
           "type": "number",
           "format": "double",
           "default": 0
@@ -3752,14 +4148,12 @@ export const nativeSchema: object = {
       ]
     },
     "ModelRef": {
-      "description": "A model to ask: a folder, and adapters on it.",
       "type": "object",
       "properties": {
         "base": {
           "type": "string"
         },
         "adapter": {
-          "description": "One adapter, with the weight 1 and the name `adapter`.",
           "type": [
             "string",
             "null"
@@ -3767,14 +4161,12 @@ export const nativeSchema: object = {
           "default": null
         },
         "adapters": {
-          "description": "Several, which are mixed: their changes are added up, each times its weight.",
           "type": "array",
           "items": {
             "$ref": "#/$defs/AdapterRef"
           }
         },
         "dtype": {
-          "description": "How the base's weights are held.",
           "$ref": "#/$defs/Dtype",
           "default": "f32"
         }
@@ -3784,7 +4176,6 @@ export const nativeSchema: object = {
       ]
     },
     "AdapterRef": {
-      "description": "An adapter's folder under a name.",
       "type": "object",
       "properties": {
         "name": {
@@ -3805,7 +4196,6 @@ export const nativeSchema: object = {
       ]
     },
     "AskedPrompt": {
-      "description": "A prompt to answer.",
       "type": "object",
       "properties": {
         "id": {
@@ -3815,7 +4205,6 @@ export const nativeSchema: object = {
           "type": "string"
         },
         "adapters": {
-          "description": "The model's adapters that answer this prompt, by name with their weights; none for the base alone. Absent: all of the\nmodel's, with the weights given there.",
           "type": [
             "object",
             "null"
@@ -3842,11 +4231,9 @@ export const nativeSchema: object = {
           }
         },
         "model_hash": {
-          "description": "SHA-256 of the weights' files, first 16 hex digits.",
           "type": "string"
         },
         "adapter_hash": {
-          "description": "The same of the adapter; of several with names and weights, `NAME=HASH:WEIGHT`, joined by `+`.",
           "type": [
             "string",
             "null"
@@ -3874,7 +4261,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "logprobs": {
-          "description": "Natural log-probability of each generated token under the model.",
           "type": "array",
           "items": {
             "type": "number",
@@ -3882,7 +4268,6 @@ export const nativeSchema: object = {
           }
         },
         "ended": {
-          "description": "True when the model ended its answer; false when `max_new` or the context did.",
           "type": "boolean"
         },
         "seconds": {
@@ -3900,16 +4285,13 @@ export const nativeSchema: object = {
       ]
     },
     "TokenNotification": {
-      "description": "A piece of a text while it is being generated.",
       "type": "object",
       "properties": {
         "request": {
-          "description": "Id of the `generate` request.",
           "type": "integer",
           "format": "int32"
         },
         "id": {
-          "description": "Id of the prompt.",
           "type": "string"
         },
         "text": {
@@ -3935,7 +4317,6 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/Template"
         },
         "loss_on": {
-          "description": "Of pairs and judgements the answer counts, whatever is said here.",
           "$ref": "#/$defs/LossOn"
         },
         "context": {
@@ -3944,7 +4325,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "truncate": {
-          "description": "Where a row that is longer is cut.",
           "$ref": "#/$defs/Truncate",
           "default": "end"
         }
@@ -3958,7 +4338,6 @@ export const nativeSchema: object = {
       ]
     },
     "Row": {
-      "description": "One row in any of the shapes that the engine trains on. `tools` are the tools that the conversation may call, as JSON\nSchema.",
       "anyOf": [
         {
           "type": "object",
@@ -4101,7 +4480,6 @@ export const nativeSchema: object = {
       ]
     },
     "Message": {
-      "description": "A turn of a conversation. What else it has (`tool_calls`, `tool_call_id`, `name`, `reasoning_content`) reaches the template.",
       "type": "object",
       "properties": {
         "role": {
@@ -4129,17 +4507,14 @@ export const nativeSchema: object = {
           }
         },
         "text": {
-          "description": "The text that was tokenised, template included.",
           "type": "string"
         },
         "cut": {
-          "description": "Tokens beyond the context, which are cut.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "rejected": {
-          "description": "The rejected answer of a pair, whose chosen one is above.",
           "anyOf": [
             {
               "$ref": "#/$defs/TokenisedText"
@@ -4150,7 +4525,6 @@ export const nativeSchema: object = {
           ]
         },
         "parts_at": {
-          "description": "The first token in which the two differ.",
           "type": [
             "integer",
             "null"
@@ -4159,7 +4533,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "label": {
-          "description": "Of a judgement, whether the answer is good.",
           "type": [
             "boolean",
             "null"
@@ -4184,7 +4557,6 @@ export const nativeSchema: object = {
           "type": "string"
         },
         "trained": {
-          "description": "Whether the loss counts this token.",
           "type": "boolean"
         },
         "special": {
@@ -4199,7 +4571,6 @@ export const nativeSchema: object = {
       ]
     },
     "TokenisedText": {
-      "description": "A text as tokens.",
       "type": "object",
       "properties": {
         "tokens": {
@@ -4290,7 +4661,6 @@ export const nativeSchema: object = {
       ]
     },
     "PreflightResult": {
-      "description": "What a run would need, found before step 1.",
       "type": "object",
       "properties": {
         "parameters": {
@@ -4319,7 +4689,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "long_rows": {
-          "description": "Rows longer than the context, and the tokens that would be cut.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -4330,7 +4699,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "masked_rows": {
-          "description": "Rows of which no token carries a label.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -4341,7 +4709,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "recompute": {
-          "description": "Whether activations are computed again in the backward pass, to fit.",
           "type": "boolean",
           "default": false
         },
@@ -4351,7 +4718,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "seconds_per_step": {
-          "description": "Measured on the longest batch.",
           "type": "number",
           "format": "double"
         },
@@ -4379,11 +4745,9 @@ export const nativeSchema: object = {
       "type": "object",
       "properties": {
         "base": {
-          "description": "Model folder.",
           "type": "string"
         },
         "adapter": {
-          "description": "PEFT adapter folder; `peft` needs one.",
           "type": [
             "string",
             "null"
@@ -4394,7 +4758,6 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/ExportFormat"
         },
         "quantize": {
-          "description": "For `gguf` only.",
           "anyOf": [
             {
               "$ref": "#/$defs/Quantize"
@@ -4406,11 +4769,9 @@ export const nativeSchema: object = {
           "default": null
         },
         "out": {
-          "description": "A folder for `peft` and `merged`, a `.gguf` file for `gguf`. It must not exist, or be an empty folder.",
           "type": "string"
         },
         "name": {
-          "description": "What a PEFT adapter says it belongs to, a hub name or a path; the base's folder by default. For `gguf` the model's name.",
           "type": [
             "string",
             "null"
@@ -4425,43 +4786,40 @@ export const nativeSchema: object = {
       ]
     },
     "ExportFormat": {
-      "description": "What to write.",
       "oneOf": [
         {
-          "description": "A folder with `adapter_config.json` and `adapter_model.safetensors`, as PEFT reads it.",
           "type": "string",
           "const": "peft"
         },
         {
-          "description": "A Hugging Face model folder (f32) with the adapter added to the weights.",
           "type": "string",
           "const": "merged"
         },
         {
-          "description": "One GGUF file for llama.cpp, with a Modelfile for Ollama beside it.",
           "type": "string",
           "const": "gguf"
         }
       ]
     },
     "Quantize": {
-      "description": "How the matrices of a GGUF file are stored; norms and biases are f32 always.",
       "oneOf": [
         {
           "type": "string",
-          "enum": [
-            "f32",
-            "f16",
-            "bf16"
-          ]
+          "const": "f32"
         },
         {
-          "description": "Blocks of 32 numbers of 8 bits with a scale.",
+          "type": "string",
+          "const": "f16"
+        },
+        {
+          "type": "string",
+          "const": "bf16"
+        },
+        {
           "type": "string",
           "const": "q8_0"
         },
         {
-          "description": "Blocks of 32 numbers of 4 bits with a scale; embedding and output projection have 8 bits.",
           "type": "string",
           "const": "q4_0"
         }
@@ -4477,7 +4835,6 @@ export const nativeSchema: object = {
           }
         },
         "notes": {
-          "description": "What the format could not take as it was, a sentence each.",
           "type": "array",
           "items": {
             "type": "string"
@@ -4490,7 +4847,6 @@ export const nativeSchema: object = {
       ]
     },
     "ExportedFile": {
-      "description": "A file that was written.",
       "type": "object",
       "properties": {
         "path": {
@@ -4508,16 +4864,13 @@ export const nativeSchema: object = {
       ]
     },
     "ExportNotification": {
-      "description": "`export/progress`.",
       "type": "object",
       "properties": {
         "request": {
-          "description": "Id of the `export` request.",
           "type": "integer",
           "format": "int32"
         },
         "done": {
-          "description": "Tensors written, of all of them.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -4541,18 +4894,15 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/ModelRef"
         },
         "rows": {
-          "description": "Parquet or JSONL file (`.parquet`, `.jsonl`, `.ndjson`); it is only read.",
           "type": "string"
         },
         "out": {
-          "description": "File that is written, Parquet or JSONL by its ending; one that is there is replaced when all rows are scored.",
           "type": "string"
         },
         "template": {
           "$ref": "#/$defs/Template"
         },
         "loss_on": {
-          "description": "Which tokens the loss counts; by default all of a text, the completion of a prompt, the assistant's turns of a\nconversation. Pairs and choices always count their answers.",
           "anyOf": [
             {
               "$ref": "#/$defs/LossOn"
@@ -4564,7 +4914,6 @@ export const nativeSchema: object = {
           "default": null
         },
         "context": {
-          "description": "Tokens of a row at most; by default what the model takes.",
           "type": [
             "integer",
             "null"
@@ -4574,7 +4923,6 @@ export const nativeSchema: object = {
           "default": null
         },
         "batch_tokens": {
-          "description": "Tokens computed at once; a longer row is a batch of its own.",
           "type": "integer",
           "format": "uint",
           "minimum": 0,
@@ -4593,21 +4941,16 @@ export const nativeSchema: object = {
       ]
     },
     "Embed": {
-      "description": "Whether rows get a vector each.",
       "oneOf": [
         {
           "type": "string",
-          "enum": [
-            "none"
-          ]
+          "const": "none"
         },
         {
-          "description": "The mean over the text's tokens of the hidden states behind the last norm.",
           "type": "string",
           "const": "mean"
         },
         {
-          "description": "The same divided by its Euclidean length.",
           "type": "string",
           "const": "normalized"
         }
@@ -4622,19 +4965,16 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "tokens": {
-          "description": "Tokens that were computed.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "labels": {
-          "description": "Tokens that carry a label.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "loss": {
-          "description": "Sum of all losses over all labelled tokens, nats; absent when no token is labelled.",
           "type": [
             "number",
             "null"
@@ -4642,7 +4982,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "perplexity": {
-          "description": "exp(loss).",
           "type": [
             "number",
             "null"
@@ -4650,7 +4989,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "cut_rows": {
-          "description": "Rows longer than the context, and the tokens that were cut from them.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -4661,7 +4999,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "unlabelled_rows": {
-          "description": "Rows of which no token carries a label: they have no loss.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -4689,19 +5026,16 @@ export const nativeSchema: object = {
           "default": null
         },
         "worst": {
-          "description": "The rows with the largest mean loss, largest first.",
           "type": "array",
           "items": {
             "$ref": "#/$defs/ScoredRow"
           }
         },
         "seconds": {
-          "description": "From the first batch to the last.",
           "type": "number",
           "format": "double"
         },
         "model_hash": {
-          "description": "SHA-256 of the weights' files, first 16 hex digits.",
           "type": "string"
         },
         "adapter_hash": {
@@ -4725,16 +5059,13 @@ export const nativeSchema: object = {
       ]
     },
     "PairSummary": {
-      "description": "What the preferences of a file came to.",
       "type": "object",
       "properties": {
         "accuracy": {
-          "description": "Share of the rows whose chosen answer is the likelier one.",
           "type": "number",
           "format": "double"
         },
         "margin": {
-          "description": "Mean of log-probability of chosen minus that of rejected, nats.",
           "type": "number",
           "format": "double"
         }
@@ -4745,17 +5076,14 @@ export const nativeSchema: object = {
       ]
     },
     "ChoiceSummary": {
-      "description": "What the multiple-choice rows of a file came to.",
       "type": "object",
       "properties": {
         "answered": {
-          "description": "Rows that name the right choice; the shares are of these, and absent when there are none.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "accuracy": {
-          "description": "Share of right choices by plain log-likelihood.",
           "type": [
             "number",
             "null"
@@ -4763,7 +5091,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "accuracy_per_token": {
-          "description": "By log-likelihood per token.",
           "type": [
             "number",
             "null"
@@ -4771,7 +5098,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "accuracy_per_byte": {
-          "description": "By log-likelihood per byte of the choice's text.",
           "type": [
             "number",
             "null"
@@ -4784,19 +5110,16 @@ export const nativeSchema: object = {
       ]
     },
     "ScoredRow": {
-      "description": "A row and its mean loss.",
       "type": "object",
       "properties": {
         "row_id": {
           "type": "string"
         },
         "loss": {
-          "description": "Mean over the row's labelled tokens, nats.",
           "type": "number",
           "format": "double"
         },
         "labels": {
-          "description": "Labelled tokens.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -4809,11 +5132,9 @@ export const nativeSchema: object = {
       ]
     },
     "ScoreNotification": {
-      "description": "`score/progress`.",
       "type": "object",
       "properties": {
         "request": {
-          "description": "Id of the `score` request.",
           "type": "integer",
           "format": "int32"
         },
@@ -4827,23 +5148,19 @@ export const nativeSchema: object = {
       ]
     },
     "ScoreProgress": {
-      "description": "How far the scoring of a file has come.",
       "type": "object",
       "properties": {
         "rows": {
-          "description": "Rows that are done.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "total": {
-          "description": "Rows of the file.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "tokens": {
-          "description": "Tokens that were computed.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -4867,7 +5184,6 @@ export const nativeSchema: object = {
           "type": "string"
         },
         "model": {
-          "description": "The shape's name with random weights, or the model's folder.",
           "type": "string"
         },
         "random_weights": {
@@ -4885,7 +5201,6 @@ export const nativeSchema: object = {
           "$ref": "#/$defs/BenchMachine"
         },
         "rows_file": {
-          "description": "The file, its rows that were taken, and their tokens.",
           "type": "string"
         },
         "rows": {
@@ -4899,7 +5214,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "tokenizer": {
-          "description": "Where the tokens come from: `model`, or `trained` on these rows where a shape has no tokenizer.",
           "type": "string"
         },
         "training": {
@@ -4912,7 +5226,6 @@ export const nativeSchema: object = {
           }
         },
         "peak_bytes": {
-          "description": "Largest resident memory of the process while it was measured, bytes; absent where the system does not tell.",
           "type": [
             "integer",
             "null"
@@ -4922,13 +5235,11 @@ export const nativeSchema: object = {
           "default": null
         },
         "planned_bytes": {
-          "description": "What the engine plans for the training step, bytes.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "seconds": {
-          "description": "From the beginning to the end, loading included.",
           "type": "number",
           "format": "double"
         }
@@ -4951,21 +5262,17 @@ export const nativeSchema: object = {
       ]
     },
     "BenchMachine": {
-      "description": "The machine, as far as it decides the speed.",
       "type": "object",
       "properties": {
         "device": {
-          "description": "`cpu`.",
           "type": "string"
         },
         "threads": {
-          "description": "Threads that were used.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "features": {
-          "description": "What the CPU can do, of what the engine's kernels know.",
           "type": "array",
           "items": {
             "type": "string"
@@ -4979,15 +5286,12 @@ export const nativeSchema: object = {
       ]
     },
     "TrainingSpeed": {
-      "description": "A training step: LoRA, forward and backward pass, clipping and AdamW.",
       "type": "object",
       "properties": {
         "measured": {
-          "description": "Tokens of the rows, prompts included: nothing is padded.",
           "$ref": "#/$defs/Measured"
         },
         "rank": {
-          "description": "Rank of the adapter, and its numbers.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
@@ -4998,13 +5302,11 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "batch_tokens": {
-          "description": "Tokens of a batch at most.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "rows": {
-          "description": "Rows that were learned from, counted each time.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -5019,11 +5321,9 @@ export const nativeSchema: object = {
       ]
     },
     "Measured": {
-      "description": "Of several measurements in a row.",
       "type": "object",
       "properties": {
         "tokens_per_second": {
-          "description": "Median, smallest and largest, tokens a second.",
           "type": "number",
           "format": "double"
         },
@@ -5036,7 +5336,6 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "repeats": {
-          "description": "Measurements, and tokens of all of them.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -5047,7 +5346,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "seconds": {
-          "description": "Seconds of all of them.",
           "type": "number",
           "format": "double"
         }
@@ -5062,17 +5360,14 @@ export const nativeSchema: object = {
       ]
     },
     "GenerationSpeed": {
-      "description": "Greedy generation over caches.",
       "type": "object",
       "properties": {
         "batch": {
-          "description": "Sequences at once.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
         },
         "prompt": {
-          "description": "Tokens of each prompt, and new ones of each sequence.",
           "type": "integer",
           "format": "uint",
           "minimum": 0
@@ -5083,11 +5378,9 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "measured": {
-          "description": "New tokens of all sequences, without the prompts.",
           "$ref": "#/$defs/Measured"
         },
         "prompt_tokens_per_second": {
-          "description": "Median of the prompts' tokens a second.",
           "type": "number",
           "format": "double"
         }
@@ -5101,11 +5394,9 @@ export const nativeSchema: object = {
       ]
     },
     "BenchProgress": {
-      "description": "How far a measurement has come.",
       "type": "object",
       "properties": {
         "what": {
-          "description": "What is done now, for people.",
           "type": "string"
         },
         "done": {
@@ -5129,7 +5420,6 @@ export const nativeSchema: object = {
       "type": "object",
       "properties": {
         "run": {
-          "description": "The run's folder.",
           "type": "string"
         },
         "outputs": {
@@ -5139,7 +5429,6 @@ export const nativeSchema: object = {
           }
         },
         "top": {
-          "description": "Rows of each list.",
           "type": "integer",
           "format": "uint",
           "minimum": 0,
@@ -5150,21 +5439,18 @@ export const nativeSchema: object = {
           "default": "cosine"
         },
         "dims": {
-          "description": "Numbers that a gradient is projected to: a power of two from 64 to 131072. Where no more than these are trained,\ngradients are kept as they are.",
           "type": "integer",
           "format": "uint",
           "minimum": 0,
           "default": 8192
         },
         "seed": {
-          "description": "Of the projection.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0,
           "default": 0
         },
         "only_last": {
-          "description": "Looks at the newest checkpoint alone, not at all that the run has kept.",
           "type": "boolean",
           "default": false
         }
@@ -5175,14 +5461,12 @@ export const nativeSchema: object = {
       ]
     },
     "AskedOutput": {
-      "description": "What a model said, or could say: a row, or a training row of the run by its name.",
       "type": "object",
       "properties": {
         "id": {
           "type": "string"
         },
         "row": {
-          "description": "A text, a prompt with its completion, or a conversation; the loss counts all of a text, the completion, the assistant's\nturns.",
           "anyOf": [
             {
               "$ref": "#/$defs/Row"
@@ -5193,7 +5477,6 @@ export const nativeSchema: object = {
           ]
         },
         "row_id": {
-          "description": "`_row_id` of a training row, in the place of `row`.",
           "type": [
             "string",
             "null"
@@ -5206,15 +5489,12 @@ export const nativeSchema: object = {
       ]
     },
     "RankBy": {
-      "description": "What rows are ranked by.",
       "oneOf": [
         {
-          "description": "The angle between the gradients, whatever their lengths: long rows and rows with a large loss are not preferred.",
           "type": "string",
           "const": "cosine"
         },
         {
-          "description": "The product of the gradients: how much a step on the row alone lowers the output's loss, to first order.",
           "type": "string",
           "const": "dot"
         }
@@ -5230,13 +5510,11 @@ export const nativeSchema: object = {
           }
         },
         "rows": {
-          "description": "Training rows that were ranked.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "left_out": {
-          "description": "Rows that the run does not learn from: without a label, without a weight, or dropped for their length.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -5248,7 +5526,6 @@ export const nativeSchema: object = {
           }
         },
         "parameters": {
-          "description": "Trained numbers, and the numbers that a gradient was projected to; the same where it was not.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -5259,14 +5536,12 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "preconditioned": {
-          "description": "Whether the rows' gradients were divided by Adam's second moments, as its steps are.",
           "type": "boolean"
         },
         "by": {
           "$ref": "#/$defs/RankBy"
         },
         "seconds": {
-          "description": "Of all the work, and of the rows' gradients among it.",
           "type": "number",
           "format": "double"
         },
@@ -5289,25 +5564,21 @@ export const nativeSchema: object = {
       ]
     },
     "Attribution": {
-      "description": "The rows that led to an output, and those that led away from it.",
       "type": "object",
       "properties": {
         "id": {
           "type": "string"
         },
         "loss": {
-          "description": "The output's mean loss at the newest checkpoint, nats.",
           "type": "number",
           "format": "double"
         },
         "tokens": {
-          "description": "Its labelled tokens.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
         },
         "mean": {
-          "description": "Mean and standard deviation of what the rows are ranked by, over all of them.",
           "type": "number",
           "format": "double"
         },
@@ -5316,14 +5587,12 @@ export const nativeSchema: object = {
           "format": "double"
         },
         "top": {
-          "description": "The rows with the largest scores, largest first.",
           "type": "array",
           "items": {
             "$ref": "#/$defs/Influence"
           }
         },
         "bottom": {
-          "description": "The rows with the smallest scores, smallest first.",
           "type": "array",
           "items": {
             "$ref": "#/$defs/Influence"
@@ -5341,29 +5610,24 @@ export const nativeSchema: object = {
       ]
     },
     "Influence": {
-      "description": "What a training row has to do with an output.",
       "type": "object",
       "properties": {
         "row_id": {
           "type": "string"
         },
         "cosine": {
-          "description": "Mean over the checkpoints, weighed by their learning rates, of the cosine of the two gradients: from -1 to 1. Above 0, training\non the row makes the output likelier.",
           "type": "number",
           "format": "double"
         },
         "dot": {
-          "description": "Sum over the checkpoints of learning rate times the product of the two gradients, nats.",
           "type": "number",
           "format": "double"
         },
         "loss": {
-          "description": "The row's own loss at the newest checkpoint, nats: the mean over its labelled tokens, or the objective's of a pair.",
           "type": "number",
           "format": "double"
         },
         "tokens": {
-          "description": "Its labelled tokens.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -5378,7 +5642,6 @@ export const nativeSchema: object = {
       ]
     },
     "AttributedCheckpoint": {
-      "description": "A checkpoint that was looked at.",
       "type": "object",
       "properties": {
         "step": {
@@ -5387,12 +5650,10 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "lr": {
-          "description": "Mean learning rate of the run's steps between the checkpoint before and this one: what it weighs.",
           "type": "number",
           "format": "double"
         },
         "known": {
-          "description": "Whether the rows' gradients were known from an earlier question.",
           "type": "boolean"
         }
       },
@@ -5403,11 +5664,9 @@ export const nativeSchema: object = {
       ]
     },
     "AttributeNotification": {
-      "description": "`attribute/progress`.",
       "type": "object",
       "properties": {
         "request": {
-          "description": "Id of the `attribute` request.",
           "type": "integer",
           "format": "int32"
         },
@@ -5421,11 +5680,9 @@ export const nativeSchema: object = {
       ]
     },
     "AttributeProgress": {
-      "description": "How far the gradients of a checkpoint have come.",
       "type": "object",
       "properties": {
         "step": {
-          "description": "The checkpoint's step, its number from 1, and how many are looked at.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -5441,7 +5698,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "rows": {
-          "description": "Training rows whose gradients are known, and all.",
           "type": "integer",
           "format": "uint64",
           "minimum": 0
@@ -5452,7 +5708,6 @@ export const nativeSchema: object = {
           "minimum": 0
         },
         "seconds": {
-          "description": "Since the beginning.",
           "type": "number",
           "format": "double"
         }

@@ -17,9 +17,11 @@ pub const VERSION: u32 = 1;
 /// The gradients of all rows that the run learns from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RowGradients {
+    /// `_row_id` of each, in the order of the training rows.
     pub ids: Vec<String>,
     /// Rows that the run does not learn from.
     pub left_out: u64,
+    /// Loss of each at the checkpoint, nats: the mean over its labelled tokens, or the objective's of a pair.
     pub losses: Vec<f64>,
     /// Labelled tokens.
     pub tokens: Vec<u64>,

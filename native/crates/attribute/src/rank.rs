@@ -13,6 +13,7 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Zeros for so many rows.
     pub fn new(rows: usize) -> Self {
         Self { cosine: vec![0.0; rows], dot: vec![0.0; rows] }
     }

@@ -4,8 +4,6 @@
 //! them; medians of the rounds count. Two rounds before them are not counted: the first passes allocate buffers, and pages of weights
 //! are read from the disk.
 
-#![warn(missing_docs)]
-
 mod rows;
 mod shape;
 mod step;

@@ -19,6 +19,7 @@ const VOCABULARY: usize = 8192;
 /// A file's rows.
 #[derive(Debug)]
 pub struct Rows {
+    /// Those of two tokens or more, in the order of the file.
     pub examples: Vec<Example>,
     /// See [`tillage_protocol::bench::BenchResult::tokenizer`].
     pub tokenizer: &'static str,
@@ -75,6 +76,7 @@ impl Rows {
         Ok(Rows { examples, tokenizer: from })
     }
 
+    /// Tokens of all rows after cutting.
     pub fn tokens(&self) -> usize {
         self.examples.iter().map(|e| e.tokens.len()).sum()
     }

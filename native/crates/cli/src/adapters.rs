@@ -64,6 +64,9 @@ pub fn mixes(
 }
 
 /// What answers are stamped with: the hash of the only adapter, or of several with their names and weights.
+///
+/// # Errors
+/// Those of `hash`.
 pub fn hash_of(
     given: &[AdapterRef],
     hash: impl Fn(&Path) -> Result<String, EngineError>,
@@ -78,6 +81,9 @@ pub fn hash_of(
 
 /// `[NAME=]FOLDER[:WEIGHT]`. What stands behind the last colon is a weight where it is a number and no folder has the whole
 /// name; the name is the folder's where none is given.
+///
+/// # Errors
+/// A weight that is infinite or not a number, or no folder, in words for clap.
 pub fn parse(text: &str) -> Result<AdapterRef, String> {
     let is_name =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));

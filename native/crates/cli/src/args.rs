@@ -89,6 +89,7 @@ pub struct GenerateArgs {
     /// New tokens at most.
     #[arg(long, default_value_t = 256)]
     pub max_new: usize,
+    /// Of what is drawn at a temperature.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Prompts that are answered together.
@@ -238,8 +239,10 @@ pub struct TokensArgs {
     /// plain, chat, or format:TEXT with {prompt} in it (\n is a line break).
     #[arg(long, default_value = "plain", value_parser = template)]
     pub template: Template,
+    /// Which tokens count: all, the completion's, or the assistant's.
     #[arg(long, value_enum, default_value = "all")]
     pub loss_on: LossOnArg,
+    /// Tokens of the row at most.
     #[arg(long, default_value_t = 1024)]
     pub context: usize,
     /// Where a longer row is cut: end, start, or drop.
@@ -265,6 +268,9 @@ impl From<LossOnArg> for LossOn {
 }
 
 /// A precision by its name.
+///
+/// # Errors
+/// An unknown name, in words for clap.
 pub fn dtype(text: &str) -> Result<Dtype, String> {
     let known = Dtype::ALL.into_iter().find(|d| d.name() == text);
     known.ok_or_else(|| format!("use {}", Dtype::ALL.map(Dtype::name).join(", ")))

@@ -9,6 +9,10 @@ use tillage_protocol::run::{LossOn, WatchPrompt};
 use tillage_protocol::EngineError;
 use tillage_text::{Clock, RowEncoder, Tokenizer};
 
+/// Answers the prompts of a file; with `json` as one object, otherwise a line each.
+///
+/// # Errors
+/// User errors of the model, the adapters and the prompts.
 pub fn generate(args: &GenerateArgs, json: bool) -> Result<(), EngineError> {
     let prompts = read_prompts(&args.prompts)?;
     let tokenizer = Tokenizer::load(&args.model)?;

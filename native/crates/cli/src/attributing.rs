@@ -12,6 +12,9 @@ use tillage_protocol::EngineError;
 
 /// Ranks a run's rows for a file's outputs. Progress goes to stderr, or as events to stdout with `json`; the last line there is the
 /// result.
+///
+/// # Errors
+/// `bad_output`; as [`tillage_attribute::attribute`] and [`watched`].
 pub fn attribute(args: &AttributeArgs, json: bool) -> Result<(), EngineError> {
     let params = AttributeParams {
         run: args.run.clone(),

@@ -9,6 +9,9 @@ use tillage_protocol::bench::{BenchProgress, BenchResult, Measured};
 use tillage_protocol::EngineError;
 
 /// Measures. Progress goes to stderr, or as events to stdout with `json`; the last line there is the result.
+///
+/// # Errors
+/// `no_device`; as [`tillage_bench::bench`] and [`watched`].
 pub fn bench(args: &BenchArgs, json: bool) -> Result<(), EngineError> {
     if args.device != "cpu" {
         return Err(EngineError::user(

@@ -6,6 +6,10 @@ use std::sync::atomic::Ordering;
 use tillage_protocol::export::ExportParams;
 use tillage_protocol::EngineError;
 
+/// Writes a model in another program's format.
+///
+/// # Errors
+/// As [`tillage_export::export`]; `stdout_closed`.
 pub fn export(args: &ExportArgs, json: bool) -> Result<(), EngineError> {
     let params = ExportParams {
         base: args.model.clone(),

@@ -10,6 +10,10 @@ use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 use tillage_text::Tokenizer;
 
+/// Tells what a model folder holds.
+///
+/// # Errors
+/// As [`inspect`]; `stdout_closed`.
 pub fn print(model: &Path, json: bool) -> Result<(), EngineError> {
     let r = inspect(model)?;
     if json {
@@ -30,6 +34,9 @@ pub fn print(model: &Path, json: bool) -> Result<(), EngineError> {
 }
 
 /// Describes a model folder from its config and the headers of its weights.
+///
+/// # Errors
+/// User errors of the folder: its config, its tokenizer, `no_weights`, `bad_weights`.
 pub fn inspect(dir: &Path) -> Result<InspectResult, EngineError> {
     let config = ModelConfig::from_dir(dir)?;
     let tensors = DecoderSpec::of(&config).tensors();
@@ -109,6 +116,10 @@ pub fn dtype_names() -> Vec<String> {
     Dtype::ALL.into_iter().map(|d| d.name().to_owned()).collect()
 }
 
+/// Tells what this build computes on.
+///
+/// # Errors
+/// `stdout_closed`.
 pub fn devices(json: bool) -> Result<(), EngineError> {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     if json {

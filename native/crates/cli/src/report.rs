@@ -46,6 +46,9 @@ pub fn line(text: &str) -> Result<(), EngineError> {
 }
 
 /// Prints an object as one line of JSON.
+///
+/// # Errors
+/// As [`line`].
 pub fn object(value: &impl Serialize) -> Result<(), EngineError> {
     let text = serde_json::to_string(value).map_err(|e| EngineError::internal("json", e.to_string()))?;
     line(&text)

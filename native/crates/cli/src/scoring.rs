@@ -10,6 +10,9 @@ use tillage_protocol::EngineError;
 use tillage_text::Tokenizer;
 
 /// Scores a file. Progress goes to stderr, or as events to stdout with `json`; the last line there is the result.
+///
+/// # Errors
+/// As [`tillage_score::score`] and [`watched`].
 pub fn score(args: &ScoreArgs, json: bool) -> Result<(), EngineError> {
     let embed = match (args.embed, args.normalize) {
         (false, _) => Embed::None,

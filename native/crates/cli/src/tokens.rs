@@ -7,6 +7,10 @@ use tillage_protocol::run::LossOn;
 use tillage_protocol::EngineError;
 use tillage_text::{texts_of, Clock, RowEncoder, RowText, Tokenizer};
 
+/// Shows a row's tokens; with `json` as one object.
+///
+/// # Errors
+/// `bad_row`; as [`tokenise`]; `stdout_closed`.
 pub fn print(args: &TokensArgs, json: bool) -> Result<(), EngineError> {
     let text = std::fs::read_to_string(&args.row).map_err(|e| EngineError::io(&e, &args.row))?;
     let row: Row = serde_json::from_str(&text).map_err(|e| {
@@ -67,6 +71,9 @@ fn token_text(tokenizer: &Tokenizer, before: Option<u32>, id: u32) -> Result<Str
 }
 
 /// A row as tokens, each with its text and whether the loss counts it.
+///
+/// # Errors
+/// User errors of the tokenizer, the template and the row.
 pub fn tokenise(params: &TokensParams) -> Result<TokensResult, EngineError> {
     let tokenizer = Tokenizer::load(&params.model)?;
     let (texts, label) = texts_of(&params.row);

@@ -8,6 +8,9 @@ use tillage_protocol::EngineError;
 use tillage_train::{preflight as measure, spec, Control, Ended, Options};
 
 /// Sets the number of threads of the whole process: the command line's, else the run's, else the machine's.
+///
+/// # Errors
+/// `internal` when it is called twice.
 pub fn set_threads(argument: Option<usize>, run: usize) -> Result<usize, EngineError> {
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
     let threads = match argument.unwrap_or(run) {
@@ -21,6 +24,10 @@ pub fn set_threads(argument: Option<usize>, run: usize) -> Result<usize, EngineE
     Ok(threads)
 }
 
+/// Trains a run, until its end or until it is told to stop.
+///
+/// # Errors
+/// As [`tillage_train::train`]; `signals`.
 pub fn train(args: &TrainArgs, threads: Option<usize>, json: bool) -> Result<(), EngineError> {
     // A broken run.json is reported by the run itself, which also writes it into the events.
     let wanted = spec::load(&args.run_dir).map_or(0, |s| s.threads);
@@ -48,6 +55,10 @@ pub fn train(args: &TrainArgs, threads: Option<usize>, json: bool) -> Result<(),
     Ok(())
 }
 
+/// Tells what a run would need.
+///
+/// # Errors
+/// As [`tillage_train::preflight`].
 pub fn preflight(run_dir: &Path, threads: Option<usize>, json: bool) -> Result<(), EngineError> {
     let spec = spec::load(run_dir)?;
     set_threads(threads, spec.threads)?;

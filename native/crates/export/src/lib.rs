@@ -1,8 +1,6 @@
 //! Trained models in the formats that other programs load: a PEFT adapter, a whole Hugging Face folder with the adapter merged
 //! into the weights, or one GGUF file for llama.cpp.
 
-#![warn(missing_docs)]
-
 mod gguf;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use tillage_protocol::EngineError;
 
 /// First 16 hex digits of the SHA-256 over a model folder's `*.safetensors`, in the order of their names.
+///
+/// # Errors
+/// When the folder or one of its files cannot be read, see [`EngineError::io`].
 pub fn model_hash(dir: &Path) -> Result<String, EngineError> {
     let listing = std::fs::read_dir(dir).map_err(|e| EngineError::io(&e, dir))?;
     let mut files: Vec<PathBuf> = listing
@@ -18,6 +21,9 @@ pub fn model_hash(dir: &Path) -> Result<String, EngineError> {
 }
 
 /// The same of an adapter folder's `adapter_model.safetensors`.
+///
+/// # Errors
+/// When the file cannot be read, see [`EngineError::io`].
 pub fn adapter_hash(dir: &Path) -> Result<String, EngineError> {
     hash(&[dir.join("adapter_model.safetensors")])
 }

@@ -1,7 +1,5 @@
 //! Generation over key/value caches, several sequences at once, greedy or sampled, with the log-probability of each token.
 
-#![warn(missing_docs)]
-
 mod batch;
 mod hash;
 mod sample;

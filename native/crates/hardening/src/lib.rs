@@ -4,8 +4,6 @@
 //! them may make it panic, hang or take memory without bound, and what it refuses is never called a defect of the engine. The
 //! fuzz targets (`native/fuzz`) and the tests of this crate, which replay every kept seed, call the same entries.
 
-#![warn(missing_docs)]
-
 mod export;
 mod folders;
 mod loaders;

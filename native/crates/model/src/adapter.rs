@@ -16,11 +16,13 @@ pub(crate) const PEFT_PREFIX: &str = "base_model.model.";
 pub(crate) struct LoraPart {
     /// The outputs that it adds to, among all of the projection.
     pub outputs: Range<usize>,
+    /// Rank.
     pub r: usize,
     /// Factor on B A x.
     pub scale: f32,
-    /// Places in [`Adapter::tensors`].
+    /// Place of A, `[r, in]`, in [`Adapter::tensors`].
     pub a: usize,
+    /// Place of B, `[out, r]`.
     pub b: usize,
     /// DoRA's magnitudes `[out]`.
     pub magnitude: Option<usize>,
@@ -31,7 +33,9 @@ pub(crate) struct LoraPart {
 /// Ranks and alphas by the end of a module's path, as PEFT's `rank_pattern` and `alpha_pattern`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Patterns {
+    /// Rank by the end of a module's path.
     pub rank: BTreeMap<String, usize>,
+    /// Alpha by the end of a module's path.
     pub alpha: BTreeMap<String, f64>,
 }
 
@@ -55,11 +59,13 @@ impl Patterns {
 /// An adapter on some of the projections.
 #[derive(Debug)]
 pub(crate) struct Adapter {
+    /// As in `run.json`, whether it comes from there or from PEFT's file.
     pub config: LoraConfig,
     /// Ranks and alphas of modules that have their own.
     pub patterns: Patterns,
     /// PEFT keeps the updates of all experts of a layer in one tensor.
     pub fused_experts: bool,
+    /// A, B and magnitudes of all modules, and a scalar head.
     pub tensors: Vec<Tensor>,
     /// Place of a reward model's scalar head among the tensors.
     pub score: Option<usize>,
@@ -67,6 +73,7 @@ pub(crate) struct Adapter {
     pub score_apart: bool,
     /// `[layers][projections]`, in the order of the outputs.
     pub slots: Vec<Vec<Vec<LoraPart>>>,
+    /// Passes leave it out while this is false: the base alone.
     pub enabled: bool,
 }
 
@@ -80,6 +87,9 @@ impl Adapter {
 
     /// A new adapter: A uniform in ±1/sqrt(in) (kaiming_uniform with a = √5, as PEFT), B zero; DoRA's magnitudes are the
     /// L2 norms of the weights' rows.
+    ///
+    /// # Errors
+    /// `user` when a setting is impossible or a target names no projection.
     pub fn new(
         config: &LoraConfig,
         spec: &DecoderSpec,
@@ -134,6 +144,7 @@ impl Adapter {
         Ok(adapter)
     }
 
+    /// An adapter without a module yet.
     pub fn empty(config: LoraConfig, spec: &DecoderSpec) -> Adapter {
         let slots = spec.layers.iter().map(|l| l.linears.iter().map(|_| Vec::new()).collect()).collect();
         let patterns = Patterns::default();

@@ -139,7 +139,9 @@ pub struct ParamMut<'a> {
     pub shape: &'a [usize],
     /// The model's file has the matrix as `[in, out]`.
     pub transposed: bool,
+    /// The numbers, row-major in `shape`.
     pub value: &'a mut [f32],
+    /// The gradient of the passes since [`crate::Model::zero_grad`], as long.
     pub grad: &'a mut [f32],
 }
 

@@ -15,6 +15,7 @@ impl KvCache {
         self.len
     }
 
+    /// Whether no token is held.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

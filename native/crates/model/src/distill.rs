@@ -13,8 +13,9 @@ use tillage_protocol::EngineError;
 pub struct DistillLoss {
     /// α T² KL + (1 - α) NLL over the labelled tokens, in nats; the sum with the examples' weights.
     pub loss: StepLoss,
-    /// Sums over the labelled tokens: of the divergence from the teacher, and of the labels' own loss.
+    /// Sum over the labelled tokens of the divergence from the teacher, nats, without weights.
     pub divergence: f64,
+    /// Sum over the labelled tokens of the labels' own loss, nats, without weights.
     pub nll: f64,
 }
 

@@ -32,6 +32,7 @@ impl Routing {
         2 * experts.count + 3 * experts.per_token
     }
 
+    /// Numbers that its buffers hold room for, 4 bytes each.
     pub fn numbers(&self) -> usize {
         self.probabilities.capacity()
             + self.logits.capacity()

@@ -123,9 +123,13 @@ fn cool(logits: &mut [f32], batch: &Packed) {
 
 /// A position that carries a label.
 pub(crate) struct Labelled {
+    /// Its place in the pack.
     pub row: usize,
+    /// The example that it belongs to.
     pub example: usize,
+    /// What the example weighs.
     pub weight: f32,
+    /// The label, and the factor on its gradient.
     pub target: Target,
 }
 

@@ -17,7 +17,9 @@ use tillage_protocol::EngineError;
 /// An adapter that is held by name.
 #[derive(Debug)]
 pub(crate) struct Named {
+    /// What mixtures call it.
     pub name: String,
+    /// Its numbers.
     pub what: Tuned,
 }
 

@@ -155,6 +155,7 @@ impl Model {
         store::write_text(&dir.join("config.json"), &format!("{:#}\n", self.config.to_hf_json()))
     }
 
+    /// The shape that it was loaded or made with.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }

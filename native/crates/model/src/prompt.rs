@@ -16,11 +16,13 @@ pub(crate) const KEY: &str = "prompt_embeddings";
 /// A prompt that is, or was, trained.
 #[derive(Debug)]
 pub(crate) struct Prompt {
+    /// The embeddings, `[tokens, hidden]`.
     pub tensor: Tensor,
     /// The text that it began with, where it began with one.
     pub text: Option<String>,
     /// Its first token's id.
     pub first: u32,
+    /// Passes leave it out while this is false.
     pub enabled: bool,
 }
 
@@ -32,6 +34,7 @@ impl Prompt {
         Prompt { tensor, text, first: vocab as u32, enabled: true }
     }
 
+    /// How many tokens it takes.
     pub fn count(&self) -> usize {
         self.tensor.parts[0].shape[0]
     }

@@ -8,8 +8,11 @@ use tillage_protocol::run::Dtype;
 /// Name and shape of one weight, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
+    /// Hugging Face name, `.weight` or `.bias` included.
     pub name: String,
+    /// As in the file: `[in, out]` where it is `transposed`, otherwise `[out, in]`; one number for biases and norms.
     pub shape: Vec<usize>,
+    /// What it is.
     pub role: Role,
     /// A matrix that is stored `[in, out]`.
     pub transposed: bool,
@@ -45,6 +48,7 @@ impl TensorSpec {
 /// What a weight is, which decides how it is initialised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// Vectors of the tokens, `[vocab, hidden]`.
     Embedding,
     /// Learned positions.
     Positions,
@@ -56,7 +60,9 @@ pub enum Role {
     Matrix,
     /// A projection that writes into the residual stream.
     Residual,
+    /// What a projection or a LayerNorm adds.
     Bias,
+    /// A norm's weight.
     Norm,
 }
 
@@ -65,6 +71,7 @@ pub enum Role {
 pub struct Part {
     /// Module path without `.weight`.
     pub module: String,
+    /// How many outputs.
     pub outputs: usize,
 }
 
@@ -72,9 +79,13 @@ pub struct Part {
 /// values, is one projection whose outputs lie behind one another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinearSpec {
+    /// Stored tensors, whose outputs lie behind one another in this order.
     pub parts: Vec<Part>,
+    /// Inputs, which all parts share.
     pub inputs: usize,
+    /// Whether each part has a bias, `[outputs]`.
     pub bias: bool,
+    /// Whether it writes into the residual stream.
     pub residual: bool,
     /// Stored `[in, out]`.
     pub transposed: bool,
@@ -110,8 +121,11 @@ impl LinearSpec {
 /// One norm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NormSpec {
+    /// Module path without `.weight`.
     pub module: String,
+    /// Numbers that it norms.
     pub width: usize,
+    /// Whether it has a bias: a LayerNorm's.
     pub bias: bool,
 }
 
@@ -130,11 +144,17 @@ impl NormSpec {
 /// The tensors of one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerSpec {
+    /// Norm of what goes into the attention.
     pub before_attention: Option<NormSpec>,
+    /// Norm of what the attention adds to the residual stream.
     pub after_attention: Option<NormSpec>,
+    /// Norm of what goes into the MLP or the experts.
     pub before_mlp: Option<NormSpec>,
+    /// Norm of what they add to the residual stream.
     pub after_mlp: Option<NormSpec>,
+    /// Norm of the queries.
     pub q_norm: Option<NormSpec>,
+    /// Norm of the keys.
     pub k_norm: Option<NormSpec>,
     /// Scores of the experts, `[experts, hidden]`.
     pub router: Option<TensorSpec>,
@@ -145,9 +165,13 @@ pub struct LayerSpec {
 /// A whole decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecoderSpec {
+    /// Vectors of the tokens, `[vocab, hidden]`; the output projection too where there is no `head`.
     pub embedding: TensorSpec,
+    /// Learned vectors of the positions, `[positions, hidden]`.
     pub positions: Option<TensorSpec>,
+    /// From the embedding up.
     pub layers: Vec<LayerSpec>,
+    /// Norm of what goes into the output projection.
     pub final_norm: NormSpec,
     /// Absent when the embedding is used.
     pub head: Option<TensorSpec>,

@@ -75,6 +75,9 @@ pub(crate) fn to_f32(
 }
 
 /// The weight files of a model folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+///
+/// # Errors
+/// `user` when the index cannot be read, or names a file that is not in the folder itself.
 pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let single = dir.join("model.safetensors");
     let index = dir.join("model.safetensors.index.json");
@@ -330,6 +333,9 @@ pub(crate) fn write_lazily(
 }
 
 /// Writes a text file atomically.
+///
+/// # Errors
+/// `environment` when the disk does not take it; a file that was there stays.
 pub fn write_text(path: &Path, text: &str) -> Result<(), EngineError> {
     atomically(path, |temporary| temporary.write_all(text.as_bytes()).map_err(|e| EngineError::io(&e, path)))
 }

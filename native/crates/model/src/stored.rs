@@ -5,6 +5,7 @@ use crate::Model;
 
 /// A weight by its Hugging Face name.
 pub struct StoredWeight<'a> {
+    /// Hugging Face name.
     pub name: &'a str,
     /// As in the file: a matrix that is stored `[in, out]` has this order here.
     pub shape: Vec<usize>,

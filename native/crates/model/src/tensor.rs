@@ -21,6 +21,7 @@ pub(crate) fn frozen(value: &[f32], inputs: usize, dtype: Dtype) -> Option<Matri
 /// A stored tensor inside a [`Tensor`].
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
+    /// Hugging Face key, or PEFT's for an adapter.
     pub name: String,
     /// As in memory: matrices are `[out, in]`.
     pub shape: Vec<usize>,
@@ -72,11 +73,13 @@ pub(crate) fn transpose(value: &[f32], cols: usize) -> Vec<f32> {
 /// One or several stored tensors behind one another; the gradient is empty while they are frozen.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tensor {
+    /// The stored tensors, in the order in which their numbers lie.
     pub parts: Vec<Stored>,
     /// Empty where the numbers are in `frozen`.
     pub value: Vec<f32>,
     /// The numbers of a matrix in low precision.
     pub frozen: Option<Matrix>,
+    /// The gradient, as long as `value`; empty while the tensor is frozen.
     pub grad: Vec<f32>,
     /// Products take the numbers rounded to bf16, while they are held, trained and stored in f32.
     mixed: bool,
@@ -197,6 +200,7 @@ impl Tensor {
         self.parts.iter().map(|p| p.shape[0]).sum()
     }
 
+    /// Makes room for a gradient, of zeros, or gives it back.
     pub fn set_trainable(&mut self, on: bool) {
         if on {
             self.grad.resize(self.value.len(), 0.0);
@@ -205,6 +209,7 @@ impl Tensor {
         }
     }
 
+    /// Whether it has a gradient.
     pub fn trained(&self) -> bool {
         !self.grad.is_empty()
     }

@@ -25,37 +25,54 @@ pub(crate) type Values = BTreeMap<String, Value>;
 /// Places of a projection's tensors in [`Weights::tensors`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LinearIds {
+    /// The matrix.
     pub weight: usize,
+    /// The bias, where the projection has one.
     pub bias: Option<usize>,
 }
 
 /// Places of a norm's tensors.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NormIds {
+    /// The factor.
     pub weight: usize,
+    /// The bias of a LayerNorm.
     pub bias: Option<usize>,
 }
 
 /// Places of a layer's tensors.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerIds {
+    /// Of what goes into the attention.
     pub before_attention: Option<NormIds>,
+    /// Of what the attention gives.
     pub after_attention: Option<NormIds>,
+    /// Of what goes into the MLP.
     pub before_mlp: Option<NormIds>,
+    /// Of what the MLP gives.
     pub after_mlp: Option<NormIds>,
+    /// Of the queries.
     pub q_norm: Option<NormIds>,
+    /// Of the keys.
     pub k_norm: Option<NormIds>,
+    /// The experts' scores.
     pub router: Option<usize>,
+    /// By [`crate::linear::slot`].
     pub linears: Vec<LinearIds>,
 }
 
 /// All tensors of a decoder.
 #[derive(Debug)]
 pub(crate) struct Weights {
+    /// In the order of computation; the other fields are places in this list.
     pub tensors: Vec<Tensor>,
+    /// The tokens' vectors.
     pub embedding: usize,
+    /// Learned positions.
     pub positions: Option<usize>,
+    /// From the embedding up.
     pub layers: Vec<LayerIds>,
+    /// The norm before the output projection.
     pub final_norm: NormIds,
     /// The embedding where the two are tied.
     pub head: usize,

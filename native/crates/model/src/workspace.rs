@@ -126,6 +126,7 @@ buffers! {
 }
 
 impl Workspace {
+    /// Buffers that grow with the passes, and the rotations of a config.
     pub fn new(config: &ModelConfig) -> Workspace {
         Workspace { ropes: config.ropes.iter().map(|r| r.table()).collect(), ..Workspace::default() }
     }

@@ -34,6 +34,7 @@ pub enum RankBy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskedOutput {
+    /// Names the output in the answer; the asker's choice.
     pub id: String,
     /// A text, a prompt with its completion, or a conversation; the loss counts all of a text, the completion, the assistant's
     /// turns.
@@ -44,14 +45,17 @@ pub struct AskedOutput {
     pub row_id: Option<String>,
 }
 
+/// The question: which rows of a run led to these outputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttributeParams {
     /// The run's folder.
     pub run: PathBuf,
+    /// What is asked about, at least one; each gets an [`Attribution`].
     pub outputs: Vec<AskedOutput>,
     /// Rows of each list.
     #[serde(default = "top")]
     pub top: usize,
+    /// What the lists are ordered by; both numbers are told of each row.
     #[serde(default)]
     pub by: RankBy,
     /// Numbers that a gradient is projected to: a power of two from 64 to 131072. Where no more than these are trained,
@@ -69,14 +73,17 @@ pub struct AttributeParams {
 /// How far the gradients of a checkpoint have come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttributeProgress {
-    /// The checkpoint's step, its number from 1, and how many are looked at.
+    /// The checkpoint's step.
     pub step: u64,
+    /// Its number among those that are looked at, from 1.
     pub checkpoint: u64,
+    /// How many checkpoints are looked at.
     pub checkpoints: u64,
-    /// Training rows whose gradients are known, and all.
+    /// Training rows whose gradients at this checkpoint are known.
     pub rows: u64,
+    /// Training rows that are ranked.
     pub total: u64,
-    /// Since the beginning.
+    /// Seconds since the beginning.
     pub seconds: f64,
 }
 
@@ -85,12 +92,14 @@ pub struct AttributeProgress {
 pub struct AttributeNotification {
     /// Id of the `attribute` request.
     pub request: i32,
+    /// How far it is.
     pub progress: AttributeProgress,
 }
 
 /// What a training row has to do with an output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Influence {
+    /// `_row_id` of the training row.
     pub row_id: String,
     /// Mean over the checkpoints, weighed by their learning rates, of the cosine of the two gradients: from -1 to 1. Above 0, training
     /// on the row makes the output likelier.
@@ -106,13 +115,15 @@ pub struct Influence {
 /// The rows that led to an output, and those that led away from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attribution {
+    /// The output's name, as it was asked.
     pub id: String,
     /// The output's mean loss at the newest checkpoint, nats.
     pub loss: f64,
     /// Its labelled tokens.
     pub tokens: u64,
-    /// Mean and standard deviation of what the rows are ranked by, over all of them.
+    /// Mean of what the rows are ranked by, over all of them.
     pub mean: f64,
+    /// Its standard deviation.
     pub deviation: f64,
     /// The rows with the largest scores, largest first.
     pub top: Vec<Influence>,
@@ -123,6 +134,7 @@ pub struct Attribution {
 /// A checkpoint that was looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttributedCheckpoint {
+    /// Steps that were taken when it was written.
     pub step: u64,
     /// Mean learning rate of the run's steps between the checkpoint before and this one: what it weighs.
     pub lr: f64,
@@ -130,21 +142,27 @@ pub struct AttributedCheckpoint {
     pub known: bool,
 }
 
+/// The answer to [`AttributeParams`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttributeResult {
+    /// One for each output, in the order in which they were asked.
     pub outputs: Vec<Attribution>,
     /// Training rows that were ranked.
     pub rows: u64,
     /// Rows that the run does not learn from: without a label, without a weight, or dropped for their length.
     pub left_out: u64,
+    /// The checkpoints that were looked at, the oldest first.
     pub checkpoints: Vec<AttributedCheckpoint>,
-    /// Trained numbers, and the numbers that a gradient was projected to; the same where it was not.
+    /// Trained numbers, which are as many as a gradient has.
     pub parameters: u64,
+    /// Numbers that a gradient was projected to; as many as are trained where it was not.
     pub dims: u64,
     /// Whether the rows' gradients were divided by Adam's second moments, as its steps are.
     pub preconditioned: bool,
+    /// What the lists are ordered by.
     pub by: RankBy,
-    /// Of all the work, and of the rows' gradients among it.
+    /// Seconds of all the work.
     pub seconds: f64,
+    /// Seconds of it for the rows' gradients.
     pub seconds_rows: f64,
 }

@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 /// Of several measurements in a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
-    /// Median, smallest and largest, tokens a second.
+    /// Median, tokens a second; of an even number of measurements the mean of the middle two.
     pub tokens_per_second: f64,
+    /// The smallest, tokens a second.
     pub slowest: f64,
+    /// The largest, tokens a second.
     pub fastest: f64,
-    /// Measurements, and tokens of all of them.
+    /// Measurements.
     pub repeats: u64,
+    /// Tokens of all of them.
     pub tokens: u64,
     /// Seconds of all of them.
     pub seconds: f64,
@@ -23,8 +26,9 @@ pub struct Measured {
 pub struct TrainingSpeed {
     /// Tokens of the rows, prompts included: nothing is padded.
     pub measured: Measured,
-    /// Rank of the adapter, and its numbers.
+    /// Rank of the adapter.
     pub rank: usize,
+    /// Numbers that are trained: those of the adapter.
     pub trainable: u64,
     /// Tokens of a batch at most.
     pub batch_tokens: usize,
@@ -37,8 +41,9 @@ pub struct TrainingSpeed {
 pub struct GenerationSpeed {
     /// Sequences at once.
     pub batch: usize,
-    /// Tokens of each prompt, and new ones of each sequence.
+    /// Tokens of each prompt.
     pub prompt: usize,
+    /// New tokens of each sequence.
     pub new: usize,
     /// New tokens of all sequences, without the prompts.
     pub measured: Measured,
@@ -57,29 +62,39 @@ pub struct BenchMachine {
     pub features: Vec<String>,
 }
 
+/// What was measured, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BenchResult {
+    /// The engine's version.
     pub engine: String,
     /// The shape's name with random weights, or the model's folder.
     pub model: String,
+    /// Whether the weights are random, of a shape that is known by its name.
     pub random_weights: bool,
+    /// Numbers of the model, without the adapter.
     pub parameters: u64,
+    /// How the frozen weights were held.
     pub dtype: Dtype,
+    /// Where it was measured.
     pub machine: BenchMachine,
-    /// The file, its rows that were taken, and their tokens.
+    /// The file whose rows were learned from.
     pub rows_file: String,
+    /// Rows that were taken from it.
     pub rows: u64,
+    /// Tokens of those rows after cutting.
     pub row_tokens: u64,
     /// Where the tokens come from: `model`, or `trained` on these rows where a shape has no tokenizer.
     pub tokenizer: String,
+    /// Training steps.
     pub training: TrainingSpeed,
+    /// Generation, once for each number of sequences at once.
     pub generation: Vec<GenerationSpeed>,
     /// Largest resident memory of the process while it was measured, bytes; absent where the system does not tell.
     #[serde(default)]
     pub peak_bytes: Option<u64>,
     /// What the engine plans for the training step, bytes.
     pub planned_bytes: u64,
-    /// From the beginning to the end, loading included.
+    /// Seconds from the beginning to the end, loading included.
     pub seconds: f64,
 }
 
@@ -88,6 +103,8 @@ pub struct BenchResult {
 pub struct BenchProgress {
     /// What is done now, for people.
     pub what: String,
+    /// Rounds that are over, those that are not counted among them.
     pub done: u64,
+    /// Rounds in all.
     pub total: u64,
 }

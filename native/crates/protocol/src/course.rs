@@ -66,6 +66,7 @@ pub struct Fork {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
+    /// Optimiser steps that were taken when it was validated.
     pub step: u64,
     /// Mean negative log-likelihood of the validation rows' labelled tokens, nats.
     pub loss: f64,
@@ -77,6 +78,7 @@ pub struct Best {
 pub struct ForkedFrom {
     /// Id of the run that the checkpoint belongs to.
     pub run: String,
+    /// Steps that the checkpoint holds: the new run's first step is the one behind.
     pub step: u64,
 }
 
@@ -88,6 +90,8 @@ pub enum Recompute {
     /// Where the machine has too little free memory to keep them.
     #[default]
     Auto,
+    /// In every run, whatever memory is free.
     Always,
+    /// Never: a run that does not fit the memory is refused.
     Never,
 }

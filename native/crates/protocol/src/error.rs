@@ -20,6 +20,7 @@ pub enum Blame {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct EngineError {
+    /// Who can mend it.
     pub blame: Blame,
     /// A stable word for programs, such as `missing_tensor`.
     pub code: String,
@@ -27,6 +28,7 @@ pub struct EngineError {
     pub message: String,
     /// What to do next, in one sentence.
     pub remedy: String,
+    /// The file that it is about, as a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// 1-based line in `file`.
@@ -66,11 +68,13 @@ impl EngineError {
         )
     }
 
+    /// The same error, about this file.
     pub fn with_file(mut self, path: impl AsRef<Path>) -> Self {
         self.file = Some(path.as_ref().display().to_string());
         self
     }
 
+    /// The same error, about this line of its file, from 1.
     pub fn with_line(mut self, line: u64) -> Self {
         self.line = Some(line);
         self

@@ -20,23 +20,27 @@ pub mod metric {
     /// KTO: mean log-ratio of unrelated answers, at least 0. Distillation: mean divergence from the teacher, nats. Policy
     /// objectives: mean divergence of a token from the reference; for PPO its log-ratio.
     pub const KL: &str = "kl";
-    /// Policy objectives: the answers' mean reward, its standard deviation within a prompt's group, their mean length in
-    /// tokens, and the share that did not come to an end.
+    /// Policy objectives: the answers' mean reward.
     pub const REWARD: &str = "reward";
+    /// Policy objectives: the rewards' standard deviation within a prompt's group.
     pub const REWARD_STD: &str = "reward_std";
+    /// Policy objectives: the answers' mean length, tokens.
     pub const LENGTH: &str = "completion_length";
+    /// Policy objectives: the share of answers that did not come to an end.
     pub const CUT: &str = "cut_share";
-    /// Several updates for each round of answers: half the mean square of the log-ratio to the policy that drew them, and the
-    /// share of tokens whose ratio was clipped.
+    /// Several updates for each round of answers: half the mean square of the log-ratio to the policy that drew them.
     pub const POLICY_KL: &str = "policy_kl";
+    /// Several updates for each round of answers: the share of tokens whose ratio was clipped.
     pub const CLIP: &str = "clip_share";
-    /// PPO: the values' loss, and the share of the returns' variance that the values explained before the updates.
+    /// PPO: the values' loss.
     pub const VALUE_LOSS: &str = "value_loss";
+    /// PPO: the share of the returns' variance that the values explained before the updates.
     pub const EXPLAINED: &str = "explained_variance";
     /// Distillation: the labels' mean negative log-likelihood, nats.
     pub const NLL: &str = "nll";
 }
 
+/// How a run ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -54,17 +58,27 @@ pub enum Event {
     Started {
         /// RFC 3339, UTC.
         time: String,
+        /// Process id of the engine.
         pid: u32,
+        /// The engine's version.
         engine: String,
+        /// Where it computes: `cpu`.
         device: String,
+        /// Threads that it computes with.
         threads: usize,
         /// The last step that was already done; 0 in a fresh run.
         step: u64,
+        /// The step with which the whole run ends, whatever was done before.
         total_steps: u64,
+        /// Numbers of the model, those of an adapter or a tuned prompt included.
         parameters: u64,
+        /// Numbers that are trained.
         trainable: u64,
+        /// Rows of the training data, those that nothing is learned from included.
         train_rows: u64,
+        /// Tokens of those rows after cutting; rows that are dropped for their length have none.
         train_tokens: u64,
+        /// Rows of the validation data.
         valid_rows: u64,
         /// Planned peak of the process, bytes.
         planned_bytes: u64,
@@ -74,10 +88,13 @@ pub enum Event {
     },
     /// One optimiser step.
     Step {
+        /// Its number, from 1: how many steps have been taken with it.
         step: u64,
+        /// Epochs that are over after it.
         epoch: f64,
         /// The objective: mean negative log-likelihood of the labelled tokens in nats, or the mean loss of the rows.
         loss: f64,
+        /// Learning rate of the step.
         lr: f64,
         /// L2 norm before clipping.
         grad_norm: f64,
@@ -95,9 +112,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         metrics: BTreeMap<String, f64>,
     },
+    /// The loss of the validation rows.
     Validation {
+        /// Steps that were taken before it.
         step: u64,
+        /// As the loss of a step, over all validation rows, without dropout.
         loss: f64,
+        /// Labelled tokens of the rows.
         tokens: u64,
         /// As in a step.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -105,34 +126,51 @@ pub enum Event {
     },
     /// How far work is that must be done before the first step.
     Progress {
+        /// Steps that are done already: 0 in a fresh run.
         step: u64,
         /// What is being done, for people.
         what: String,
+        /// How much is done.
         done: u64,
+        /// How much there is to do.
         of: u64,
     },
     /// A watch prompt's answer.
     Sample {
+        /// Steps that were taken before it.
         step: u64,
+        /// The watch prompt's id.
         id: String,
+        /// The prompt, before the template.
         prompt: String,
+        /// The greedy answer, special tokens left out.
         text: String,
     },
+    /// A checkpoint is on the disk as a whole.
     Checkpoint {
+        /// Steps that were taken before it.
         step: u64,
         /// Relative to the run's folder.
         path: String,
     },
+    /// Something that the run goes on in spite of, and that its user should know.
     Warning {
+        /// Steps that were taken before it.
         step: u64,
+        /// A stable word for programs, such as `rows_dropped`.
         code: String,
+        /// What it is, in sentences.
         message: String,
     },
     /// The engine ended as it should.
     Finished {
+        /// RFC 3339, UTC.
         time: String,
+        /// Steps that were taken.
         step: u64,
+        /// Whether the run is complete.
         outcome: Outcome,
+        /// Seconds of this attempt.
         seconds: f64,
         /// `model` or `adapter`, relative to the run's folder; absent when stopped.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,8 +184,11 @@ pub enum Event {
     },
     /// The engine ended with an error.
     Failed {
+        /// RFC 3339, UTC.
         time: String,
+        /// Steps that were taken.
         step: u64,
+        /// What happened.
         error: EngineError,
         /// The last good checkpoint, relative to the run's folder.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 pub struct Rollout {
     /// The step that learned from it.
     pub step: u64,
+    /// `_row_id` of the row whose prompt was answered.
     pub row_id: String,
     /// Place among the answers of its prompt, from 0.
     pub place: usize,
+    /// The answer, special tokens left out.
     pub text: String,
     /// The sum of what follows.
     pub reward: f64,
@@ -28,8 +30,11 @@ pub struct Rollout {
 /// A line of `teacher_answers.jsonl` behind the first, which says what the answers belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TeacherAnswer {
+    /// `_row_id` of the row whose prompt was answered.
     pub row_id: String,
+    /// The row's prompt, before the template.
     pub prompt: String,
+    /// The answer, special tokens left out.
     pub text: String,
     /// Tokens of the answer, its end left out.
     pub tokens: usize,

@@ -17,6 +17,7 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
+    /// Every format there is.
     pub const ALL: [ExportFormat; 3] = [ExportFormat::Peft, ExportFormat::Merged, ExportFormat::Gguf];
 
     /// The name on the command line.
@@ -33,9 +34,12 @@ impl ExportFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantize {
+    /// 32 bits a number, nothing lost.
     F32,
+    /// IEEE half precision.
     #[default]
     F16,
+    /// bfloat16: the range of f32 with 8 bits of precision.
     Bf16,
     /// Blocks of 32 numbers of 8 bits with a scale.
     #[serde(rename = "q8_0")]
@@ -46,6 +50,7 @@ pub enum Quantize {
 }
 
 impl Quantize {
+    /// Every way of storing there is.
     pub const ALL: [Quantize; 5] = [Quantize::F32, Quantize::F16, Quantize::Bf16, Quantize::Q8, Quantize::Q4];
 
     /// The name on the command line, which is llama.cpp's.
@@ -60,6 +65,7 @@ impl Quantize {
     }
 }
 
+/// What to export, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportParams {
     /// Model folder.
@@ -67,6 +73,7 @@ pub struct ExportParams {
     /// PEFT adapter folder; `peft` needs one.
     #[serde(default)]
     pub adapter: Option<PathBuf>,
+    /// The format.
     pub to: ExportFormat,
     /// For `gguf` only.
     #[serde(default)]
@@ -81,12 +88,16 @@ pub struct ExportParams {
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportedFile {
+    /// Where it lies.
     pub path: PathBuf,
+    /// Its length.
     pub bytes: u64,
 }
 
+/// What an export has written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportResult {
+    /// Every file, the Modelfile of a `gguf` among them.
     pub files: Vec<ExportedFile>,
     /// What the format could not take as it was, a sentence each.
     pub notes: Vec<String>,
@@ -97,7 +108,8 @@ pub struct ExportResult {
 pub struct ExportNotification {
     /// Id of the `export` request.
     pub request: i32,
-    /// Tensors written, of all of them.
+    /// Tensors that are written.
     pub done: u64,
+    /// Tensors of the whole export.
     pub total: u64,
 }

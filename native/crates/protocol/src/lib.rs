@@ -13,6 +13,7 @@ pub mod export;
 pub mod frames;
 pub mod guard;
 pub mod objective;
+pub mod origin;
 pub mod rpc;
 pub mod run;
 pub mod schema;

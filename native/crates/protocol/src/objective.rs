@@ -88,6 +88,7 @@ pub struct PreferenceConfig {
 /// What an answer of the policy is worth.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RewardConfig {
+    /// What is looked at.
     #[serde(flatten)]
     pub kind: RewardKind,
     /// What it is worth when it holds, or the factor of its number; the reward is the sum over all.
@@ -110,21 +111,33 @@ pub enum RewardKind {
     /// Both end in the same number: the one behind `####`, or the last (GSM8K, Cobbe et al. 2021).
     Numeric,
     /// The answer matches a regular expression.
-    Regex { pattern: String },
+    Regex {
+        /// Searched for anywhere in the answer, in the syntax of the crate `regex`.
+        pattern: String,
+    },
     /// The answer is JSON that is valid under a schema, which may refer to nothing outside itself.
-    JsonSchema { schema: serde_json::Value },
+    JsonSchema {
+        /// The schema itself.
+        schema: serde_json::Value,
+    },
     /// The answer's length in tokens: 1 at `target`, and linearly less to either side, down to 0.
-    Length { target: usize },
+    Length {
+        /// Tokens of the best length, above 0; an answer twice as long or longer gets nothing.
+        target: usize,
+    },
     /// The score of a reward model, as the objective `reward` trains one: (score - mean) / std, then squashed.
     RewardModel {
         /// The reward model's base.
         base: PathBuf,
         /// The adapter with the scalar head.
         adapter: PathBuf,
+        /// What is taken off the score, such as its mean over some answers; 0 when absent.
         #[serde(default)]
         mean: f64,
+        /// What the difference is divided by, such as the scores' standard deviation; 1 when absent.
         #[serde(default = "default_weight")]
         std: f64,
+        /// What the result goes through.
         #[serde(default)]
         squash: Squash,
     },
@@ -171,6 +184,7 @@ impl RewardKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Squash {
+    /// Nothing: it stays as it is.
     #[default]
     None,
     /// 1 / (1 + e^-x), from 0 to 1.
@@ -200,6 +214,7 @@ pub enum PolicyAverage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
+    /// What an answer is rewarded for, at least one; the sum counts.
     pub rewards: Vec<RewardConfig>,
     /// Answers of each prompt.
     #[serde(default = "default_group")]

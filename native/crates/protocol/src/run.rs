@@ -2,6 +2,7 @@
 
 use crate::course::{DecayShape, EarlyStopping, Fork, OptimizerKind, Recompute};
 pub use crate::objective::*;
+pub use crate::origin::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -10,8 +11,11 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LossOn {
+    /// Every token of the text, prompts and other turns among them.
     All,
+    /// What follows the prompt; of a conversation the assistant's last turn.
     Completion,
+    /// Every turn of the assistant, with what ends it.
     Assistant,
 }
 
@@ -19,8 +23,10 @@ pub enum LossOn {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
+    /// 32 bits, nothing lost.
     #[default]
     F32,
+    /// bfloat16 for matrices, 2 bytes a number; norms and biases are f32, as in all of these.
     Bf16,
     /// The layers' projections with 8 bits and one scale a row, embedding and output projection in bf16.
     Int8,
@@ -30,6 +36,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    /// Every precision there is.
     pub const ALL: [Dtype; 4] = [Dtype::F32, Dtype::Bf16, Dtype::Int8, Dtype::Nf4];
 
     /// As in run files and on the command line.
@@ -56,69 +63,10 @@ pub enum Template {
     /// The model's own chat template; prompt and completion become a user and an assistant turn.
     Chat,
     /// The prompt is put into `prompt`, at `{prompt}`; the completion follows.
-    Format { prompt: String },
-}
-
-/// Where the weights come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum ModelSource {
-    /// A Hugging Face model folder (or a full checkpoint of a run).
-    Folder {
-        path: PathBuf,
-        /// An adapter on it that the run goes on training; its settings are those of the run's `adapter`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        adapter: Option<PathBuf>,
+    Format {
+        /// A text with `{prompt}` in it.
+        prompt: String,
     },
-    /// Random weights in the given shape.
-    Init {
-        /// Hugging Face config fields of a llama-shaped model, without `vocab_size` (the tokenizer gives it).
-        shape: InitShape,
-        tokenizer: TokenizerSource,
-    },
-}
-
-/// The shape of a llama-shaped model with random weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct InitShape {
-    pub hidden_size: usize,
-    pub intermediate_size: usize,
-    pub num_hidden_layers: usize,
-    pub num_attention_heads: usize,
-    pub num_key_value_heads: usize,
-    pub max_position_embeddings: usize,
-    #[serde(default = "default_true")]
-    pub tie_word_embeddings: bool,
-    #[serde(default = "default_theta")]
-    pub rope_theta: f64,
-    #[serde(default = "default_eps")]
-    pub rms_norm_eps: f64,
-    #[serde(default = "default_init_range")]
-    pub initializer_range: f64,
-}
-
-fn default_true() -> bool {
-    true
-}
-fn default_theta() -> f64 {
-    10_000.0
-}
-fn default_eps() -> f64 {
-    1e-5
-}
-fn default_init_range() -> f64 {
-    0.02
-}
-
-/// The tokenizer of a model that starts from random weights.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum TokenizerSource {
-    /// Byte-level BPE trained on the run's training rows.
-    Train { vocab_size: usize },
-    /// The tokenizer of another model folder.
-    Folder { path: PathBuf },
 }
 
 /// LoRA as in Hu et al. 2021; `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023), `dora` learns the magnitudes of the
@@ -126,14 +74,19 @@ pub enum TokenizerSource {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoraConfig {
+    /// Rank: the columns of B and the rows of A.
     pub r: usize,
+    /// The change of a weight is alpha / r · B A.
     pub alpha: f64,
+    /// Share of a projection's inputs that A does not see in a training step, 0 to below 1; 0 when absent.
     #[serde(default)]
     pub dropout: f64,
     /// Module names such as `q_proj`, or `all-linear`.
     pub targets: Vec<String>,
+    /// Scales by alpha / √r instead.
     #[serde(default)]
     pub rslora: bool,
+    /// Learns the magnitudes apart from the directions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dora: bool,
     /// LoRA+ (Hayou et al. 2024): B learns this many times faster than A. Absent: as fast.
@@ -160,6 +113,7 @@ pub struct RunData {
     /// Objectives on pairs read `chosen` and `rejected` (texts behind `prompt`, or messages as JSON), KTO reads `label` beside
     /// `prompt`, `completion` or `messages`. Beside messages a column `tools` (JSON text, or null) holds what tools are offered.
     pub train: Vec<PathBuf>,
+    /// Shards of the same shape whose loss is told and never learned from; none when absent.
     #[serde(default)]
     pub valid: Vec<PathBuf>,
 }
@@ -168,15 +122,21 @@ pub struct RunData {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WatchPrompt {
+    /// Names the prompt in the events.
     pub id: String,
+    /// The prompt, before the template.
     pub prompt: String,
 }
 
+/// How the learning rate goes, behind a warm-up that rises from 0 in a straight line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
+    /// It stays at `lr`.
     Constant,
+    /// Straight down to `min_lr` at the last step.
     Linear,
+    /// Down to `min_lr` at the last step in half a cosine wave.
     Cosine,
     /// Warm-up, stable, decay (MiniCPM: Hu et al. 2024): constant until the last `decay_share` of the steps.
     Wsd,
@@ -199,6 +159,7 @@ pub enum Truncate {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
+    /// How often every row is seen; a part of the last epoch's batches where it is no whole number. Above 0.
     pub epochs: f64,
     /// Ends the run before `epochs` are over.
     #[serde(default)]
@@ -210,10 +171,14 @@ pub struct TrainConfig {
     /// Where they are cut.
     #[serde(default, skip_serializing_if = "is_default")]
     pub truncate: Truncate,
+    /// Batches of one step; their losses are averaged over the labels of all of them. 1 when absent.
     #[serde(default = "default_one")]
     pub grad_accumulation: usize,
+    /// Largest learning rate.
     pub lr: f64,
+    /// How it goes over the run.
     pub schedule: Schedule,
+    /// Steps in which it rises from 0 to `lr`; none when absent.
     #[serde(default)]
     pub warmup_steps: u64,
     /// Where `linear`, `cosine` and `wsd` end, as a share of `lr`, 0 to 1.
@@ -225,19 +190,26 @@ pub struct TrainConfig {
     /// How it falls then.
     #[serde(default, skip_serializing_if = "is_default")]
     pub decay_shape: DecayShape,
+    /// Which optimiser takes the steps; AdamW when absent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub optimizer: OptimizerKind,
+    /// Every trained number shrinks in each step by this share of itself times the learning rate, apart from its gradient; 0 when
+    /// absent.
     #[serde(default)]
     pub weight_decay: f64,
+    /// How much of the first moment is kept in a step; 0.9 when absent.
     #[serde(default = "default_beta1")]
     pub beta1: f64,
+    /// How much of the second moment is kept in a step; 0.999 when absent.
     #[serde(default = "default_beta2")]
     pub beta2: f64,
+    /// Added to the root of the second moment; 1e-8 when absent.
     #[serde(default = "default_adam_eps")]
     pub adam_eps: f64,
     /// Gradients are clipped to this L2 norm; 0 turns clipping off.
     #[serde(default = "default_clip")]
     pub clip_norm: f64,
+    /// Of all that is random: new weights, the order of the rows, dropout, answers that are drawn.
     pub seed: u64,
     /// Steps between checkpoints; 0 keeps only the last. A full run also keeps step 0.
     #[serde(default)]
@@ -302,12 +274,14 @@ fn default_clip() -> f64 {
 pub struct RunSpec {
     /// Version of this format: 1.
     pub version: u32,
+    /// Names the run: its folder's name.
     pub id: String,
     /// The run file's stem, shown to people.
     pub name: String,
     /// The `*.run.yaml` that this run was made from.
     #[serde(default)]
     pub file: Option<PathBuf>,
+    /// What is minimised.
     pub objective: Objective,
     /// Settings of an objective on preferences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -318,6 +292,7 @@ pub struct RunSpec {
     /// Answers and rewards, for the objectives `grpo`, `rloo` and `ppo` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyConfig>,
+    /// What is trained.
     pub model: ModelSource,
     /// How the frozen weights of an adapter's run are held. Where all weights are trained, they are held in f32, and bf16 is
     /// mixed precision: products round their operands to it.
@@ -334,15 +309,20 @@ pub struct RunSpec {
     /// of the other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<Fork>,
+    /// What is learned from.
     pub data: RunData,
+    /// How rows become text.
     pub template: Template,
+    /// Which tokens count; of pairs and judgements always the answer.
     pub loss_on: LossOn,
     /// A column of numbers, 0 or more: what each row weighs. The loss is the weighted mean, Σ w · Σ token losses / Σ w · tokens, and
     /// for pairs Σ w · loss / Σ w: a row of weight 2 counts as if it were there twice, and one of weight 0 is left out. Training and
     /// validation rows both have it. Absent: every row weighs the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
+    /// How it is trained.
     pub train: TrainConfig,
+    /// Prompts that are asked while it trains; none when absent.
     #[serde(default)]
     pub watch: Vec<WatchPrompt>,
     /// New tokens of a watch prompt's answer.

@@ -17,6 +17,7 @@ fn batch_tokens() -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Embed {
+    /// No vectors.
     #[default]
     None,
     /// The mean over the text's tokens of the hidden states behind the last norm.
@@ -25,13 +26,16 @@ pub enum Embed {
     Normalized,
 }
 
+/// A file of rows, and how it is to be scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreParams {
+    /// Whose numbers they are.
     pub model: ModelRef,
     /// Parquet or JSONL file (`.parquet`, `.jsonl`, `.ndjson`); it is only read.
     pub rows: PathBuf,
     /// File that is written, Parquet or JSONL by its ending; one that is there is replaced when all rows are scored.
     pub out: PathBuf,
+    /// How a row becomes text.
     pub template: Template,
     /// Which tokens the loss counts; by default all of a text, the completion of a prompt, the assistant's turns of a
     /// conversation. Pairs and choices always count their answers.
@@ -43,6 +47,7 @@ pub struct ScoreParams {
     /// Tokens computed at once; a longer row is a batch of its own.
     #[serde(default = "batch_tokens")]
     pub batch_tokens: usize,
+    /// Whether each row gets a vector; none when absent.
     #[serde(default)]
     pub embed: Embed,
 }
@@ -56,6 +61,7 @@ pub struct ScoreProgress {
     pub total: u64,
     /// Tokens that were computed.
     pub tokens: u64,
+    /// Seconds since the first batch.
     pub seconds: f64,
 }
 
@@ -64,12 +70,14 @@ pub struct ScoreProgress {
 pub struct ScoreNotification {
     /// Id of the `score` request.
     pub request: i32,
+    /// How far it is.
     pub progress: ScoreProgress,
 }
 
 /// A row and its mean loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoredRow {
+    /// The row's `_row_id`, or its number in the file from 1.
     pub row_id: String,
     /// Mean over the row's labelled tokens, nats.
     pub loss: f64,
@@ -99,32 +107,38 @@ pub struct ChoiceSummary {
     pub accuracy_per_byte: Option<f64>,
 }
 
+/// All rows together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreResult {
+    /// Rows that were scored.
     pub rows: u64,
     /// Tokens that were computed.
     pub tokens: u64,
     /// Tokens that carry a label.
     pub labels: u64,
-    /// Sum of all losses over all labelled tokens, nats; absent when no token is labelled.
+    /// Mean over all labelled tokens of all rows, nats; absent when no token is labelled.
     pub loss: Option<f64>,
     /// exp(loss).
     pub perplexity: Option<f64>,
-    /// Rows longer than the context, and the tokens that were cut from them.
+    /// Rows longer than the context.
     pub cut_rows: u64,
+    /// Tokens that were cut from them.
     pub cut_tokens: u64,
     /// Rows of which no token carries a label: they have no loss.
     pub unlabelled_rows: u64,
+    /// Of the rows that are pairs; absent when there are none.
     #[serde(default)]
     pub pairs: Option<PairSummary>,
+    /// Of the rows with choices; absent when there are none.
     #[serde(default)]
     pub choices: Option<ChoiceSummary>,
     /// The rows with the largest mean loss, largest first.
     pub worst: Vec<ScoredRow>,
-    /// From the first batch to the last.
+    /// Seconds from the first batch to the last.
     pub seconds: f64,
     /// SHA-256 of the weights' files, first 16 hex digits.
     pub model_hash: String,
+    /// The same of the adapter, as in [`crate::rpc::GenerateResult`]; absent without one.
     #[serde(default)]
     pub adapter_hash: Option<String>,
 }

@@ -17,7 +17,9 @@ pub enum Cell {
 
 /// A column's name, and how a row fills it.
 pub struct Column {
+    /// As in the file.
     pub name: &'static str,
+    /// What a row has in it.
     pub of: fn(&RowScore) -> Cell,
 }
 

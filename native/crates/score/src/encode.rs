@@ -11,6 +11,7 @@ use tillage_text::{Clock, Example, RowEncoder, RowText, Tokenizer};
 /// A text to run the model over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
+    /// What the model reads, a tuned prompt's tokens and the cut text.
     pub tokens: Vec<u32>,
     /// For each token whether the loss counts it, and whether it belongs to the answer.
     pub marks: Vec<(bool, bool)>,

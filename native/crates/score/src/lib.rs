@@ -3,8 +3,6 @@
 //! Rows are read in blocks; the texts of a block are packed into batches by tokens, without padding, and what comes out is
 //! written in the order of the rows. A pack is block-diagonal, so a row's numbers are those of the row alone.
 
-#![warn(missing_docs)]
-
 mod columns;
 pub mod content;
 mod encode;

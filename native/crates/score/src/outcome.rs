@@ -40,19 +40,27 @@ impl Read {
 /// A row's line in the output. Log-probabilities and losses are in nats.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RowScore {
+    /// The row's `_row_id`, or its number in the file from 1.
     pub row_id: String,
-    /// Tokens of all the row's texts, and those that were cut.
+    /// Tokens of all the row's texts after cutting.
     pub tokens: i64,
+    /// Tokens that were cut from them.
     pub cut: i64,
-    /// Labelled tokens, and their losses' sum; of a pair its chosen answer's, of choices the right one's.
+    /// Labelled tokens; of a pair its chosen answer's, of choices the right one's.
     pub labels: i64,
+    /// Sum of their losses; absent where no token is labelled.
     pub loss_sum: Option<f64>,
+    /// Log-probability of the answer, where it can be told from the rest.
     pub completion_logprob: Option<f64>,
-    /// Log-probabilities and labelled tokens of a pair's answers.
+    /// Log-probability and labelled tokens of a pair's chosen answer.
     pub chosen: Option<(f64, i64)>,
+    /// The same of its rejected answer.
     pub rejected: Option<(f64, i64)>,
+    /// Of a row with choices.
     pub choices: Option<Choices>,
+    /// The right choice, from 0, where the row names it.
     pub answer: Option<i64>,
+    /// The row's vector, `[hidden]`; empty where none was asked for.
     pub embedding: Vec<f32>,
 }
 
@@ -116,7 +124,9 @@ impl RowScore {
 /// The choices of a row, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Choices {
+    /// Log-probability of each, summed over its tokens.
     pub logprobs: Vec<f64>,
+    /// Labelled tokens of each.
     pub labels: Vec<i64>,
     /// Bytes of each choice's text without the white space that sets it off from the prompt.
     pub bytes: Vec<i64>,
@@ -131,10 +141,12 @@ impl Choices {
         }
     }
 
+    /// Log-probabilities divided by the choices' tokens.
     pub fn per_token(&self) -> Vec<f64> {
         self.logprobs.iter().zip(&self.labels).map(|(p, n)| p / *n as f64).collect()
     }
 
+    /// Log-probabilities divided by the choices' bytes.
     pub fn per_byte(&self) -> Vec<f64> {
         self.logprobs.iter().zip(&self.bytes).map(|(p, n)| p / *n as f64).collect()
     }

@@ -27,6 +27,7 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Counts a row.
     pub fn add(&mut self, row: &RowScore) {
         self.rows += 1;
         self.labels += row.labels as u64;
@@ -64,6 +65,7 @@ impl Summary {
         }
     }
 
+    /// What all rows came to; `tokens` were computed in `seconds`.
     pub fn result(self, tokens: u64, seconds: f64, (model_hash, adapter_hash): Hashes) -> ScoreResult {
         let loss = (self.labels > 0).then(|| self.loss / self.labels as f64);
         let share = |n: u64| (self.answered > 0).then(|| n as f64 / self.answered as f64);

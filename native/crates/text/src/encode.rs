@@ -115,6 +115,9 @@ impl RowEncoder {
     }
 
     /// Tokens of a prompt as the model sees it before it answers.
+    ///
+    /// # Errors
+    /// User errors of the template and the tokenizer.
     pub fn prompt(&self, prompt: &str) -> Result<Vec<u32>, EngineError> {
         let mut ids = match &self.chat {
             Some(chat) => {

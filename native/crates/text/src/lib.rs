@@ -3,8 +3,6 @@
 //! A row becomes an [`Example`] (tokens and the mask of those that carry a label) through a [`RowEncoder`];
 //! examples become token-budget batches through [`pack::plan_epoch`].
 
-#![warn(missing_docs)]
-
 pub mod bpe;
 pub mod chat;
 mod chat_builtins;

@@ -195,11 +195,17 @@ impl Tokenizer {
     }
 
     /// Token ids of `text`; `special` adds what the tokenizer's post-processor adds (BOS).
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode_offsets`].
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, EngineError> {
         Ok(self.encode_offsets(text, special)?.0)
     }
 
     /// Token ids, and each token's byte range in `text` (empty for tokens that the post-processor adds).
+    ///
+    /// # Errors
+    /// `cannot_tokenize` when the tokenizer's files make the library fail at the text.
     pub fn encode_offsets(&self, text: &str, special: bool) -> Result<Offsets, EngineError> {
         let encode = || self.inner.encode(text, special).map_err(|e| e.to_string());
         let encoding = guard::caught(encode).flatten().map_err(|why| {
@@ -214,6 +220,9 @@ impl Tokenizer {
     }
 
     /// Text of the ids.
+    ///
+    /// # Errors
+    /// `cannot_decode` when the tokenizer's files make the library fail at the ids.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, EngineError> {
         let decode = || self.inner.decode(ids, skip_special).map_err(|e| e.to_string());
         guard::caught(decode).flatten().map_err(|why| {
@@ -237,6 +246,9 @@ impl Tokenizer {
     }
 
     /// Writes the folder's files, to the byte as they were read, into `dir`.
+    ///
+    /// # Errors
+    /// The machine's, `disk_full` among them.
     pub fn save(&self, dir: &Path) -> Result<(), EngineError> {
         let write = |name: &str, bytes: &[u8]| {
             let path = dir.join(name);

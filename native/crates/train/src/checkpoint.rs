@@ -27,6 +27,7 @@ pub const STATE_VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
+    /// [`STATE_VERSION`] of the engine that wrote it.
     pub version: u32,
     /// Version of the engine that wrote it.
     pub engine: String,
@@ -41,6 +42,7 @@ pub struct State {
     /// Length of `rollouts.jsonl` when this was written; 0 where there is none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rollouts_bytes: u64,
+    /// Threads that the steps were computed with: other numbers of them give other last digits.
     pub threads: usize,
     /// SHA-256 of the settings that decide the result.
     pub spec_hash: String,
@@ -54,8 +56,10 @@ pub struct State {
     /// The step with which epoch 0 begins; above 0 in a fork that sees other rows.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub first_step: u64,
+    /// Where a forked run began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<ForkedFrom>,
+    /// The best validation, and how long there was none better.
     #[serde(default, skip_serializing_if = "Validations::is_empty")]
     pub validations: Validations,
 }
@@ -68,14 +72,18 @@ fn is_zero(n: &u64) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RngState {
+    /// The generator's name, such as `chacha8`.
     pub algorithm: String,
+    /// `train.seed` of the run.
     pub seed: u64,
 }
 
 /// A checkpoint on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
+    /// Its folder, `checkpoints/step-N` in the run's.
     pub path: PathBuf,
+    /// What its `trainer/state.json` holds.
     pub state: State,
 }
 
@@ -114,6 +122,9 @@ pub fn write(
 }
 
 /// Writes the model with its tokenizer, or the adapter.
+///
+/// # Errors
+/// The machine's, `disk_full` among them.
 pub fn save_result(
     dir: &Path,
     model: &Model,
@@ -215,6 +226,9 @@ pub fn newest_relative(run_dir: &Path, before: Option<u64>) -> Option<String> {
 }
 
 /// Removes checkpoints that are no longer kept; `best` is.
+///
+/// # Errors
+/// The machine's.
 pub fn prune(run_dir: &Path, best: Option<u64>) -> Result<(), EngineError> {
     let all = steps(run_dir);
     let old = all.len().saturating_sub(KEEP);

@@ -13,6 +13,7 @@ use tillage_text::RowText;
 /// A row and its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataRow {
+    /// `_row_id`.
     pub id: String,
     /// One text; the chosen and the rejected one of a pair; an answer and an unrelated one of a judgement.
     pub texts: Vec<RowText>,
@@ -42,7 +43,9 @@ pub enum Rows {
 /// The rows of a run.
 #[derive(Debug)]
 pub struct Splits {
+    /// Rows that are learned from, in the order of the shards.
     pub train: Vec<DataRow>,
+    /// Rows whose loss is told only; empty where the run has none.
     pub valid: Vec<DataRow>,
 }
 

@@ -13,14 +13,16 @@ use tillage_text::{Example, RowEncoder, RowText};
 /// The tokenised rows of one split.
 #[derive(Debug)]
 pub struct Dataset {
+    /// `_row_id` of each row.
     pub ids: Vec<String>,
     /// The rows' texts, `[rows x texts of a row]`.
     pub examples: Vec<Example>,
     rows: Rows,
     /// For each judged row whether it is good.
     pub good: Vec<bool>,
-    /// The prompts, and for each the answer that is wanted; empty where rows are no prompts.
+    /// The prompts, before the template; empty where rows are no prompts.
     pub prompts: Vec<String>,
+    /// For each prompt the answer that is wanted.
     pub answers: Vec<String>,
     /// Tokens that a prompt's answers may take, and how many there are.
     room: (usize, usize),
@@ -35,10 +37,13 @@ pub struct Dataset {
 /// What the encoding of a split found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// All rows, those that are left out included.
     pub rows: u64,
-    /// Tokens after cutting.
+    /// Tokens of the rows' own texts after cutting; a dropped row has none.
     pub tokens: u64,
+    /// Rows with a text longer than the context.
     pub long_rows: u64,
+    /// Tokens that were cut; those of dropped rows are not counted.
     pub cut_tokens: u64,
     /// Rows of which no token carries a label; they are left out.
     pub masked_rows: u64,
@@ -127,6 +132,7 @@ impl Dataset {
         &self.examples[row * width..row * width + own]
     }
 
+    /// Counts the split.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { rows: self.ids.len() as u64, ..Counts::default() };
         for row in 0..self.ids.len() {

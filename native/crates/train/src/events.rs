@@ -47,11 +47,15 @@ impl EventLog {
         self.len
     }
 
+    /// Whether there is no whole line.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Appends one event. When the disk is full, no half line stays behind.
+    ///
+    /// # Errors
+    /// The machine's, `disk_full` among them.
     pub fn append(&mut self, event: &Event) -> Result<(), EngineError> {
         let mut line =
             serde_json::to_vec(event).map_err(|e| EngineError::internal("event", e.to_string()))?;
@@ -70,17 +74,26 @@ impl EventLog {
     }
 
     /// Flushes the file to the disk.
+    ///
+    /// # Errors
+    /// The machine's.
     pub fn sync(&self) -> Result<(), EngineError> {
         self.file.sync_data().map_err(|e| EngineError::io(&e, &self.path))
     }
 
     /// Takes the log back to a checkpoint: of the lines behind `keep` bytes only those stay that tell how an attempt began or
     /// ended, so that a reader sees each step once. The file is replaced in one go.
+    ///
+    /// # Errors
+    /// The machine's; the old file stays then.
     pub fn rewind(&mut self, keep: u64) -> Result<(), EngineError> {
         self.replace(keep, None)
     }
 
     /// As [`Self::rewind`], with the line that announces the checkpoint right behind what is kept.
+    ///
+    /// # Errors
+    /// As [`Self::rewind`].
     pub fn rewind_to(&mut self, keep: u64, checkpoint: &Event) -> Result<(), EngineError> {
         self.replace(keep, Some(checkpoint))
     }

@@ -20,6 +20,7 @@ use tillage_text::{RowText, Tokenizer};
 /// A checkpoint that steps of the run have led to.
 #[derive(Debug)]
 pub struct Kept {
+    /// Steps that were taken when it was written.
     pub step: u64,
     /// Mean learning rate of the run's steps since the checkpoint before.
     pub lr: f64,

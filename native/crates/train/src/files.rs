@@ -9,6 +9,9 @@ use tillage_protocol::EngineError;
 pub const TEMPORARY: &str = ".tmp-";
 
 /// Replaces a file's content: a temporary beside it, flushed to the disk, then renamed.
+///
+/// # Errors
+/// Those of `fill`, and the machine's; the old content stays then.
 pub fn write_atomic(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), EngineError>,
@@ -31,6 +34,9 @@ pub fn write_atomic(
 }
 
 /// Puts a folder in place as a whole: filled beside its place, flushed, renamed. A folder that is there already is replaced.
+///
+/// # Errors
+/// Those of `fill`, and the machine's.
 pub fn write_folder(
     path: &Path,
     fill: impl FnOnce(&Path) -> Result<(), EngineError>,
@@ -57,6 +63,9 @@ pub fn write_folder(
 }
 
 /// Removes a file or a folder if it is there.
+///
+/// # Errors
+/// The machine's.
 pub fn remove(path: &Path) -> Result<(), EngineError> {
     let gone = match fs::symlink_metadata(path) {
         Err(_) => return Ok(()),
@@ -67,6 +76,9 @@ pub fn remove(path: &Path) -> Result<(), EngineError> {
 }
 
 /// Removes what a killed process left half-written in a folder.
+///
+/// # Errors
+/// The machine's; a folder that is not there has nothing to remove.
 pub fn sweep(dir: &Path) -> Result<(), EngineError> {
     let Ok(listing) = fs::read_dir(dir) else { return Ok(()) };
     for entry in listing.filter_map(Result::ok) {

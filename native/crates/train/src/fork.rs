@@ -13,6 +13,7 @@ use tillage_protocol::{EngineError, RunSpec};
 /// The checkpoint that a run forks from, and the run that wrote it.
 #[derive(Debug)]
 pub struct Origin {
+    /// The checkpoint, at which the new run's steps begin.
     pub checkpoint: Checkpoint,
     run: RunSpec,
 }

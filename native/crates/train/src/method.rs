@@ -43,10 +43,12 @@ pub struct BatchLoss {
     pub sum: f64,
     /// Each row's own loss, and the labelled tokens that it was computed on.
     pub rows: Vec<(f64, usize)>,
+    /// What else is told of the rows.
     pub metrics: Metrics,
 }
 
 impl Method {
+    /// The method of a run's objective, with its settings.
     pub fn of(spec: &RunSpec) -> Method {
         let p = spec.preference.clone().unwrap_or_default();
         let beta = p.beta.unwrap_or(0.1);

@@ -29,10 +29,13 @@ const SCHEMA: &str = "message row_loss {
 pub struct Seen {
     /// Number of the row in the training split.
     pub row: u32,
+    /// Number of the step that saw it, from 1.
     pub step: i64,
+    /// Epochs that were over after the step.
     pub epoch: f64,
     /// Mean over the row's labelled tokens, nats.
     pub loss: f64,
+    /// Its labelled tokens.
     pub tokens: i32,
 }
 

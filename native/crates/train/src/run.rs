@@ -21,6 +21,7 @@ use tillage_protocol::{guard, EngineError, Event, RunSpec};
 /// How a run is executed; nothing here changes its result but the number of threads.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// Where it can be stopped from.
     pub control: Control,
     /// Threads that the process computes with.
     pub threads: usize,
@@ -31,7 +32,9 @@ pub struct Options {
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
+    /// Every step was taken, or early stopping ended the run.
     Completed,
+    /// It was stopped on request, behind a checkpoint.
     Stopped,
     /// It had been completed before; nothing was done.
     AlreadyComplete,

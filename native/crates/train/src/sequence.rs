@@ -52,6 +52,7 @@ pub enum Asked {
 /// What the answers will take, before a run is started.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Answering {
+    /// Foreseen, for all prompts.
     pub seconds: f64,
     /// At the peak, the process itself included.
     pub bytes: u64,

@@ -22,20 +22,31 @@ use tillage_text::{bpe, Clock, RowEncoder, RowText, Tokenizer};
 /// All that a run works with.
 #[derive(Debug)]
 pub struct Prepared {
+    /// What is minimised, and what rows it reads.
     pub method: Method,
+    /// What is trained.
     pub model: Model,
+    /// Other models that the objective needs.
     pub partners: Partners,
     /// What an adapter says it belongs to.
     pub base_name: String,
+    /// Hash of the base model's weights, under an adapter, and of the partners'.
     pub base_hash: Option<String>,
+    /// Makes tokens of rows.
     pub encoder: RowEncoder,
+    /// The rows that are learned from.
     pub train: Dataset,
+    /// The rows whose loss is told only.
     pub valid: Dataset,
+    /// Of the training rows.
     pub counts: Counts,
+    /// Which rows each step sees.
     pub plan: Plan,
     /// Tokens of the largest batch.
     pub batch_tokens: usize,
+    /// SHA-256 of the tokenised rows.
     pub data_hash: String,
+    /// What chat templates see as the time, the same in a resumed run.
     pub clock: chrono::NaiveDateTime,
 }
 
@@ -254,6 +265,9 @@ fn check_same(model: &Model, wanted: &LoraConfig, dir: &Path) -> Result<(), Engi
 }
 
 /// Weights alone, and under full training their gradients and the optimiser's states, must fit before anything is allocated.
+///
+/// # Errors
+/// `out_of_memory` with both sizes.
 pub fn check_weights(
     config: &ModelConfig,
     full: Option<OptimizerKind>,
@@ -365,6 +379,9 @@ fn planned_bytes(prepared: &mut Prepared, kind: OptimizerKind) -> u64 {
 }
 
 /// The run's folder must be there.
+///
+/// # Errors
+/// `no_run_folder`.
 pub fn check_folder(run_dir: &Path) -> Result<(), EngineError> {
     if run_dir.is_dir() {
         return Ok(());

@@ -20,28 +20,43 @@ use tillage_text::pack::plan_epoch;
 
 /// A prepared run with its open files.
 pub struct Trainer<'a> {
+    /// The run's folder.
     pub run_dir: PathBuf,
+    /// Its settings, paths resolved.
     pub spec: &'a RunSpec,
+    /// Model and rows.
     pub prepared: Prepared,
+    /// What takes the steps.
     pub optimizer: Optimizer,
+    /// `events.jsonl`.
     pub log: &'a mut EventLog,
+    /// `row_loss.parquet`.
     pub row_loss: RowLoss,
     /// The answers that a policy draws.
     pub rollouts: Option<Rollouts>,
+    /// Tells how much memory the process takes.
     pub machine: Machine,
+    /// When this attempt began.
     pub begun: Instant,
+    /// SHA-256 of the settings that decide the result.
     pub spec_hash: String,
+    /// Threads that it computes with.
     pub threads: usize,
     /// Steps done.
     pub done: &'a mut u64,
     /// Step of the newest checkpoint.
     pub saved: Option<u64>,
+    /// What the validations so far say.
     pub validations: Validations,
+    /// Where a forked run began.
     pub forked_from: Option<ForkedFrom>,
 }
 
 impl Trainer<'_> {
     /// Takes the steps that are left. True when the run has come to its end, false when it was asked to stop.
+    ///
+    /// # Errors
+    /// The first one of a step, a validation or a checkpoint; what was written before it stays.
     pub fn run(&mut self, control: &Control) -> Result<bool, EngineError> {
         let total = self.prepared.plan.total();
         if self.prepared.method.needs_reference() && !reference::ensure(self, control)? {

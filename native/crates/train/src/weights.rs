@@ -55,6 +55,9 @@ pub fn no_column(column: &str, columns: &str) -> EngineError {
 }
 
 /// Whether an objective's rows can be weighed: its loss is a mean over them, or over their tokens.
+///
+/// # Errors
+/// A bad setting of `weight`, blamed on the user.
 pub fn check(spec: &RunSpec) -> Result<(), EngineError> {
     match (&spec.weight, spec.objective) {
         (Some(_), Objective::Kto) => crate::spec::bad(

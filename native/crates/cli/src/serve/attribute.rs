@@ -1,10 +1,9 @@
 //! `attribute`.
 
-use super::handlers::{number, Handlers};
+use super::handlers::{number, tell, Handlers};
 use super::Cancel;
 use lsp_server::RequestId;
 use serde_json::Value;
-use std::sync::atomic::Ordering;
 use tillage_protocol::attribute::{AttributeNotification, AttributeParams, AttributeResult};
 use tillage_protocol::EngineError;
 
@@ -18,8 +17,7 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         let request = number(id)?;
         tillage_attribute::attribute(params, &mut |progress| {
             let note = AttributeNotification { request, progress: progress.clone() };
-            (self.notify)("attribute/progress", serde_json::to_value(note).unwrap_or_default());
-            !cancel.load(Ordering::SeqCst)
+            tell(&self.notify, "attribute/progress", &note, cancel)
         })
     }
 }

@@ -24,8 +24,11 @@ pub struct Loaded {
     base: PathBuf,
     dtype: Dtype,
     stamp: Stamp,
+    /// The base, with its adapters held by their paths.
     pub model: Model,
+    /// Of the base's folder.
     pub tokenizer: Arc<Tokenizer>,
+    /// See [`tillage_protocol::rpc::GenerateResult::model_hash`].
     pub model_hash: String,
     /// The one used last at the end.
     adapters: Vec<Held>,
@@ -46,6 +49,9 @@ pub fn key(path: &Path) -> String {
 
 impl Loaded {
     /// Hash of an adapter that it holds.
+    ///
+    /// # Errors
+    /// `internal` when it holds no such adapter.
     pub fn adapter_hash(&self, path: &Path) -> Result<String, EngineError> {
         let held = self.adapters.iter().find(|a| a.path == path);
         held.map(|a| a.hash.clone())

@@ -1,10 +1,9 @@
 //! `export`.
 
-use super::handlers::{number, Handlers};
+use super::handlers::{number, tell, Handlers};
 use super::Cancel;
 use lsp_server::RequestId;
 use serde_json::Value;
-use std::sync::atomic::Ordering;
 use tillage_protocol::export::{ExportNotification, ExportParams, ExportResult};
 use tillage_protocol::EngineError;
 
@@ -18,8 +17,7 @@ impl<N: Fn(&str, Value)> Handlers<N> {
         let request = number(id)?;
         tillage_export::export(params, &mut |done, total| {
             let note = ExportNotification { request, done, total };
-            (self.notify)("export/progress", serde_json::to_value(note).unwrap_or_default());
-            !cancel.load(Ordering::SeqCst)
+            tell(&self.notify, "export/progress", &note, cancel)
         })
     }
 }

@@ -30,6 +30,7 @@ pub fn cancelled() -> EngineError {
 }
 
 impl<N: Fn(&str, Value)> Handlers<N> {
+    /// No model is loaded yet; `notify` sends a method with its parameters.
     pub fn new(notify: N) -> Self {
         Self { notify, models: Models::default() }
     }
@@ -106,6 +107,17 @@ impl<N: Fn(&str, Value)> Handlers<N> {
             adapter_hash: adapters::hash_of(&given, |path| loaded.adapter_hash(path))?,
         })
     }
+}
+
+/// Sends a notification on the way to an answer; says whether the answer is still wanted.
+pub(super) fn tell(
+    notify: &impl Fn(&str, Value),
+    method: &str,
+    note: &impl Serialize,
+    cancel: &Cancel,
+) -> bool {
+    notify(method, serde_json::to_value(note).unwrap_or_default());
+    !cancel.load(Ordering::SeqCst)
 }
 
 /// A request's id for its notifications: the protocol's ids are whole numbers.

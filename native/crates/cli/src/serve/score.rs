@@ -1,12 +1,11 @@
 //! `score`.
 
 use super::cache;
-use super::handlers::{number, Handlers};
+use super::handlers::{number, tell, Handlers};
 use super::Cancel;
 use crate::adapters;
 use lsp_server::RequestId;
 use serde_json::Value;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use tillage_protocol::score::{ScoreNotification, ScoreParams, ScoreResult};
 use tillage_protocol::EngineError;
@@ -33,8 +32,7 @@ impl<N: Fn(&str, Value)> Handlers<N> {
             params,
             &mut |progress| {
                 let note = ScoreNotification { request, progress: progress.clone() };
-                (self.notify)("score/progress", serde_json::to_value(note).unwrap_or_default());
-                !cancel.load(Ordering::SeqCst)
+                tell(&self.notify, "score/progress", &note, cancel)
             },
         )
     }

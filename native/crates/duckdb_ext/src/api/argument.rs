@@ -5,7 +5,9 @@ use super::{Type, Vector};
 /// A SQL type as an argument. The implementing type is a marker; [`Argument::Value`] is what the
 /// function gets, borrowed from the chunk.
 pub trait Argument: 'static {
+    /// What the function gets of a row.
     type Value<'v>;
+    /// The type of the column.
     fn sql_type() -> Type;
     /// Reads a row that is not NULL.
     fn read<'v>(column: &Vector<'v>, row: usize) -> Result<Self::Value<'v>, String>;
@@ -68,7 +70,9 @@ impl Argument for Vec<u32> {
 
 /// The arguments of a function: a tuple of [`Argument`]s.
 pub trait Parameters: 'static {
+    /// What the function gets of a row: a tuple of the arguments' values.
     type Values<'v>;
+    /// The types of the columns, in order.
     fn sql_types() -> Vec<Type>;
     /// One row of the columns; `None` when any of them is NULL there.
     fn read<'v>(columns: &[Vector<'v>], row: usize) -> Result<Option<Self::Values<'v>>, String>;

@@ -14,13 +14,17 @@ pub type Handle = *mut c_void;
 pub type Index = u64;
 /// `duckdb_state`: 0 is success.
 pub type State = u32;
+/// `DuckDBSuccess`.
 pub const SUCCESS: State = 0;
 
+/// `duckdb_scalar_function_t`: reads a chunk from `input` and writes as many results to `output`.
 pub type ScalarCallback = unsafe extern "C" fn(info: Handle, input: Handle, output: Handle);
+/// `duckdb_delete_callback_t`: frees what a function was registered with.
 pub type DeleteCallback = unsafe extern "C" fn(data: *mut c_void);
 
 type Unused<const N: usize> = [*const c_void; N];
 
+/// DuckDB's functions: each field is that of `duckdb.h` with `duckdb_` before its name, which says what it does.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Api {
@@ -94,8 +98,11 @@ unsafe impl Sync for Api {}
 /// `duckdb_extension_access`: what DuckDB hands to the init function.
 #[repr(C)]
 pub struct Access {
+    /// Tells why the extension cannot be loaded.
     pub set_error: unsafe extern "C" fn(info: Handle, message: *const c_char),
+    /// The database that loads the extension.
     pub get_database: unsafe extern "C" fn(info: Handle) -> *mut Handle,
+    /// The table of functions, at least of a version such as `v1.2.0`; null where DuckDB is older.
     pub get_api: unsafe extern "C" fn(info: Handle, version: *const c_char) -> *const Api,
 }
 

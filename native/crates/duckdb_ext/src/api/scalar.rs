@@ -11,8 +11,11 @@ type Evaluate = dyn Fn(&[Vector], &Vector, usize) -> Result<(), String> + Send +
 
 /// A SQL function: name, types, and what it does to a chunk.
 pub struct Function {
+    /// What SQL calls it.
     pub name: &'static str,
+    /// Types of its arguments, in order.
     pub parameters: Vec<Type>,
+    /// Type of its result.
     pub returns: Type,
     evaluate: Box<Evaluate>,
 }

@@ -6,14 +6,23 @@ use std::ffi::{c_char, CString};
 /// A SQL type that a function takes or gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Type {
+    /// BOOLEAN.
     Boolean,
+    /// INTEGER, 32 bits.
     Integer,
+    /// BIGINT, 64 bits.
     BigInt,
+    /// UINTEGER, 32 bits.
     UInteger,
+    /// UBIGINT, 64 bits.
     UBigInt,
+    /// DOUBLE.
     Double,
+    /// VARCHAR, UTF-8.
     Varchar,
+    /// A list of a type.
     List(Box<Type>),
+    /// A struct with these fields, in order.
     Struct(Vec<(&'static str, Type)>),
 }
 
@@ -21,6 +30,7 @@ pub enum Type {
 pub struct LogicalType(Handle);
 
 impl LogicalType {
+    /// DuckDB's own form of a type.
     pub fn new(kind: &Type) -> Self {
         let handle = match kind {
             Type::Boolean => primitive(1),
@@ -56,6 +66,7 @@ impl LogicalType {
         LogicalType(handle)
     }
 
+    /// The handle, which lives as long as this.
     pub fn handle(&self) -> Handle {
         self.0
     }

@@ -4,6 +4,7 @@ use super::{Type, Vector};
 
 /// A Rust type that has a SQL type.
 pub trait Value: Sized {
+    /// The type of the column that it is written to.
     fn sql_type() -> Type;
     /// Writes the value to a row of a vector of that type.
     fn write(&self, column: &Vector, row: usize) -> Result<(), String>;

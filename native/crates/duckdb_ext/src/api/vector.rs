@@ -33,7 +33,9 @@ const _: () = assert!(std::mem::size_of::<StringSlot>() == 16);
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ListEntry {
+    /// Number of the row's first element in the child vector.
     pub offset: u64,
+    /// How many elements the row has.
     pub length: u64,
 }
 
@@ -113,16 +115,19 @@ impl<'v> Vector<'v> {
         Ok(offset as usize)
     }
 
+    /// The value of a row that is not NULL; `T` is what the vector's SQL type holds.
     pub fn read<T: Plain>(&self, row: usize) -> T {
         // SAFETY: the caller's SQL type says that the data are `T`s, and `row` is in the chunk.
         unsafe { *self.data::<T>().add(row) }
     }
 
+    /// Writes a row's value; `T` is what the vector's SQL type holds.
     pub fn write<T: Plain>(&self, row: usize, value: T) {
         // SAFETY: as for `read`; DuckDB gives the output vector to this callback alone.
         unsafe { *self.data::<T>().add(row) = value }
     }
 
+    /// Writes values to the rows from `row` on, which the caller has reserved.
     pub fn write_slice<T: Plain>(&self, row: usize, values: &[T]) {
         // SAFETY: as for `write`; the caller reserved `values.len()` elements from `row` on, and a
         // fresh list child cannot overlap a slice that Rust owns.
@@ -144,11 +149,13 @@ impl<'v> Vector<'v> {
         }
     }
 
+    /// The value of a row of a BOOLEAN vector that is not NULL.
     pub fn read_bool(&self, row: usize) -> bool {
         // SAFETY: BOOLEAN data are bytes; read as u8 because only 0 and 1 are a Rust bool.
         unsafe { *self.data::<u8>().add(row) != 0 }
     }
 
+    /// Writes a row of a BOOLEAN vector.
     pub fn write_bool(&self, row: usize, value: bool) {
         // SAFETY: as for `write`.
         unsafe { *self.data::<u8>().add(row) = u8::from(value) }
@@ -156,6 +163,9 @@ impl<'v> Vector<'v> {
 
     /// The text of a VARCHAR row. DuckDB keeps VARCHAR valid UTF-8; a column that another
     /// extension broke is an error here rather than undefined behaviour.
+    ///
+    /// # Errors
+    /// A text that is not UTF-8, with the place of its first bad byte.
     pub fn read_text(&self, row: usize) -> Result<&'v str, String> {
         // SAFETY: VARCHAR data are `duckdb_string_t`s. Both union members begin with the length,
         // which says which one is in use. The bytes live in the vector, so as long as `'v`.
@@ -173,6 +183,7 @@ impl<'v> Vector<'v> {
         })
     }
 
+    /// Writes a row of a VARCHAR vector; DuckDB copies the text.
     pub fn write_text(&self, row: usize, text: &str) {
         // SAFETY: DuckDB copies `text.len()` bytes from a live slice.
         unsafe {

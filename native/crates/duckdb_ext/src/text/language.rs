@@ -17,7 +17,9 @@ use whatlang::Lang;
 /// A language by its ISO 639-1 code, and how sure the vote is, from 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Language {
+    /// ISO 639-1 code; none where no profile fits, as for a text without letters.
     pub lang: Option<&'static str>,
+    /// From 0 to 1.
     pub confidence: f64,
 }
 

@@ -139,6 +139,9 @@ pub fn choose_bands(permutations: i32, threshold: f64) -> Result<i32, String> {
 }
 
 /// Checks a number of permutations that came from SQL.
+///
+/// # Errors
+/// A number below 1 or above [`MAX_PERMUTATIONS`].
 pub fn check_permutations(permutations: i32) -> Result<usize, String> {
     usize::try_from(permutations)
         .ok()

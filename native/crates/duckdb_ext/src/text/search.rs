@@ -18,6 +18,9 @@ enum Kind {
 impl Searcher {
     /// Whether `needle` occurs in `text`. The empty needle occurs in every text. Ignoring case
     /// follows Unicode's simple case folding.
+    ///
+    /// # Errors
+    /// A needle whose case-insensitive form compiles to more than 10 MB.
     pub fn contains(&mut self, text: &str, needle: &str, case_sensitive: bool) -> Result<bool, String> {
         self.run(text, needle, case_sensitive, |needle| {
             if case_sensitive {

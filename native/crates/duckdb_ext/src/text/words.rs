@@ -52,10 +52,12 @@ impl Words {
         self.finish();
     }
 
+    /// How many words were read.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
+    /// Whether the text had no word.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

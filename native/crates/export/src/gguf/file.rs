@@ -5,7 +5,9 @@
 
 use std::io::{self, Write};
 
+/// What a file begins with.
 pub const MAGIC: &[u8; 4] = b"GGUF";
+/// The version of the format that is written.
 pub const VERSION: u32 = 3;
 /// Tensors' data begin at multiples of this; it is the format's default, which a file need not name.
 pub const ALIGNMENT: u64 = 32;
@@ -102,19 +104,25 @@ impl Kind {
 /// A tensor's entry in the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// As llama.cpp calls it.
     pub name: String,
     /// From the outermost, `[out, in]`; the file has them the other way round.
     pub shape: Vec<usize>,
+    /// How its numbers are stored.
     pub kind: Kind,
 }
 
 impl Entry {
+    /// Bytes of its numbers.
     pub fn bytes(&self) -> u64 {
         self.kind.bytes(self.shape.iter().product())
     }
 }
 
 /// Writes everything in front of the tensors' data; the data follow in the order of the entries, see [`pad`].
+///
+/// # Errors
+/// The stream's own.
 pub fn write_head(out: &mut impl Write, metadata: &[(String, Value)], entries: &[Entry]) -> io::Result<()> {
     let mut head = Vec::new();
     head.extend_from_slice(MAGIC);
@@ -141,6 +149,9 @@ pub fn write_head(out: &mut impl Write, metadata: &[(String, Value)], entries: &
 }
 
 /// Zeros up to the next multiple of the alignment.
+///
+/// # Errors
+/// The stream's own.
 pub fn pad(out: &mut impl Write, length: u64) -> io::Result<()> {
     let zeros = [0u8; ALIGNMENT as usize];
     out.write_all(&zeros[..(length.next_multiple_of(ALIGNMENT) - length) as usize])

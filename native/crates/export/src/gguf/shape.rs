@@ -9,7 +9,9 @@ use tillage_protocol::EngineError;
 /// A model as llama.cpp sees it.
 #[derive(Debug)]
 pub struct Shape {
+    /// `general.architecture`.
     pub arch: &'static str,
+    /// Keys with their values, those of the tokenizer apart.
     pub metadata: Vec<(String, Value)>,
     /// Queries and keys are stored for rotations of neighbours instead of halves.
     pub permuted: bool,
@@ -21,6 +23,7 @@ pub struct Shape {
     pub needs_output: bool,
     /// Divisors of the frequencies.
     pub rope_factors: Option<Vec<f32>>,
+    /// What the format could not take as it was, a sentence each.
     pub notes: Vec<String>,
 }
 

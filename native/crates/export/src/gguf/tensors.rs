@@ -10,6 +10,7 @@ use tillage_protocol::EngineError;
 
 /// A tensor of the file and the weights that it is made of: one, or one of each expert.
 pub struct Source<'a> {
+    /// Its entry in the table.
     pub entry: Entry,
     weights: Vec<StoredWeight<'a>>,
     change: Change,

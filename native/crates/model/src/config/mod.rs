@@ -30,14 +30,18 @@ pub enum NormKind {
 /// Where the norms of a layer stand: before its two blocks, after them (before the sum), or both.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NormPlace {
+    /// Before its blocks only, as in llama.
     Before,
+    /// After its blocks only, as in OLMo 2.
     After,
+    /// On both sides of each, as in Gemma 2.
     Both,
 }
 
 /// RMSNorm of queries and keys before the rotation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum QkNorm {
+    /// They are not normed.
     None,
     /// Of each head.
     Head,
@@ -48,8 +52,11 @@ pub enum QkNorm {
 /// Which projections add a bias.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Biases {
+    /// Those into queries, keys and values.
     pub qkv: bool,
+    /// The one out of the attention.
     pub output: bool,
+    /// Those of the MLP.
     pub mlp: bool,
 }
 
@@ -69,8 +76,11 @@ pub struct Scales {
 /// A sparse mixture of experts in the place of an MLP (Shazeer et al. 2017).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExpertsConfig {
+    /// Experts of a layer.
     pub count: usize,
+    /// Experts that compute each token.
     pub per_token: usize,
+    /// Numbers between an expert's projections.
     pub intermediate_size: usize,
     /// The chosen experts' probabilities are scaled to a sum of 1.
     pub normalize: bool,
@@ -83,45 +93,68 @@ pub struct LayerConfig {
     pub window: usize,
     /// Place in [`ModelConfig::ropes`]; none for a layer without rotary positions.
     pub rope: Option<usize>,
+    /// Experts stand in the place of the MLP.
     pub experts: bool,
 }
 
 /// The shape of a model, read from or written to `config.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
+    /// The family's name, as in the file.
     pub model_type: String,
+    /// Rows of the embedding: ids are below this.
     pub vocab_size: usize,
+    /// Numbers of a hidden state.
     pub hidden_size: usize,
+    /// Numbers between the projections of the MLP.
     pub intermediate_size: usize,
+    /// Decoder layers.
     pub num_hidden_layers: usize,
+    /// Heads of the queries; a multiple of those of the keys.
     pub num_attention_heads: usize,
+    /// Heads of keys and values.
     pub num_key_value_heads: usize,
     /// Width of one head; need not be `hidden_size / num_attention_heads`.
     pub head_dim: usize,
+    /// Tokens of a text at most.
     pub max_position_embeddings: usize,
+    /// What the norms compute.
     pub norm: NormKind,
+    /// What the norms add to the mean square, or to the variance.
     pub norm_eps: f64,
+    /// Where the norms of a layer stand.
     pub norm_place: NormPlace,
+    /// Whether queries and keys are normed.
     pub qk_norm: QkNorm,
+    /// Which projections add a bias.
     pub biases: Biases,
+    /// What the MLP does between its projections.
     pub activation: Activation,
     /// The MLP has a gate.
     pub gated: bool,
+    /// Fixed factors.
     pub scales: Scales,
-    /// Soft caps of attention scores and of logits; 0 = none.
+    /// Soft cap of attention scores, see [`tillage_kernels::AttentionShape::softcap`]; 0 = none.
     pub attention_softcap: f32,
+    /// Soft cap of the logits, likewise; 0 = none.
     pub logits_softcap: f32,
     /// Positions have a learned embedding.
     pub learned_positions: bool,
+    /// Rotary positions, one for each kind of layer that has its own.
     pub ropes: Vec<RopeConfig>,
+    /// One for each layer, from the embedding up.
     pub layers: Vec<LayerConfig>,
+    /// The experts of those layers that have some.
     pub experts: Option<ExpertsConfig>,
     /// The output projection is the embedding.
     pub tie_word_embeddings: bool,
+    /// Standard deviation of new random weights.
     pub initializer_range: f64,
+    /// Id that begins a text, where the file names one.
     pub bos_token_id: Option<u32>,
     /// Ids that end a text; some models have several.
     pub eos_token_ids: Vec<u32>,
+    /// Id that fills what has no token, where the file names one; nothing is padded here.
     pub pad_token_id: Option<u32>,
     source: Source,
 }
@@ -138,6 +171,9 @@ impl ModelConfig {
     }
 
     /// Parses the text of a `config.json`; see [`ModelConfig::from_dir`].
+    ///
+    /// # Errors
+    /// As there, without the file's name.
     pub fn from_json(text: &str) -> Result<ModelConfig, EngineError> {
         let value: Value = serde_json::from_str(text).map_err(|e| {
             EngineError::user(

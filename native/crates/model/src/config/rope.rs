@@ -7,7 +7,9 @@ use tillage_protocol::EngineError;
 /// Rotary position embedding (Su et al. 2021) of some layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RopeConfig {
+    /// Base of the wavelengths: pair i of d / 2 turns by θ^(-2i / d) a position.
     pub theta: f64,
+    /// How the wavelengths are stretched for longer texts.
     pub scaling: RopeVariant,
     /// Factor on cosines and sines.
     pub amplitude: f32,

@@ -11,16 +11,21 @@ use tillage_protocol::EngineError;
 
 /// One family of decoders.
 pub(crate) struct Family {
+    /// As in `config.json`.
     pub model_type: &'static str,
+    /// What it calls its tensors.
     pub names: &'static Names,
     /// Its own names of fields, by llama's.
     pub fields: &'static [(&'static str, &'static str)],
     /// What transformers takes where the field is absent.
     pub eps: f64,
+    /// What transformers takes where the field is absent.
     pub activation: Activation,
+    /// Whether transformers ties the output projection where the field is absent.
     pub tied: bool,
     /// Width of the MLP over `hidden_size` where it is not given; 0 where it has to be.
     pub intermediate_factor: usize,
+    /// What else it declares otherwise than llama; its errors are those of the fields that it reads.
     pub differences: fn(&Fields, &mut ModelConfig) -> Result<(), EngineError>,
 }
 

@@ -2,26 +2,37 @@
 
 /// Module paths; those of a layer are relative to it.
 pub(crate) struct Names {
+    /// The tokens' vectors.
     pub embedding: &'static str,
     /// Learned positions.
     pub positions: &'static str,
     /// `{}` is the layer's number.
     pub layer: &'static str,
+    /// The norm before the output projection.
     pub final_norm: &'static str,
+    /// The norm of what goes into the attention.
     pub before_attention: &'static str,
+    /// The norm of what the attention gives.
     pub after_attention: &'static str,
+    /// The norm of what goes into the MLP.
     pub before_mlp: &'static str,
+    /// The norm of what the MLP gives.
     pub after_mlp: &'static str,
     /// Queries, keys and values in this order: in one tensor or in three.
     pub qkv: &'static [&'static str],
+    /// The attention's output projection.
     pub output: &'static str,
     /// Gate and up in this order: in one tensor or in two; or the one projection of an MLP without a gate.
     pub up: &'static [&'static str],
+    /// The projection out of the MLP.
     pub down: &'static str,
+    /// The experts' scores.
     pub router: &'static str,
     /// An expert's, relative to it.
     pub expert: &'static str,
+    /// As `up`, of an expert.
     pub expert_up: &'static [&'static str],
+    /// As `down`, of an expert.
     pub expert_down: &'static str,
     /// Matrices are stored `[in, out]`.
     pub transposed: bool,

@@ -12,7 +12,9 @@ use tillage_kernels::matrix::{Arithmetic, Matrix, FEW_ROWS};
 
 /// Places of the projections of a layer in [`crate::spec::LayerSpec::linears`].
 pub(crate) mod slot {
+    /// Queries, keys and values.
     pub const QKV: usize = 0;
+    /// The attention's output projection.
     pub const OUTPUT: usize = 1;
 
     /// The projection into the MLP, or into an expert.
@@ -29,7 +31,9 @@ pub(crate) mod slot {
 /// Dropout before an adapter's A: probability and the key of the mask.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dropout {
+    /// Share of the inputs that is dropped.
     pub probability: f32,
+    /// The same key gives the same mask.
     pub key: u64,
 }
 
@@ -38,9 +42,13 @@ pub(crate) struct Dropout {
 pub(crate) struct Place {
     /// Tokens that pass through it.
     pub rows: usize,
+    /// Number of the layer.
     pub layer: usize,
+    /// See [`slot`].
     pub slot: usize,
+    /// Places of its tensors.
     pub ids: LinearIds,
+    /// Dropout before the adapter, in a training step that has some.
     pub dropout: Option<Dropout>,
 }
 

@@ -5,8 +5,9 @@ use super::{sigmoid, Weighed};
 /// Answers of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Judged<'a> {
-    /// Log-probability of each completion under the policy and under the reference.
+    /// Log-probability of each completion under the policy, `[answers]`, nats.
     pub policy: &'a [f64],
+    /// The same under the reference.
     pub reference: &'a [f64],
     /// Whether it is wanted.
     pub good: &'a [bool],

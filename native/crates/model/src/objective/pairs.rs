@@ -7,19 +7,46 @@ use super::{log_sigmoid, sigmoid, Weighed};
 pub enum PairLoss {
     /// -log σ(β h), h the difference of the log-ratios to the reference (Rafailov et al. 2023, eq. 7); with `smoothing` ε the
     /// unbiased loss under labels of which a share ε is flipped (Chowdhury et al. 2024).
-    Dpo { beta: f64, smoothing: f64 },
+    Dpo {
+        /// Factor on h.
+        beta: f64,
+        /// ε, from 0 to below 0.5.
+        smoothing: f64,
+    },
     /// (h - 1 / 2β)², the log-ratios divided by their completions' lengths as TRL has it (Azar et al. 2023, eq. 17).
-    Ipo { beta: f64 },
+    Ipo {
+        /// What the difference of the log-ratios is drawn to is 1 / 2β.
+        beta: f64,
+    },
     /// max(0, 1 - β h) (Zhao et al. 2023).
-    Hinge { beta: f64 },
+    Hinge {
+        /// Factor on h.
+        beta: f64,
+    },
     /// 1 - σ(β r chosen) + σ(β r rejected), r the log-ratio (D'Oosterlinck et al. 2024, eq. 7).
-    ApoZero { beta: f64 },
+    ApoZero {
+        /// Factor on each log-ratio.
+        beta: f64,
+    },
     /// -log σ(β (mean chosen - mean rejected) - γ), means over tokens and no reference (Meng et al. 2024, eq. 6).
-    SimPo { beta: f64, gamma: f64 },
+    SimPo {
+        /// Factor on the difference of the means.
+        beta: f64,
+        /// γ, the margin.
+        gamma: f64,
+    },
     /// -log σ(β (chosen - rejected)) plus α times the chosen completions' loss (Xu et al. 2024).
-    Cpo { beta: f64, alpha: f64 },
+    Cpo {
+        /// Factor on the difference of the log-probabilities.
+        beta: f64,
+        /// α, the weight of the chosen completions' own loss.
+        alpha: f64,
+    },
     /// The chosen texts' loss, prompts included, minus β log σ of the log odds ratio (Hong et al. 2024, eq. 6 and 7).
-    Orpo { beta: f64 },
+    Orpo {
+        /// Weight of the odds ratio's term.
+        beta: f64,
+    },
 }
 
 impl PairLoss {

@@ -16,6 +16,7 @@ pub enum Average {
 /// What is minimised.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PolicyLoss {
+    /// How the tokens' terms become one loss.
     pub average: Average,
     /// The ratio to the old policy is clipped to 1 ± this.
     pub clip: f64,
@@ -30,10 +31,13 @@ pub struct PolicyLoss {
 /// One completion.
 #[derive(Debug, Clone, Copy)]
 pub struct Generated<'a> {
-    /// Log-probability of each token now, when it was sampled, and under the reference (empty where beta is 0).
+    /// Log-probability of each token now, `[tokens]`, nats.
     pub policy: &'a [f64],
+    /// The same when it was sampled.
     pub old: &'a [f64],
+    /// The same under the reference; empty where `beta` is 0.
     pub reference: &'a [f64],
+    /// How much better the completion is than was to be expected, the same for all its tokens.
     pub advantage: f64,
 }
 

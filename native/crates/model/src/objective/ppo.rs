@@ -15,13 +15,17 @@ pub struct PpoLoss {
 /// One answer, each list `[tokens]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Valued<'a> {
-    /// Log-probability of each token now, and when it was drawn.
+    /// Log-probability of each token now, nats.
     pub policy: &'a [f64],
+    /// The same when it was drawn.
     pub old: &'a [f64],
-    /// Value of the text before each token now, and when it was drawn.
+    /// Value of the text before each token now, in units of reward.
     pub value: &'a [f64],
+    /// The same when the token was drawn.
     pub old_value: &'a [f64],
+    /// How much better each token is than was to be expected, see [`gae`].
     pub advantage: &'a [f64],
+    /// What the values learn to say, see [`gae`].
     pub returns: &'a [f64],
 }
 
@@ -43,12 +47,15 @@ impl<'a> Valued<'a> {
 /// The loss of some answers, its slopes, and what is said of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PpoFound {
+    /// What is minimised: the policy's clipped loss plus the weighted loss of the values.
     pub loss: f64,
-    /// For each answer and token d loss / d log-probability, and d loss / d value.
+    /// For each answer and token d loss / d log-probability.
     pub policy: Vec<Vec<f64>>,
+    /// For each answer and token d loss / d value.
     pub value: Vec<Vec<f64>>,
-    /// Sums over the tokens: of the values' loss, and of half the square of the log-ratio.
+    /// Sum over the tokens of the values' loss, without its weight.
     pub value_loss: f64,
+    /// Sum over the tokens of half the square of the log-ratio to the policy that drew them.
     pub policy_kl: f64,
     /// Tokens whose ratio was clipped.
     pub clipped: usize,

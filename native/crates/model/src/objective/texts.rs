@@ -5,6 +5,7 @@ use crate::{Packed, IGNORE};
 /// Texts laid end to end, each a prompt with its completion.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Texts {
+    /// What a pass computes on; labels of the completions, and of the prompts where that was asked for.
     pub pack: Packed,
     /// For each text, for each labelled position, whether its token belongs to the completion.
     completion: Vec<Vec<bool>>,

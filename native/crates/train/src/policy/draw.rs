@@ -13,10 +13,13 @@ use tillage_protocol::EngineError;
 
 /// The answers of some prompts, `[rows x group]`.
 pub struct Answers {
+    /// Tokens of each answer.
     pub sampled: Vec<Sampled>,
+    /// The same as text, special tokens left out.
     pub texts: Vec<String>,
-    /// What each reward gave, weight included, and their sum.
+    /// What each reward gave, weight included, `[answers][rewards]`.
     pub shares: Vec<Vec<f64>>,
+    /// Their sum for each answer.
     pub rewards: Vec<f64>,
 }
 
@@ -25,13 +28,15 @@ pub struct Answers {
 pub struct Known {
     /// The prompt with the answer behind it, and the end if it has one.
     pub tokens: Vec<u32>,
+    /// How many of them are the prompt's.
     pub prompt: usize,
     /// Log-probability of each of the answer's tokens; empty where the policy moves once, and is still the same then.
     pub old: Vec<f64>,
     /// Under the reference; empty where nothing is held against it.
     pub reference: Vec<f64>,
-    /// PPO: the value of the text before each token, and the return from it on.
+    /// PPO: the value of the text before each token.
     pub value: Vec<f64>,
+    /// PPO: the return from each token on.
     pub returns: Vec<f64>,
     /// One number for the answer, or for PPO one for each token.
     pub advantage: Vec<f64>,
@@ -39,7 +44,9 @@ pub struct Known {
 
 /// A batch's answers.
 pub struct Drawn {
+    /// The answers and their rewards.
     pub answers: Answers,
+    /// The same as what is learned from, in the same order.
     pub known: Vec<Known>,
     /// What is told of them.
     pub found: BatchLoss,

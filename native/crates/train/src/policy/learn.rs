@@ -15,6 +15,7 @@ use tillage_protocol::EngineError;
 pub struct Learned {
     /// Their part of the update's loss, before the division by its answers over the group's: by its prompts.
     pub sum: f64,
+    /// What else is told of them.
     pub metrics: Metrics,
 }
 

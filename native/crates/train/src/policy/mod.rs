@@ -23,6 +23,7 @@ use tillage_text::RowEncoder;
 pub struct Settings {
     /// Answers of each prompt.
     pub group: usize,
+    /// New tokens of an answer at most.
     pub max_new: usize,
     temperature: f64,
     loss: PolicyLoss,
@@ -50,6 +51,7 @@ const EPSILON: f64 = 0.2;
 const PPO_EPOCHS: usize = 4;
 
 impl Settings {
+    /// The settings of a policy objective, with its defaults.
     pub fn of(objective: Objective, config: &PolicyConfig) -> Settings {
         let leave_one_out = objective == Objective::Rloo;
         let average = match config.average {
@@ -120,10 +122,14 @@ pub fn nothing() -> PolicyConfig {
 /// What a round needs beside the model and the rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Round<'a> {
+    /// Makes prompts of rows.
     pub encoder: &'a RowEncoder,
+    /// What answers are worth.
     pub rewards: &'a Rewards,
     /// What the run began with, where switching the adapter off does not give it.
     pub reference: Option<&'a Model>,
+    /// The run's; what is drawn depends on it, the step, the row and the place in the group.
     pub seed: u64,
+    /// Steps that were taken before this one.
     pub step: u64,
 }

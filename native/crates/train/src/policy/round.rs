@@ -19,20 +19,27 @@ use tillage_protocol::EngineError;
 
 /// What the updates of a step are made with.
 pub struct Pass<'a> {
+    /// What is trained.
     pub model: &'a mut Model,
+    /// What trains it.
     pub optimizer: &'a mut Optimizer,
+    /// The run's settings.
     pub config: &'a TrainConfig,
+    /// Learning rate of the step.
     pub lr: f64,
 }
 
 /// A step that was taken.
 pub struct Taken {
-    /// Means over the updates: of their losses, and of their gradients' norms before clipping.
+    /// Mean over the updates of their losses.
     pub loss: f64,
+    /// Mean over the updates of their gradients' L2 norms before clipping.
     pub norm: f64,
     /// What is told of each batch's rows; the metrics are those of the whole round.
     pub batches: Vec<BatchLoss>,
+    /// What else is told of the round.
     pub metrics: Metrics,
+    /// The answers, as lines of `rollouts.jsonl`.
     pub rollouts: Vec<Rollout>,
 }
 

@@ -38,6 +38,7 @@ struct Running {
 }
 
 impl Program {
+    /// A program, which is started when it is asked for the first time; `timeout` in seconds for the answers of a batch.
     pub fn new(command: &[String], cwd: &Path, timeout: f64) -> Self {
         let timeout = Duration::from_secs_f64(timeout);
         // No path is the folder that the process is in, as everywhere.

@@ -17,7 +17,9 @@ use tillage_text::Clock;
 /// An answer, and what it is an answer to.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
+    /// The row's prompt, before the template.
     pub prompt: &'a str,
+    /// The answer, special tokens left out.
     pub text: &'a str,
     /// The row's own answer.
     pub wanted: &'a str,
@@ -28,11 +30,17 @@ pub struct Answer<'a> {
 /// What rewards that ask a model or a program are made with.
 #[derive(Debug, Clone)]
 pub struct Around<'a> {
+    /// The run's folder, in which programs run that name no other.
     pub run_dir: &'a Path,
+    /// How a prompt and its answer become a text for a reward model.
     pub template: &'a Template,
+    /// Tokens of such a text at most.
     pub context: usize,
+    /// Tokens that a reward model reads at once.
     pub batch_tokens: usize,
+    /// How a reward model's weights are held.
     pub dtype: Dtype,
+    /// What chat templates see as the time.
     pub clock: Clock,
 }
 

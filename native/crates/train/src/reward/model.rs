@@ -45,6 +45,7 @@ impl Judge {
         Ok(Self { model, encoder, batch_tokens: around.batch_tokens, scale })
     }
 
+    /// The reward model itself.
     pub fn model(&self) -> &Model {
         &self.model
     }

@@ -58,6 +58,7 @@ pub fn is_edge_punctuation(character: char) -> bool {
     )
 }
 
+/// Whether it opens or closes a quotation, or is a bracket of East Asian texts, which does likewise.
 pub fn is_quote(character: char) -> bool {
     matches!(
         character,
@@ -91,6 +92,7 @@ pub fn is_quote(character: char) -> bool {
     )
 }
 
+/// Whether it is the sign of a currency.
 pub fn is_currency(character: char) -> bool {
     matches!(character, '$' | '£' | '¥' | '฿' | '﷼' | '\u{20A0}'..='\u{20BF}')
 }

@@ -12,10 +12,15 @@ use std::ops::Range;
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// An e-mail address.
     Email,
+    /// An international bank account number whose check digits are right.
     Iban,
+    /// A card number whose check digit is right.
     Card,
+    /// An IP address.
     Ip,
+    /// A telephone number.
     Phone,
 }
 
@@ -23,6 +28,7 @@ impl Kind {
     /// All kinds. Where two claim the same characters the earlier one here wins.
     pub const ALL: [Kind; 5] = [Kind::Email, Kind::Iban, Kind::Card, Kind::Ip, Kind::Phone];
 
+    /// What SQL calls it.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Email => "email",
@@ -48,7 +54,9 @@ impl Kind {
 /// A finding: its kind and its byte range in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// What it is.
     pub kind: Kind,
+    /// Where it stands, in bytes of the text.
     pub range: Range<usize>,
 }
 

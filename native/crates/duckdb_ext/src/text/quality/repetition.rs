@@ -12,6 +12,7 @@ pub struct Token {
 }
 
 impl Token {
+    /// A word of so many characters.
     pub fn new(word: &str, characters: usize) -> Self {
         // A word beyond 4 billion characters cannot come: a DuckDB text has at most 4 GiB.
         Token { hash: hash64(word.as_bytes()), characters: characters as u32 }

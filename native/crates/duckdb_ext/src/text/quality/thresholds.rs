@@ -8,22 +8,30 @@ use super::Signals;
 /// How a signal fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
+    /// It must not be below the threshold.
     Below,
+    /// It must not be above the threshold.
     Above,
 }
 
 /// A text leaves when `field` is below or above `default`.
 #[derive(Debug)]
 pub struct Threshold {
+    /// Name of the preset in a recipe.
     pub preset: &'static str,
+    /// Name of the preset's filter that it belongs to.
     pub filter: &'static str,
     /// Reason on the receipt, and the key by which a recipe overrides the default.
     pub name: &'static str,
     /// Field of the struct that `till_quality` gives.
     pub field: &'static str,
+    /// On which side a text fails.
     pub op: Op,
+    /// The threshold where a recipe sets no other.
     pub default: f64,
+    /// What is wrong with a text that fails, for people.
     pub doc: &'static str,
+    /// Where the threshold comes from: paper and section.
     pub source: &'static str,
     value: fn(&Signals) -> f64,
 }
