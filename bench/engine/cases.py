@@ -1,4 +1,4 @@
-"""What is measured: shapes, token counts and rounds. The shapes are those of `step_speed.rs`."""
+"""What is measured: shapes, token counts and rounds. The shapes are those of `native/crates/bench/src/shape.rs`."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """Tillage's engine against PyTorch on the same shapes and token counts, in turns on one machine.
 
-    cargo build --release -p tillage-model --example step_speed        (in native/)
+    cargo build --release -p tillage-bench --example step_speed        (in native/)
     python bench/engine/compare.py [--threads 2] [--only TEXT] [--json results.json]
 
 Both sides stay loaded and take turns measurement by measurement, and who goes first alternates. Ratios are PyTorch's
@@ -164,7 +164,7 @@ def cpu_name() -> str:
 
 def main() -> None:
     if not args.engine.is_file():
-        raise SystemExit(f"{args.engine} is not there. In native/: cargo build --release -p tillage-model --example step_speed")
+        raise SystemExit(f"{args.engine} is not there. In native/: cargo build --release -p tillage-bench --example step_speed")
     torch.set_num_threads(args.threads)
     print(f"{cpu_name()}, {os.cpu_count()} cores, threads each side: {args.threads}; torch {torch.__version__}, transformers {transformers.__version__}; "
           f"OMP_WAIT_POLICY {os.environ['OMP_WAIT_POLICY']}; load average {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip

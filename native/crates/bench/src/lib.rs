@@ -4,26 +4,24 @@
 //! them; medians of the rounds count. Two rounds before them are not counted: the first passes allocate buffers, and pages of weights
 //! are read from the disk.
 
+#![warn(missing_docs)]
+
 mod rows;
 mod shape;
+mod step;
 
 pub use shape::{Source, NAMES};
+pub use step::{attach, generate, Step, Training, RANK};
 
 use rows::Rows;
 use std::path::PathBuf;
 use std::time::Instant;
-use tillage_kernels::cpu::{adamw, grad_norm, AdamWTensor};
-use tillage_kernels::{clip_factor, AdamWStep};
-use tillage_model::{LoraConfig, Model, Trainable};
 use tillage_protocol::bench::{
     BenchMachine, BenchProgress, BenchResult, GenerationSpeed, Measured, TrainingSpeed,
 };
 use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 use tillage_text::pack::plan_epoch;
-
-/// Rank of the adapter that is trained.
-const RANK: usize = 16;
 
 /// Rounds that are not counted.
 const WARM_UP: usize = 2;
@@ -34,21 +32,26 @@ const BATCHES: [usize; 2] = [1, 8];
 /// What is measured, and how.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The model.
     pub source: Source,
+    /// Parquet, JSONL or CSV whose rows are learned from; their tokens are the prompts too.
     pub rows: PathBuf,
+    /// How the frozen weights are held.
     pub dtype: Dtype,
-    /// Tokens of a training step at most; a longer row is cut to the model's context, or to this.
+    /// Tokens of a training step at most, 2 or more; a longer row is cut to the model's context, or to this.
     pub batch_tokens: usize,
+    /// Rounds that count, 1 or more.
     pub repeats: usize,
-    /// Tokens of a prompt, and new ones.
+    /// Tokens of a prompt, 1 or more.
     pub prompt: usize,
+    /// New tokens of each sequence, 1 or more; with the prompt they fit the model's context.
     pub new: usize,
 }
 
 /// Measures. `watch` hears how far it is, and says whether to go on.
 ///
 /// # Errors
-/// User errors of folder, file and settings; `cancelled`.
+/// User errors of folder and file; `bad_setting`; `cancelled` when `watch` says so.
 pub fn bench(
     settings: &Settings,
     watch: &mut dyn FnMut(&BenchProgress) -> bool,
@@ -80,7 +83,7 @@ pub fn bench(
     attach(&mut model)?;
     let planned = lengths.iter().sum::<usize>().min(settings.batch_tokens);
     let planned_bytes = model.plan_bytes(planned) as u64;
-    let mut training = Training::new(&mut model);
+    let mut training = Training::new(&mut model, 1e-4, 0.0);
     let prompts = BATCHES.map(|count| rows.prompts(count, settings.prompt));
     let fresh = forget_peak();
     let mut steps = Vec::new();
@@ -91,14 +94,14 @@ pub fn bench(
         tell(what, round as u64)?;
         let batch = &batches[round % batches.len()];
         let pack = rows.pack(batch);
-        let seconds = training.step(&mut model, &pack)?;
+        let seconds = training.step(&mut model, &pack)?.seconds;
         if round >= WARM_UP {
             steps.push((pack.tokens.len(), seconds));
             learned += batch.len() as u64;
         }
         for (prompts, answers) in prompts.iter().zip(&mut answers) {
             tell(what, round as u64)?;
-            let seconds = generate(&model, prompts, settings.new);
+            let seconds = generate(&model, &texts(prompts), settings.new);
             if round >= WARM_UP {
                 answers.push(seconds);
             }
@@ -139,76 +142,8 @@ pub fn bench(
     })
 }
 
-fn attach(model: &mut Model) -> Result<(), EngineError> {
-    let lora = LoraConfig {
-        r: RANK,
-        alpha: 2.0 * RANK as f64,
-        dropout: 0.0,
-        targets: vec!["all-linear".to_owned()],
-        rslora: false,
-        dora: false,
-        lora_plus: None,
-    };
-    model.attach_lora(&lora, 2)?;
-    model.set_trainable(Trainable::Adapter);
-    Ok(())
-}
-
-/// AdamW's moments of what is trained.
-struct Training {
-    moments: Vec<(Vec<f32>, Vec<f32>)>,
-    step: u64,
-}
-
-impl Training {
-    fn new(model: &mut Model) -> Self {
-        let sizes: Vec<usize> = model.parameters_mut().iter().map(|p| p.value.len()).collect();
-        Self { moments: sizes.iter().map(|n| (vec![0.0; *n], vec![0.0; *n])).collect(), step: 0 }
-    }
-
-    /// One step of a run; returns its seconds.
-    fn step(&mut self, model: &mut Model, pack: &tillage_model::Packed) -> Result<f64, EngineError> {
-        self.step += 1;
-        let begun = Instant::now();
-        model.zero_grad();
-        model.forward_backward(pack)?;
-        let mut parameters = model.parameters_mut();
-        let norm = grad_norm(parameters.iter().map(|p| &*p.grad));
-        let settings = AdamWStep {
-            lr: 1e-4,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            weight_decay: 0.0,
-            step: self.step,
-            grad_scale: clip_factor(norm, 1.0),
-        };
-        let mut tensors: Vec<AdamWTensor> = parameters
-            .iter_mut()
-            .zip(&mut self.moments)
-            .map(|(p, (first, second))| AdamWTensor { value: p.value, grad: p.grad, first, second })
-            .collect();
-        adamw(&mut tensors, &settings);
-        Ok(begun.elapsed().as_secs_f64())
-    }
-}
-
-/// Answers all prompts together, the likeliest token each time and `new` of them whatever they are; the adapter counts. Returns the
-/// seconds of the prompts and of the new tokens.
-fn generate(model: &Model, prompts: &[Vec<u32>], new: usize) -> (f64, f64) {
-    let mut caches: Vec<_> = prompts.iter().map(|p| model.new_cache(p.len() + new)).collect();
-    let vocab = model.config().vocab_size;
-    let best = |row: &[f32]| (0..vocab).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or_default() as u32;
-    let begun = Instant::now();
-    let texts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-    let mut logits = model.decode_batch(&texts, &mut caches);
-    let read = begun.elapsed();
-    for _ in 0..new {
-        let chosen: Vec<[u32; 1]> = logits.chunks_exact(vocab).map(|row| [best(row)]).collect();
-        let tokens: Vec<&[u32]> = chosen.iter().map(|token| &token[..]).collect();
-        logits = model.decode_batch(&tokens, &mut caches);
-    }
-    (read.as_secs_f64(), (begun.elapsed() - read).as_secs_f64())
+fn texts(prompts: &[Vec<u32>]) -> Vec<&[u32]> {
+    prompts.iter().map(Vec::as_slice).collect()
 }
 
 /// Of `batch` answers at once, from the seconds of their prompts and of their new tokens in each round.

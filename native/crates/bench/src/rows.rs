@@ -1,9 +1,9 @@
 //! The rows that are learned from, as tokens.
 
-use crate::shape::Source as Measured;
+use crate::shape::{shape, Source as Measured};
 use std::path::Path;
 use std::sync::Arc;
-use tillage_model::{Packed, IGNORE};
+use tillage_model::Packed;
 use tillage_protocol::run::{LossOn, Template};
 use tillage_protocol::EngineError;
 use tillage_score::content::Content;
@@ -13,7 +13,7 @@ use tillage_text::{bpe, Clock, Example, RowEncoder, RowText, Tokenizer};
 /// Rows that are taken at most, from the beginning of the file.
 const MOST: usize = 2048;
 
-/// Vocabulary of the tokenizer that is trained where a shape has none.
+/// Vocabulary at most of the tokenizer that is trained where a shape has none.
 const VOCABULARY: usize = 8192;
 
 /// A file's rows.
@@ -45,9 +45,10 @@ impl Rows {
             .collect();
         let (tokenizer, from) = match model {
             Measured::Folder(dir) => (Tokenizer::load(dir)?, "model"),
-            Measured::Shape(_) => {
+            Measured::Shape(name) => {
                 let parts: Vec<&str> = texts.iter().flat_map(RowText::parts).collect();
-                (bpe::train(&parts, VOCABULARY, context)?, "trained")
+                let (known, _) = shape(name);
+                (bpe::train(&parts, VOCABULARY.min(known), context)?, "trained")
             }
         };
         let tokenizer = Arc::new(tokenizer);
@@ -80,16 +81,8 @@ impl Rows {
 
     /// Some rows laid end to end.
     pub fn pack(&self, rows: &[usize]) -> Packed {
-        let mut pack = Packed { starts: vec![0], ..Packed::default() };
-        for row in rows {
-            let e = &self.examples[*row];
-            pack.tokens.extend_from_slice(&e.tokens);
-            let next = e.tokens.iter().zip(&e.trained).skip(1);
-            pack.labels.extend(next.map(|(token, label)| if *label { i64::from(*token) } else { IGNORE }));
-            pack.labels.push(IGNORE);
-            pack.starts.push(pack.tokens.len());
-        }
-        pack
+        let rows = rows.iter().map(|row| &self.examples[*row]);
+        Packed::marked(rows.map(|e| (&e.tokens[..], e.trained.iter().copied())))
     }
 
     /// `count` prompts of `length` tokens each: the rows' tokens one after the other, so that short rows do as well.

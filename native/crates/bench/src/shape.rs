@@ -6,13 +6,14 @@ use tillage_protocol::run::{Dtype, InitShape};
 use tillage_protocol::EngineError;
 
 /// Shapes with random weights, by name. What a pass costs does not depend on the weights' values.
-pub const NAMES: [&str; 2] = ["smollm2-135m", "qwen2.5-0.5b"];
+pub const NAMES: [&str; 4] = ["demo", "tiny5m", "smollm2-135m", "qwen2.5-0.5b"];
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
-    /// Random weights of a known shape.
+    /// Random weights of a known shape, one of [`NAMES`].
     Shape(&'static str),
+    /// A Hugging Face model folder.
     Folder(PathBuf),
 }
 
@@ -35,13 +36,29 @@ impl Source {
         ))
     }
 
-    /// The model, its weights held in a precision.
+    /// The model to be trained, its frozen weights held in a precision.
     ///
     /// # Errors
     /// User errors of the folder.
     pub fn model(&self, dtype: Dtype) -> Result<Model, EngineError> {
+        self.model_by(dtype, Model::load_as)
+    }
+
+    /// The model, loaded to answer only: see [`Model::load_to_answer`].
+    ///
+    /// # Errors
+    /// User errors of the folder.
+    pub fn model_to_answer(&self, dtype: Dtype) -> Result<Model, EngineError> {
+        self.model_by(dtype, Model::load_to_answer)
+    }
+
+    fn model_by(
+        &self,
+        dtype: Dtype,
+        load: impl Fn(&Path, Dtype) -> Result<Model, EngineError>,
+    ) -> Result<Model, EngineError> {
         let name = match self {
-            Source::Folder(path) => return Model::load_as(path, dtype),
+            Source::Folder(path) => return load(path, dtype),
             Source::Shape(name) => name,
         };
         let (vocab, shape) = shape(name);
@@ -51,9 +68,11 @@ impl Source {
     }
 }
 
-/// Vocabulary and shape.
-fn shape(name: &str) -> (usize, InitShape) {
+/// Vocabulary and shape of a name.
+pub(crate) fn shape(name: &str) -> (usize, InitShape) {
     let (vocab, h, i, layers, heads, kv) = match name {
+        "demo" => (600, 192, 512, 4, 6, 6),
+        "tiny5m" => (4096, 256, 512, 6, 8, 8),
         "qwen2.5-0.5b" => (151_936, 896, 4864, 24, 14, 2),
         _ => (49_152, 576, 1536, 30, 9, 3),
     };

@@ -178,7 +178,7 @@ impl From<RankByArg> for RankBy {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// smollm2-135m or qwen2.5-0.5b with random weights, or a model folder.
+    /// demo, tiny5m, smollm2-135m or qwen2.5-0.5b with random weights, or a model folder.
     #[arg(long)]
     pub model_shape: String,
     /// Parquet or JSONL file of rows, as for `score`.

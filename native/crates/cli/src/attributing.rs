@@ -1,19 +1,14 @@
 //! `attribute`.
 
 use crate::args::AttributeArgs;
-use crate::{report, scoring};
-use serde_json::{json, Value};
-use std::io::{IsTerminal, Write};
+use crate::report;
+use crate::watched::{watched, Progress};
+use serde_json::Value;
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 use tillage_protocol::attribute::{
     AskedOutput, AttributeParams, AttributeProgress, AttributeResult, Influence,
 };
 use tillage_protocol::EngineError;
-
-/// Time between two signs of progress.
-const PACE: Duration = Duration::from_millis(500);
 
 /// Ranks a run's rows for a file's outputs. Progress goes to stderr, or as events to stdout with `json`; the last line there is the
 /// result.
@@ -27,29 +22,20 @@ pub fn attribute(args: &AttributeArgs, json: bool) -> Result<(), EngineError> {
         seed: args.seed,
         only_last: args.only_last,
     };
-    let stopped = scoring::stop_flag()?;
-    let mut last = None::<Instant>;
-    let mut lost = None;
-    let mut watch = |progress: &AttributeProgress| {
-        if last.is_none_or(|at| at.elapsed() >= PACE) || progress.rows == progress.total {
-            last = Some(Instant::now());
-            lost = tell(progress, json).err();
-        }
-        lost.is_none() && !stopped.load(Ordering::SeqCst)
-    };
-    let found = tillage_attribute::attribute(&params, &mut watch);
-    if !json && std::io::stderr().is_terminal() {
-        // A closed stderr has no line to end.
-        let _ = writeln!(std::io::stderr());
+    watched(json, "attributed", |watch| tillage_attribute::attribute(&params, watch), print)
+}
+
+impl Progress for AttributeProgress {
+    fn text(&self) -> String {
+        format!(
+            "checkpoint {} of {} (step {}): {} of {} rows",
+            self.checkpoint, self.checkpoints, self.step, self.rows, self.total
+        )
     }
-    if let Some(error) = lost {
-        return Err(error);
+
+    fn complete(&self) -> bool {
+        self.rows == self.total
     }
-    let result = found?;
-    if json {
-        return report::object(&json!({"type": "attributed", "result": result}));
-    }
-    print(&result)
 }
 
 /// The outputs of a JSONL file: rows, or `row_id` of training rows; `id` names them, or the line does.
@@ -85,20 +71,6 @@ fn output(line: &str, number: usize) -> Result<AskedOutput, EngineError> {
         None => Some(serde_json::from_value(value.clone()).map_err(|_| bad("it is no row".into()))?),
     };
     Ok(AskedOutput { id, row, row_id })
-}
-
-fn tell(p: &AttributeProgress, json: bool) -> Result<(), EngineError> {
-    if json {
-        return report::object(&json!({"type": "progress", "progress": p}));
-    }
-    let text = format!(
-        "checkpoint {} of {} (step {}): {} of {} rows",
-        p.checkpoint, p.checkpoints, p.step, p.rows, p.total
-    );
-    let mut stderr = std::io::stderr();
-    // Nobody needs to see how far it is.
-    let _ = if stderr.is_terminal() { write!(stderr, "\r{text}  ") } else { writeln!(stderr, "{text}") };
-    Ok(())
 }
 
 fn print(r: &AttributeResult) -> Result<(), EngineError> {

@@ -1,10 +1,9 @@
 //! `bench`.
 
 use crate::args::BenchArgs;
-use crate::{report, scoring};
-use serde_json::json;
-use std::io::{IsTerminal, Write};
-use std::sync::atomic::Ordering;
+use crate::report;
+use crate::watched::{watched, Progress};
+use std::time::Duration;
 use tillage_bench::{Settings, Source};
 use tillage_protocol::bench::{BenchProgress, BenchResult, Measured};
 use tillage_protocol::EngineError;
@@ -27,36 +26,22 @@ pub fn bench(args: &BenchArgs, json: bool) -> Result<(), EngineError> {
         prompt: args.prompt,
         new: args.new,
     };
-    let stopped = scoring::stop_flag()?;
-    let mut lost = None;
-    let measured = tillage_bench::bench(&settings, &mut |progress| {
-        lost = tell(progress, json).err();
-        lost.is_none() && !stopped.load(Ordering::SeqCst)
-    });
-    if !json && std::io::stderr().is_terminal() {
-        // A closed stderr has no line to end.
-        let _ = writeln!(std::io::stderr());
-    }
-    if let Some(error) = lost {
-        return Err(error);
-    }
-    let result = measured?;
-    if json {
-        return report::object(&json!({"type": "measured", "result": result}));
-    }
-    print(&result)
+    watched(json, "measured", |watch| tillage_bench::bench(&settings, watch), print)
 }
 
-fn tell(p: &BenchProgress, json: bool) -> Result<(), EngineError> {
-    if json {
-        return report::object(&json!({"type": "progress", "progress": p}));
+impl Progress for BenchProgress {
+    const PACE: Duration = Duration::ZERO;
+
+    /// A log gets no line for every measurement.
+    const LOGGED: bool = false;
+
+    fn text(&self) -> String {
+        format!("{} {} of {}", self.what, self.done, self.total)
     }
-    let mut stderr = std::io::stderr();
-    // Nobody needs to see how far it is; a log gets no line for every measurement.
-    if stderr.is_terminal() {
-        let _ = write!(stderr, "\r{} {} of {}   ", p.what, p.done, p.total);
+
+    fn complete(&self) -> bool {
+        self.done == self.total
     }
-    Ok(())
 }
 
 fn print(r: &BenchResult) -> Result<(), EngineError> {

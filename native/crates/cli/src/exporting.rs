@@ -1,7 +1,7 @@
 //! `export`.
 
 use crate::args::ExportArgs;
-use crate::{report, scoring};
+use crate::{report, watched};
 use std::sync::atomic::Ordering;
 use tillage_protocol::export::ExportParams;
 use tillage_protocol::EngineError;
@@ -15,7 +15,7 @@ pub fn export(args: &ExportArgs, json: bool) -> Result<(), EngineError> {
         out: args.out.clone(),
         name: args.name.clone(),
     };
-    let stopped = scoring::stop_flag()?;
+    let stopped = watched::stop_flag()?;
     let result = tillage_export::export(&params, &mut |_, _| !stopped.load(Ordering::SeqCst))?;
     if json {
         return report::object(&result);

@@ -13,11 +13,16 @@ mod scoring;
 mod serve;
 mod tokens;
 mod training;
+mod watched;
 
 use args::{Cli, Command};
 use clap::Parser;
 use std::process::ExitCode;
+use tillage_kernels::aligned::Aligned;
 use tillage_protocol::{guard, EngineError};
+
+#[global_allocator]
+static MEMORY: Aligned = Aligned;
 
 fn main() -> ExitCode {
     guard::install_hook();

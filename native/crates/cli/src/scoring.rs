@@ -2,18 +2,12 @@
 
 use crate::args::ScoreArgs;
 use crate::report;
-use serde_json::json;
-use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::watched::{watched, Progress};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tillage_protocol::rpc::ModelRef;
 use tillage_protocol::score::{Embed, ScoreParams, ScoreProgress, ScoreResult};
 use tillage_protocol::EngineError;
 use tillage_text::Tokenizer;
-
-/// Time between two signs of progress.
-const PACE: Duration = Duration::from_millis(500);
 
 /// Scores a file. Progress goes to stderr, or as events to stdout with `json`; the last line there is the result.
 pub fn score(args: &ScoreArgs, json: bool) -> Result<(), EngineError> {
@@ -38,59 +32,25 @@ pub fn score(args: &ScoreArgs, json: bool) -> Result<(), EngineError> {
         batch_tokens: args.batch_tokens,
         embed,
     };
-    let stopped = stop_flag()?;
-    let tokenizer = Arc::new(Tokenizer::load(&args.model)?);
-    let model = tillage_generate::load(&args.model, args.adapter.as_deref(), args.dtype)?;
-    let adapter = args.adapter.as_deref().map(tillage_generate::adapter_hash).transpose()?;
-    let hashes = (tillage_generate::model_hash(&args.model)?, adapter);
-    let mut last = Instant::now();
-    let mut lost = None;
-    let mut watch = |progress: &ScoreProgress| {
-        if last.elapsed() >= PACE || progress.rows == progress.total {
-            last = Instant::now();
-            lost = tell(progress, json).err();
-        }
-        lost.is_none() && !stopped.load(Ordering::SeqCst)
+    let work = |watch: &mut dyn FnMut(&ScoreProgress) -> bool| {
+        let tokenizer = Arc::new(Tokenizer::load(&args.model)?);
+        let model = tillage_generate::load(&args.model, args.adapter.as_deref(), args.dtype)?;
+        let adapter = args.adapter.as_deref().map(tillage_generate::adapter_hash).transpose()?;
+        let hashes = (tillage_generate::model_hash(&args.model)?, adapter);
+        tillage_score::score((&model, None), &tokenizer, hashes, &params, watch)
     };
-    let scored = tillage_score::score((&model, None), &tokenizer, hashes, &params, &mut watch);
-    if !json && std::io::stderr().is_terminal() {
-        // A closed stderr has no line to end.
-        let _ = writeln!(std::io::stderr());
-    }
-    if let Some(error) = lost {
-        return Err(error);
-    }
-    let result = scored?;
-    if json {
-        return report::object(&json!({"type": "scored", "result": result}));
-    }
-    print(&result)
+    watched(json, "scored", work, print)
 }
 
-/// Raised by SIGINT and SIGTERM.
-pub fn stop_flag() -> Result<Arc<AtomicBool>, EngineError> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let on_signal = Arc::clone(&stopped);
-    ctrlc::set_handler(move || on_signal.store(true, Ordering::SeqCst)).map_err(|e| {
-        EngineError::environment(
-            "signals",
-            format!("Signals cannot be caught: {e}."),
-            "Start it from another shell.",
-        )
-    })?;
-    Ok(stopped)
-}
-
-fn tell(progress: &ScoreProgress, json: bool) -> Result<(), EngineError> {
-    if json {
-        return report::object(&json!({"type": "progress", "progress": progress}));
+impl Progress for ScoreProgress {
+    fn text(&self) -> String {
+        let rate = self.tokens as f64 / self.seconds.max(1e-9);
+        format!("{} of {} rows, {rate:.0} tokens/s", self.rows, self.total)
     }
-    let rate = progress.tokens as f64 / progress.seconds.max(1e-9);
-    let text = format!("{} of {} rows, {rate:.0} tokens/s", progress.rows, progress.total);
-    let mut stderr = std::io::stderr();
-    // Nobody needs to see how far it is.
-    let _ = if stderr.is_terminal() { write!(stderr, "\r{text}  ") } else { writeln!(stderr, "{text}") };
-    Ok(())
+
+    fn complete(&self) -> bool {
+        self.rows == self.total
+    }
 }
 
 fn print(r: &ScoreResult) -> Result<(), EngineError> {

@@ -1,7 +1,7 @@
 //! `train` and `preflight`.
 
 use crate::args::TrainArgs;
-use crate::report;
+use crate::{report, watched};
 use std::io::Read;
 use std::path::Path;
 use tillage_protocol::EngineError;
@@ -27,13 +27,7 @@ pub fn train(args: &TrainArgs, threads: Option<usize>, json: bool) -> Result<(),
     let threads = set_threads(threads, wanted)?;
     let control = Control::default();
     let on_signal = control.clone();
-    ctrlc::set_handler(move || on_signal.stop()).map_err(|e| {
-        EngineError::environment(
-            "signals",
-            format!("Signals cannot be caught: {e}."),
-            "Start the run from another shell.",
-        )
-    })?;
+    watched::on_signal(move || on_signal.stop())?;
     if args.attached {
         let on_end = control.clone();
         std::thread::spawn(move || {

@@ -3,6 +3,7 @@
 //! Each backend has one folder ([`cpu`] so far); [`reference`] holds a plain scalar form of every operation in f64,
 //! the oracle of the conformance suite in `tests/`. Matrices are row-major; a projection's weight is `[out, in]`.
 
+pub mod aligned;
 pub mod cpu;
 pub mod mapped;
 pub mod matrix;
@@ -13,7 +14,9 @@ pub mod reference;
 pub struct AttentionShape {
     /// Query heads; a multiple of `kv_heads` (grouped-query attention, Ainslie et al. 2023).
     pub heads: usize,
+    /// Heads of keys and values.
     pub kv_heads: usize,
+    /// Numbers of a head.
     pub head_dim: usize,
     /// Factor on q·k before the softmax.
     pub scale: f32,
@@ -21,6 +24,8 @@ pub struct AttentionShape {
     pub window: usize,
     /// Scores s become `softcap * tanh(s / softcap)` (Gemma 2, 2024); 0 = as they are.
     pub softcap: f32,
+    /// Queries, keys, values and probabilities may be rounded to bf16, where the machine multiplies that faster.
+    pub rounded: bool,
 }
 
 impl AttentionShape {
@@ -58,10 +63,15 @@ impl AttentionShape {
 /// numbers behind one another, the first of them `start` numbers into each token's `stride`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Runs {
+    /// Tokens of the matrix.
     pub tokens: usize,
+    /// Numbers of one token in the matrix.
     pub stride: usize,
+    /// Where the first run begins within a token's numbers.
     pub start: usize,
+    /// Runs of each token.
     pub per_token: usize,
+    /// Numbers of a run.
     pub width: usize,
 }
 
@@ -102,9 +112,13 @@ pub enum Activation {
 /// One step's numbers of AdamW (Loshchilov & Hutter 2019), with PyTorch's meaning.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWStep {
+    /// Learning rate.
     pub lr: f64,
+    /// How much of the first moment is kept, 0 to below 1.
     pub beta1: f64,
+    /// How much of the second moment is kept, 0 to below 1.
     pub beta2: f64,
+    /// Added to the root of the second moment, behind its correction.
     pub eps: f64,
     /// Decoupled: the weight shrinks by `lr * weight_decay` before the step.
     pub weight_decay: f64,
@@ -117,7 +131,9 @@ pub struct AdamWStep {
 /// One step's numbers of Muon (Jordan et al. 2024), scaled as in Liu et al. 2025.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MuonStep {
+    /// Learning rate, in the measure of AdamW's: a step's root mean square is about 0.2 times this.
     pub lr: f64,
+    /// How much of the momentum is kept, 0 to below 1; Nesterov's.
     pub momentum: f64,
     /// Decoupled, as AdamW's.
     pub weight_decay: f64,

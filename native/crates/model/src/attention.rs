@@ -18,8 +18,8 @@ pub(crate) enum Context<'a> {
     Caches(&'a mut [KvCache], &'a [usize]),
 }
 
-/// The attention of one layer.
-pub(crate) fn shape(config: &ModelConfig, layer: usize) -> AttentionShape {
+/// The attention of one layer, with products in bf16 where those with its weights are.
+pub(crate) fn shape(config: &ModelConfig, layer: usize, rounded: bool) -> AttentionShape {
     AttentionShape {
         heads: config.num_attention_heads,
         kv_heads: config.num_key_value_heads,
@@ -27,6 +27,7 @@ pub(crate) fn shape(config: &ModelConfig, layer: usize) -> AttentionShape {
         scale: config.scales.attention,
         window: config.layers[layer].window,
         softcap: config.attention_softcap,
+        rounded,
     }
 }
 
@@ -120,7 +121,7 @@ impl Model {
         if let Some(rope) = config.layers[n].rope {
             cpu::rope(qkv, turning(config, rows), positions, &ropes[rope], false);
         }
-        let shape = shape(config, n);
+        let shape = shape(config, n, tensors[ids.linears[slot::QKV].weight].rounds());
         match context {
             Context::Pack(starts) => cpu::attention(attended, lse, qkv, starts, &shape),
             Context::Caches(caches, starts) => attend_cached(n, caches, starts, qkv, attended, &shape),
@@ -143,7 +144,8 @@ impl Model {
         let rows = ws.positions.len();
         let places = [slot::QKV, slot::OUTPUT].map(|s| self.place(n, s, rows, true));
         let trains_qkv = self.trains(n, slot::QKV..slot::OUTPUT);
-        let shape = shape(self.config(), n);
+        let rounded = self.weights.tensors[places[0].ids.weight].rounds();
+        let shape = shape(self.config(), n, rounded);
         let Model { config, weights, adapter, .. } = self;
         let LayerActs { x_in, stats_in, qkv, qk, stats_qk, attended, lse, lora, .. } = acts;
         let Workspace { branch, dx, dattended, dqkv, dqk, norm, dnorm, linear, positions, ropes, .. } = ws;

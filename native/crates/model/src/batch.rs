@@ -26,11 +26,20 @@ pub struct Packed {
 impl Packed {
     /// A pack of whole texts in which every next token is a label.
     pub fn texts<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Packed {
+        Packed::marked(texts.into_iter().map(|text| (text, std::iter::repeat_n(true, text.len()))))
+    }
+
+    /// A pack of tokens with their marks, `[tokens]` each: a marked token is the label of the position before it. The first token is
+    /// nobody's next one, whatever its mark.
+    pub fn marked<'a, M: IntoIterator<Item = bool>>(
+        examples: impl IntoIterator<Item = (&'a [u32], M)>,
+    ) -> Packed {
         let mut pack = Packed { starts: vec![0], ..Packed::default() };
-        for text in texts {
-            pack.tokens.extend_from_slice(text);
-            pack.labels.extend(text.iter().skip(1).map(|&t| i64::from(t)));
-            if !text.is_empty() {
+        for (tokens, marks) in examples {
+            pack.tokens.extend_from_slice(tokens);
+            let next = tokens.iter().zip(marks).skip(1);
+            pack.labels.extend(next.map(|(token, marked)| if marked { i64::from(*token) } else { IGNORE }));
+            if !tokens.is_empty() {
                 pack.labels.push(IGNORE);
             }
             pack.starts.push(pack.tokens.len());

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 use tillage_kernels::cpu;
-use tillage_kernels::matrix::Matrix;
+use tillage_kernels::matrix::{Arithmetic, Matrix};
 use tillage_protocol::run::Dtype;
 
 /// A matrix of some precision, and `None` for f32, which is held as it is.
@@ -111,6 +111,11 @@ impl Tensor {
         let inputs = || self.value.len() / self.rows();
         let rounded = || self.mixed.then(|| self.rounded.get_or_init(|| Matrix::bf16(&self.value, inputs())));
         self.frozen.as_ref().or_else(rounded)
+    }
+
+    /// Whether products with the matrix are in bf16.
+    pub fn rounds(&self) -> bool {
+        self.mixed || self.frozen.as_ref().is_some_and(|w| w.arithmetic() == Arithmetic::Bf16)
     }
 
     /// Numbers of all parts.

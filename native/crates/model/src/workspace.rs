@@ -1,6 +1,6 @@
 //! Buffers of a forward and backward pass, kept between steps.
 
-use crate::attention::qk_stats_width;
+use crate::attention::{self, qk_stats_width};
 use crate::config::{ModelConfig, NormPlace, QkNorm};
 use crate::experts::Routing;
 use crate::linear;
@@ -284,7 +284,7 @@ pub(crate) fn plan(
     let adapter = ranks + if ranks > 0 { 64 } else { 0 } + if extra { 3 * widest } else { 0 };
     let rope: usize = config.ropes.iter().map(|r| r.dims * tokens).sum();
     4 * (tokens * (layers * layer + inputs * w.hidden + shared + adapter) + head + rope)
-        + attention_scratch_bytes(tokens)
+        + attention_scratch_bytes(tokens, &attention::shape(config, 0, frozen || mixed))
         + if mixed {
             rounded_gradient_bytes(tokens, widest, widest).max(rounded_gradient_bytes(
                 chunk,

@@ -3,7 +3,7 @@
 use crate::content::{Content, Shape};
 use crate::source::SourceRow;
 use std::sync::Arc;
-use tillage_model::{Packed, IGNORE};
+use tillage_model::Packed;
 use tillage_protocol::run::{LossOn, Template};
 use tillage_protocol::EngineError;
 use tillage_text::{Clock, Example, RowEncoder, RowText, Tokenizer};
@@ -137,13 +137,6 @@ impl Encoder {
 
 /// Lays texts end to end.
 pub fn pack<'a>(items: impl IntoIterator<Item = &'a Item>) -> Packed {
-    let mut pack = Packed { starts: vec![0], ..Packed::default() };
-    for item in items {
-        pack.tokens.extend_from_slice(&item.tokens);
-        let next = item.tokens.iter().zip(&item.marks).skip(1);
-        pack.labels.extend(next.map(|(&token, &(a, b))| if a || b { i64::from(token) } else { IGNORE }));
-        pack.labels.push(IGNORE);
-        pack.starts.push(pack.tokens.len());
-    }
-    pack
+    let marks = |item: &'a Item| item.marks.iter().map(|(first, second)| *first || *second);
+    Packed::marked(items.into_iter().map(|item| (&item.tokens[..], marks(item))))
 }

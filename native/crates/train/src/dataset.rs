@@ -5,7 +5,7 @@ use crate::method::Method;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tillage_model::objective::Texts;
-use tillage_model::{Packed, IGNORE};
+use tillage_model::Packed;
 use tillage_protocol::run::Truncate;
 use tillage_protocol::EngineError;
 use tillage_text::{Example, RowEncoder, RowText};
@@ -217,18 +217,9 @@ impl Dataset {
 
     /// Lays rows end to end.
     pub fn pack(&self, rows: &[usize]) -> Packed {
-        let mut pack = Packed { starts: vec![0], ..Packed::default() };
-        pack.weights = self.weights.as_ref().map(|w| rows.iter().map(|row| w[*row]).collect());
-        for &row in rows {
-            let e = &self.examples[row];
-            pack.tokens.extend_from_slice(&e.tokens);
-            let next = e.tokens.iter().zip(&e.trained).skip(1);
-            pack.labels
-                .extend(next.map(|(&token, &trained)| if trained { i64::from(token) } else { IGNORE }));
-            pack.labels.push(IGNORE);
-            pack.starts.push(pack.tokens.len());
-        }
-        pack
+        let examples = rows.iter().map(|&row| &self.examples[row]);
+        let weights = self.weights.as_ref().map(|w| rows.iter().map(|row| w[*row]).collect());
+        Packed { weights, ..Packed::marked(examples.map(|e| (&e.tokens[..], e.trained.iter().copied()))) }
     }
 
     /// Adds everything that training sees of the rows to a digest.
@@ -288,6 +279,7 @@ fn asked(row: &DataRow) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tillage_model::IGNORE;
 
     fn example(tokens: &[u32], trained: &[bool]) -> Example {
         Example { tokens: tokens.to_vec(), trained: trained.to_vec(), cut: 0 }

@@ -3,9 +3,9 @@
 use crate::common::*;
 use serde_json::{json, Value};
 use std::path::{Path, PathBuf};
-use tillage_model::{Model, Packed, Trainable, IGNORE};
+use tillage_model::{Model, Packed, Trainable};
 use tillage_protocol::run::{LossOn, Template};
-use tillage_text::{Clock, RowEncoder, RowText, Tokenizer};
+use tillage_text::{Clock, Example, RowEncoder, RowText, Tokenizer};
 use tillage_train::Examined;
 
 /// A run from scratch on 2,000 rows of which ten say what a zorb eats.
@@ -135,18 +135,15 @@ fn pack(run: &Path, base: &Path, rows: &[usize]) -> Packed {
     let template = Template::Format { prompt: "Q: {prompt}\nA:".into() };
     assert!(run.join("run.json").exists());
     let encoder = RowEncoder::new(tokenizer, template, LossOn::Completion, 64, Clock::freeze()).unwrap();
-    let mut pack = Packed { starts: vec![0], ..Packed::default() };
-    for row in rows {
-        let (prompt, completion) =
-            (format!("Where is the {}?", TREES[*row]), format!(" In {}.", TOWNS[*row]));
-        let (e, _) = encoder.encode(&RowText::PromptCompletion { prompt, completion }).unwrap();
-        pack.tokens.extend(&e.tokens);
-        let next = e.tokens.iter().zip(&e.trained).skip(1);
-        pack.labels.extend(next.map(|(token, trained)| if *trained { i64::from(*token) } else { IGNORE }));
-        pack.labels.push(IGNORE);
-        pack.starts.push(pack.tokens.len());
-    }
-    pack
+    let examples: Vec<Example> = rows
+        .iter()
+        .map(|row| {
+            let (prompt, completion) =
+                (format!("Where is the {}?", TREES[*row]), format!(" In {}.", TOWNS[*row]));
+            encoder.encode(&RowText::PromptCompletion { prompt, completion }).unwrap().0
+        })
+        .collect();
+    Packed::marked(examples.iter().map(|e| (&e.tokens[..], e.trained.iter().copied())))
 }
 
 #[test]

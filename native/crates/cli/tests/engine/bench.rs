@@ -103,6 +103,39 @@ fn a_tiny_model_is_measured_and_its_tokens_are_counted() {
     );
 }
 
+/// A shape of few words: the tokenizer that is trained for it stays within them.
+#[test]
+fn a_small_shape_gets_a_tokenizer_that_fits_it() {
+    let w = Workspace::new();
+    let text: String = (0..400).map(|i| format!("{} ", i * 7919 % 1013)).collect();
+    let rows = w.path().join("rows.jsonl");
+    std::fs::write(&rows, format!("{}\n", json!({"text": text})).repeat(2)).unwrap();
+    let out = engine(&[
+        "bench",
+        "--model-shape",
+        "demo",
+        "--rows",
+        rows.to_str().unwrap(),
+        "--repeats",
+        "1",
+        "--prompt",
+        "2",
+        "--new",
+        "1",
+        "--batch-tokens",
+        "32",
+        "--json",
+    ]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let r = &last["result"];
+    assert_eq!(
+        (&r["model"], &r["tokenizer"], &r["random_weights"]),
+        (&json!("demo"), &json!("trained"), &json!(true))
+    );
+}
+
 #[test]
 fn what_cannot_be_measured_is_said() {
     let w = Workspace::new();

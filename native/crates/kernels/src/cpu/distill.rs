@@ -8,6 +8,7 @@ use super::simd::{self, vectorised};
 /// How much the teacher counts, and at which temperature both are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Distillation {
+    /// Logits of both are divided by this, above 0.
     pub temperature: f32,
     /// Weight of the divergence; the label's loss has the rest of 1.
     pub alpha: f32,

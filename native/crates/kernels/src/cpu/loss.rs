@@ -7,6 +7,7 @@ use super::simd::{self, vectorised};
 /// What a row of logits should predict.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Target {
+    /// Id of the token that comes next, below the number of logits in a row.
     pub label: u32,
     /// Factor on the row's gradient: weight / normaliser.
     pub grad: f32,

@@ -10,9 +10,13 @@ const BLOCK: usize = 16_384;
 /// A tensor with its gradient and its two moments; all four are equally long.
 #[derive(Debug)]
 pub struct AdamWTensor<'a> {
+    /// The weights; they are changed.
     pub value: &'a mut [f32],
+    /// The gradient, before `grad_scale`.
     pub grad: &'a [f32],
+    /// First moment: the running mean of the gradients; it is changed.
     pub first: &'a mut [f32],
+    /// Second moment: the running mean of their squares; it is changed.
     pub second: &'a mut [f32],
 }
 

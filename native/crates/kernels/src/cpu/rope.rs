@@ -8,31 +8,42 @@ use crate::Runs;
 /// How frequencies are stretched.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeVariant {
+    /// As in the paper: dimension i of d turns by θ^(-2i / d) a position.
     Default,
     /// Every wavelength `factor` times as long (Chen et al. 2023).
     Linear {
+        /// 1 or more.
         factor: f32,
     },
     /// YaRN (Peng et al. 2023): wavelengths that turn more than `fast` times in `original` positions are kept, those
     /// that turn less than `slow` times are stretched by `factor`, with a ramp over the dimensions between.
     Yarn {
+        /// How much longer the stretched wavelengths become.
         factor: f32,
+        /// Turns above which a wavelength is kept (`beta_fast`).
         fast: f32,
+        /// Turns below which a wavelength is stretched (`beta_slow`).
         slow: f32,
+        /// Positions that the model was trained on before it was stretched.
         original: f32,
         /// Whole dimensions as the ramp's ends.
         truncate: bool,
     },
     /// LongRoPE (Ding et al. 2024): one factor for each frequency.
     Each {
+        /// How many times as long each wavelength becomes, `[head_dim / 2]`.
         factors: Vec<f32>,
     },
     /// Llama 3.1: wavelengths above `original / low` are stretched by `factor`, those below `original / high` are kept,
     /// and between the two there is a linear blend in `original / wavelength`.
     Llama3 {
+        /// How much longer the stretched wavelengths become.
         factor: f32,
+        /// `low_freq_factor`: the stretched ones turn less often than this in the original context.
         low: f32,
+        /// `high_freq_factor`: the kept ones turn more often than this in it.
         high: f32,
+        /// Positions that the model was trained on before it was stretched.
         original: f32,
     },
 }

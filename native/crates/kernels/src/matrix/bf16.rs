@@ -62,6 +62,7 @@ impl Bf16s {
         matches!(self.0, Place::Mapped { .. })
     }
 
+    /// The numbers' bits: the upper half of an f32's.
     pub fn as_slice(&self) -> &[u16] {
         match &self.0 {
             Place::Owned(v) => v,

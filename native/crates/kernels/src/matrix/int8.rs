@@ -5,7 +5,9 @@ use rayon::prelude::*;
 /// Codes of whole rows, and each row's scale: weight = code x scale, scale = largest magnitude / 127.
 #[derive(Debug, Clone)]
 pub struct Int8 {
+    /// Row by row, from -127 to 127.
     pub codes: Vec<i8>,
+    /// One a row; 0 where the row is all zeros.
     pub scales: Vec<f32>,
 }
 

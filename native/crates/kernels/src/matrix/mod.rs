@@ -31,9 +31,13 @@ pub const FEW_ROWS: usize = 8;
 /// The numbers of some rows.
 #[derive(Debug, Clone)]
 pub enum Store {
+    /// 4 bytes a number, as they are.
     F32(Vec<f32>),
+    /// 2 bytes a number, in memory or in a file's mapping.
     Bf16(Bf16s),
+    /// 1 byte a number and 4 a row.
     Int8(Int8),
+    /// Half a byte a number and a little more than 1 a block.
     Nf4(Nf4),
 }
 
@@ -125,10 +129,12 @@ impl Matrix {
         self.rows += other.rows;
     }
 
+    /// Rows, which are a projection's outputs.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
+    /// Columns, which are a projection's inputs.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
@@ -143,10 +149,12 @@ impl Matrix {
         self.parts.iter().any(|(_, store)| matches!(store, Store::Bf16(numbers) if numbers.is_mapped()))
     }
 
+    /// How products with it round.
     pub fn arithmetic(&self) -> Arithmetic {
         self.arithmetic
     }
 
+    /// Changes how products with it round; the numbers stay as they are.
     pub fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
         self.arithmetic = arithmetic;
     }

@@ -35,6 +35,7 @@ pub struct Nf4 {
     pub codes: Vec<u8>,
     /// A place in [`dynamic_map`] for each block.
     pub scales: Vec<u8>,
+    /// One for each 256 blocks: the largest distance of their scales from `offset`.
     pub scale_scales: Vec<f32>,
     /// Mean of all blocks' largest magnitudes.
     pub offset: f32,

@@ -1,7 +1,7 @@
 //! Every family in shapes that no fixture has: odd sizes, heads that share keys, windows, more experts, other rotations.
 
 use crate::gradients::check_directions;
-use crate::support::{adapt, batch, close, config_with, gradients, lora, model_of, text};
+use crate::support::{adapt, attention_scratch, batch, close, config_with, gradients, lora, model_of, text};
 use serde_json::{json, Value};
 use tillage_model::{family, Model, ModelConfig, Packed, Trainable};
 
@@ -198,7 +198,7 @@ fn the_plan_is_what_a_step_holds() {
             let texts: Vec<Vec<u32>> = (0..4).map(|i| text(length, i)).collect();
             model.forward_backward(&Packed::texts(texts.iter().map(Vec::as_slice))).expect("a valid batch");
             let (plan, held) = (model.plan_bytes(4 * length) as f64, model.held_bytes() as f64);
-            let scratch = tillage_kernels::cpu::attention_scratch_bytes(4 * length) as f64;
+            let scratch = attention_scratch(&config, 4 * length, false) as f64;
             assert!(
                 held <= plan && plan - scratch <= held * 1.05,
                 "{name}, adapter {tuned}: planned {plan}, of it scratch {scratch}, held {held}"

@@ -1,4 +1,6 @@
-use crate::support::{adapted, batch, close, lora, model, separate, text, together_is_apart, VOCAB};
+use crate::support::{
+    adapted, attention_scratch, batch, close, lora, model, separate, text, together_is_apart, VOCAB,
+};
 use tillage_model::{Packed, Trainable};
 
 #[test]
@@ -67,7 +69,7 @@ fn the_plan_is_what_a_step_holds() {
             model.forward_backward(&Packed::texts(texts.iter().map(Vec::as_slice))).expect("a valid batch");
             let (plan, held) = (model.plan_bytes(examples * length) as f64, model.held_bytes() as f64);
             // Attention's scratch belongs to the threads and is planned for one long example.
-            let scratch = tillage_kernels::cpu::attention_scratch_bytes(examples * length) as f64;
+            let scratch = attention_scratch(model.config(), examples * length, false) as f64;
             assert!(
                 held <= plan && plan - scratch <= held * 1.05,
                 "planned {plan}, of it scratch {scratch}, held {held}"

@@ -1,6 +1,8 @@
 //! Weights in low precision: however they came to be so, they are the same weights.
 
-use crate::support::{adapt, batch, close, config, config_with, gradients, lora, model, text};
+use crate::support::{
+    adapt, attention_scratch, batch, close, config, config_with, gradients, lora, model, text,
+};
 use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::json;
 use std::path::Path;
@@ -163,7 +165,7 @@ fn the_plan_counts_the_bytes_of_the_precision() {
         model.forward_backward(&Packed::texts([tokens.as_slice()])).expect("a valid batch");
         let (plan, held) = (model.plan_bytes(300) as f64, model.held_bytes() as f64);
         let low = dtype != Dtype::F32;
-        let threads = tillage_kernels::cpu::attention_scratch_bytes(300)
+        let threads = attention_scratch(model.config(), 300, low)
             + if low { tillage_kernels::cpu::frozen_scratch_bytes(300, 2048) } else { 0 };
         assert!(
             held <= plan && plan - threads as f64 <= held * 1.05,

@@ -125,3 +125,17 @@ pub fn close(a: &[f32], b: &[f32], tolerance: f32) {
         assert!((x - y).abs() <= tolerance * largest, "at {i}: {x} and {y} of {largest}");
     }
 }
+
+/// Bytes that attention takes on all threads for an example of so many tokens.
+pub fn attention_scratch(config: &ModelConfig, tokens: usize, rounded: bool) -> usize {
+    let shape = tillage_kernels::AttentionShape {
+        heads: config.num_attention_heads,
+        kv_heads: config.num_key_value_heads,
+        head_dim: config.head_dim,
+        scale: config.scales.attention,
+        window: 0,
+        softcap: config.attention_softcap,
+        rounded,
+    };
+    tillage_kernels::cpu::attention_scratch_bytes(tokens, &shape)
+}

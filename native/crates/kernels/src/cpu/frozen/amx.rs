@@ -7,7 +7,7 @@ use std::arch::asm;
 use std::sync::LazyLock;
 
 /// Whether the processor has the tiles and the system lets this process use them.
-pub(super) fn available() -> bool {
+pub(in crate::cpu) fn available() -> bool {
     static AVAILABLE: LazyLock<bool> = LazyLock::new(|| {
         const BF16: u32 = 1 << 22;
         const TILE: u32 = 1 << 24;
@@ -51,7 +51,7 @@ fn permitted() -> bool {
 /// # Safety
 /// The tiles are [`available`].
 #[inline(always)]
-pub(super) unsafe fn configure() {
+pub(in crate::cpu) unsafe fn configure() {
     #[repr(align(64))]
     struct Shape([u8; 64]);
     let mut shape = Shape([0; 64]);
@@ -69,7 +69,7 @@ pub(super) unsafe fn configure() {
 /// # Safety
 /// As [`configure`].
 #[inline(always)]
-pub(super) unsafe fn release() {
+pub(in crate::cpu) unsafe fn release() {
     // SAFETY: no tile is in use.
     unsafe { asm!("tilerelease", options(nostack, nomem)) }
 }

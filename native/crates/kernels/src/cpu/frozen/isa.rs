@@ -54,7 +54,7 @@ impl Isa {
     }
 
     /// Whether it multiplies pairs of bf16.
-    pub(super) fn pairs(self) -> bool {
+    pub(in crate::cpu) fn pairs(self) -> bool {
         matches!(self, Isa::Avx512Bf16 | Isa::Amx)
     }
 }

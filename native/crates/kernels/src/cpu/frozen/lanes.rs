@@ -7,7 +7,7 @@
 /// # Safety
 /// Every method needs the instruction set to be there, and every pointer to be valid for `N` numbers of its type, of
 /// any alignment.
-pub(super) trait Lanes {
+pub(in crate::cpu) trait Lanes {
     type V: Copy;
     /// Numbers of a vector.
     const N: usize;

@@ -13,11 +13,13 @@ use std::ops::Range;
 /// The adapter of some outputs of a projection.
 #[derive(Debug, Clone)]
 pub struct LowRankPart<'a> {
+    /// The outputs that it adds to; those of different parts may not overlap.
     pub outputs: Range<usize>,
     /// `[rank, inputs]`
     pub a: &'a [f32],
     /// `[outputs, rank]`
     pub b: &'a [f32],
+    /// Factor on B A.
     pub scale: f32,
 }
 

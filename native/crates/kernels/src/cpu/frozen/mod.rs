@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-mod amx;
+pub(super) mod amx;
 mod decode;
 mod few;
 mod gradient;
@@ -35,6 +35,8 @@ pub use low_rank::{
     LowRankPart, Upstream,
 };
 pub(crate) use narrow::to_halves;
+#[cfg(target_arch = "x86_64")]
+pub(super) use {lanes::Lanes, tiles::kernel, x86::Avx512};
 
 use super::par::{self, Disjoint, Spare};
 use crate::matrix::{self, Arithmetic, Matrix, Store, FEW_ROWS};

@@ -78,7 +78,7 @@ impl Lanes for Avx2 {
     }
 }
 
-pub(super) struct Avx512;
+pub(in crate::cpu) struct Avx512;
 
 impl Lanes for Avx512 {
     type V = __m512;

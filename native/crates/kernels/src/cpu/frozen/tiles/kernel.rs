@@ -10,14 +10,14 @@ pub(super) const TILE: usize = 1024;
 
 /// Where a block's sums are: the first, and bytes from one row to the next.
 #[derive(Clone, Copy)]
-pub(super) struct Sums {
+pub(in crate::cpu) struct Sums {
     pub at: *mut f32,
     pub stride: usize,
 }
 
 /// Both operands of a block.
 #[derive(Clone, Copy)]
-pub(super) struct Operands {
+pub(in crate::cpu) struct Operands {
     /// The first row of the operand, and bytes from one row to the next.
     pub a: *const u16,
     pub stride: usize,
@@ -34,7 +34,7 @@ macro_rules! block {
         /// # Safety
         /// The thread's tiles are configured, and all rows of the tiles that this block has are there.
         #[inline(always)]
-        pub(super) unsafe fn $name(sums: Sums, o: Operands, add: bool) {
+        pub(in crate::cpu) unsafe fn $name(sums: Sums, o: Operands, add: bool) {
             // SAFETY: the caller's promise.
             unsafe {
                 let below = sums.at.byte_add(16 * sums.stride);

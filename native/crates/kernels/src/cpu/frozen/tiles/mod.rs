@@ -5,7 +5,7 @@
 //! are taken up from there, so they are the same as in one go, and are written to the result once.
 
 pub(super) mod few;
-mod kernel;
+pub(in crate::cpu) mod kernel;
 mod pack;
 
 use super::amx;
@@ -21,6 +21,8 @@ use std::ops::Range;
 const DEEP: usize = 20;
 /// Lanes of a group, at most.
 const GROUP: usize = 256;
+/// Bytes of a result that are written past the caches: a core's second cache.
+const PAST_THE_CACHES: usize = 2 << 20;
 /// Tiles of a panel.
 const PANEL: usize = 896;
 /// Tiles of the contraction in a panel, at most: so that a group has 128 lanes, and weights are read 256 bytes at a time.
@@ -100,6 +102,8 @@ impl Product<'_> {
     ) {
         let long = steps.div_ceil(steps.div_ceil(LONG));
         let wide = (PANEL / long / 2 * 32).min(GROUP);
+        // A large result is not in the caches when the next operation comes to it: it need not be read into them to be written.
+        let past = self.rows * self.width * 4 >= PAST_THE_CACHES;
         // SAFETY: the caller's promise.
         unsafe { amx::configure() };
         for first in lanes.clone().step_by(wide) {
@@ -118,6 +122,9 @@ impl Product<'_> {
                         let y = unsafe { y.part(at..at + group.len()) };
                         if self.accumulate || start > 0 {
                             y.iter_mut().zip(sums).for_each(|(y, sum)| *y += self.scale * sum);
+                        } else if past && y.as_ptr().addr().is_multiple_of(64) && y.len().is_multiple_of(16) {
+                            // SAFETY: the caller's promise; whole lines, of which there are as many sums.
+                            unsafe { stream(y, sums, self.scale) };
                         } else {
                             y.iter_mut().zip(sums).for_each(|(y, sum)| *y = self.scale * sum);
                         }
@@ -127,6 +134,10 @@ impl Product<'_> {
         }
         // SAFETY: the caller's promise.
         unsafe { amx::release() };
+        if past {
+            // What was written past the caches is to be there before another thread is told.
+            std::arch::x86_64::_mm_sfence();
+        }
     }
 
     /// Fills the panel with a part of the contraction.
@@ -172,6 +183,22 @@ impl Product<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// `y = scale * sums`, past the caches.
+///
+/// # Safety
+/// AVX-512 is there; `y` is whole lines, and there are as many sums.
+#[inline(always)]
+unsafe fn stream(y: &mut [f32], sums: &[f32], scale: f32) {
+    use std::arch::x86_64::*;
+    // SAFETY: the caller's promise.
+    unsafe {
+        for at in (0..y.len()).step_by(16) {
+            let sum = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(sums.as_ptr().add(at)));
+            _mm512_stream_ps(y.as_mut_ptr().add(at), sum);
         }
     }
 }

@@ -4,6 +4,9 @@
 //! log-sum-exp of each query (Dao et al. 2022), so memory grows with the longest example, not with its square.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+
 use super::matmul::{matmul, View, ViewMut};
 use super::par::Disjoint;
 use super::simd::{dot, exp, exp_sum, max, tanh, vectorised};
@@ -20,8 +23,19 @@ thread_local! {
 }
 
 /// Scratch that the threads hold together after examples of up to `longest` tokens.
-pub fn attention_scratch_bytes(longest: usize) -> usize {
+pub fn attention_scratch_bytes(longest: usize, shape: &AttentionShape) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if on_tiles(shape) {
+        return rayon::current_num_threads() * tiles::bytes_of_a_thread(longest, shape.head_dim);
+    }
+    let _ = shape;
     rayon::current_num_threads() * 2 * BLOCK * longest * 4
+}
+
+/// Whether whole examples are computed on Intel's tiles.
+#[cfg(target_arch = "x86_64")]
+fn on_tiles(shape: &AttentionShape) -> bool {
+    shape.rounded && tiles::available()
 }
 
 /// The numbers of one head among several in a token-major matrix.
@@ -54,6 +68,7 @@ pub fn attention(out: &mut [f32], lse: &mut [f32], qkv: &[f32], starts: &[usize]
     let (qw, kw, width) = (shape.q_width(), shape.kv_width(), shape.qkv_width());
     let tokens = starts.last().copied().unwrap_or(0);
     assert!(qkv.len() == tokens * width && out.len() == tokens * qw && lse.len() == tokens * shape.heads);
+    let past = 4 * out.len() >= PAST_THE_CACHES;
     let (out, lse) = (Disjoint::new(out), Disjoint::new(lse));
     let tasks = (starts.len() - 1) * shape.heads;
     (0..tasks).into_par_iter().with_max_len(1).for_each(|task| {
@@ -63,8 +78,12 @@ pub fn attention(out: &mut [f32], lse: &mut [f32], qkv: &[f32], starts: &[usize]
         let view =
             |offset| Head { data: qkv, stride: width, start: from * width + offset, dim: shape.head_dim };
         let heads = [view(head * shape.head_dim), view(kv), view(kv + kw)];
-        let place = Place { out: &out, start: from * qw + head * shape.head_dim, stride: qw };
+        let place = Place { out: &out, start: from * qw + head * shape.head_dim, stride: qw, past };
         let lse = (&lse, from * shape.heads + head, shape.heads);
+        #[cfg(target_arch = "x86_64")]
+        if on_tiles(shape) {
+            return tiles::forward_head(&place, lse, heads, to - from, shape);
+        }
         forward_head(&place, Some(lse), heads, to - from, 0, shape);
     });
 }
@@ -89,7 +108,7 @@ pub fn attention_cached(
         let kv = head / shape.group() * shape.head_dim;
         let view = |data, stride, start| Head { data, stride, start, dim: shape.head_dim };
         let heads = [view(qkv, width, head * shape.head_dim), view(k, kw, kv), view(v, kw, kv)];
-        let place = Place { out: &out, start: head * shape.head_dim, stride: qw };
+        let place = Place { out: &out, start: head * shape.head_dim, stride: qw, past: false };
         forward_head(&place, None, heads, new, past, shape);
     };
     if new * (past + new) * qw < 20_000 {
@@ -104,7 +123,12 @@ struct Place<'a, 'b> {
     out: &'a Disjoint<'b>,
     start: usize,
     stride: usize,
+    /// The whole result is so large that it is better written past the caches.
+    past: bool,
 }
+
+/// Bytes of a result that is written past the caches: a core's second cache.
+const PAST_THE_CACHES: usize = 2 << 20;
 
 /// One head: query `i` of `n` sees keys up to `past + i`.
 fn forward_head(
@@ -173,8 +197,11 @@ fn split<'a>(row: &'a mut [f32], at: usize, begin: usize, shape: &AttentionShape
 /// What the backward pass needs of the forward pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Saved<'a> {
+    /// Queries, keys and values of each token, as [`attention`] read them, `[tokens, (heads + 2 kv_heads) * head_dim]`.
     pub qkv: &'a [f32],
+    /// What [`attention`] gave, `[tokens, heads * head_dim]`.
     pub out: &'a [f32],
+    /// Log of each softmax's denominator, `[tokens, heads]`: with it scores become probabilities again.
     pub lse: &'a [f32],
 }
 
@@ -191,6 +218,7 @@ pub fn attention_backward(
 ) {
     let (qw, kw, width) = (shape.q_width(), shape.kv_width(), shape.qkv_width());
     assert!(dqkv.len() == saved.qkv.len() && dout.len() == saved.out.len());
+    let past = 4 * dqkv.len() >= PAST_THE_CACHES;
     let d = Disjoint::new(dqkv);
     let tasks = (starts.len() - 1) * shape.kv_heads;
     // One task owns a key/value head with all its query heads, so that their sums need no other thread.
@@ -200,11 +228,11 @@ pub fn attention_backward(
         let view =
             |data, stride, offset| Head { data, stride, start: from * stride + offset, dim: shape.head_dim };
         let kv = qw + kv_head * shape.head_dim;
-        let place = |offset| Place { out: &d, start: from * width + offset, stride: width };
-        for nth in 0..shape.group() {
+        let place = |offset| Place { out: &d, start: from * width + offset, stride: width, past };
+        let heads = (0..shape.group()).map(|nth| {
             let head = kv_head * shape.group() + nth;
             let at = head * shape.head_dim;
-            let work = BackwardHead {
+            BackwardHead {
                 q: view(saved.qkv, width, at),
                 k: view(saved.qkv, width, kv),
                 v: view(saved.qkv, width, kv + kw),
@@ -216,9 +244,13 @@ pub fn attention_backward(
                 dv: place(kv + kw),
                 accumulate: nth > 0,
                 shape,
-            };
-            work.run(n);
+            }
+        });
+        #[cfg(target_arch = "x86_64")]
+        if on_tiles(shape) {
+            return tiles::backward_group(&heads.collect::<Vec<_>>(), n);
         }
+        heads.for_each(|head| head.run(n));
     });
 }
 
