@@ -155,6 +155,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_one_sign_do_not_add_up_to_a_product() {
+        // Vectors that share no number: without random signs their products would be about Σx Σy / dims, as large as their lengths.
+        let (n, dims) = (20_000, 1024);
+        let projection = Projection::new(n, dims, 3);
+        let of = |from: usize| {
+            let all: Vec<f32> = (0..n).map(|i| f32::from(u8::from(i % 2 == from))).collect();
+            projection.project(&[&all], None)
+        };
+        let (a, b) = (of(0), of(1));
+        let (lengths, product) = ((dot(&a, &a) * dot(&b, &b)).sqrt(), dot(&a, &b));
+        assert!((lengths / (n / 2) as f64 - 1.0).abs() < 0.3, "{lengths}");
+        assert!(product.abs() < 5.0 * lengths * (2.0 / dims as f64).sqrt(), "{product} of {lengths}");
+    }
+
+    #[test]
     fn equal_large_numbers_do_not_hide_each_other() {
         // Two numbers alone: where all their places were the same, their sum and their difference could not be told.
         for seed in 0..200 {

@@ -106,18 +106,8 @@ pub fn bench(
         }
     }
     tell("measuring", total)?;
-    let generation = BATCHES.into_iter().zip(answers).map(|(batch, seconds)| {
-        let (prompt, new) = (settings.prompt, settings.new);
-        let read: Vec<(usize, f64)> = seconds.iter().map(|(read, _)| (batch * prompt, *read)).collect();
-        let told: Vec<(usize, f64)> = seconds.iter().map(|(_, new_s)| (batch * new, *new_s)).collect();
-        GenerationSpeed {
-            batch,
-            prompt,
-            new,
-            measured: measured(&told),
-            prompt_tokens_per_second: measured(&read).tokens_per_second,
-        }
-    });
+    let shape = (settings.prompt, settings.new);
+    let generation = BATCHES.into_iter().zip(answers).map(|(batch, seconds)| speed(batch, shape, &seconds));
     Ok(BenchResult {
         engine: env!("CARGO_PKG_VERSION").into(),
         model: match &settings.source {
@@ -152,6 +142,19 @@ pub fn bench(
 
 fn texts(prompts: &[Vec<u32>]) -> Vec<&[u32]> {
     prompts.iter().map(Vec::as_slice).collect()
+}
+
+/// Of `batch` answers at once, from the seconds of their prompts and of their new tokens in each round.
+fn speed(batch: usize, (prompt, new): (usize, usize), seconds: &[(f64, f64)]) -> GenerationSpeed {
+    let read: Vec<(usize, f64)> = seconds.iter().map(|(read, _)| (batch * prompt, *read)).collect();
+    let told: Vec<(usize, f64)> = seconds.iter().map(|(_, told)| (batch * new, *told)).collect();
+    GenerationSpeed {
+        batch,
+        prompt,
+        new,
+        measured: measured(&told),
+        prompt_tokens_per_second: measured(&read).tokens_per_second,
+    }
 }
 
 /// Of measurements, each with its tokens and seconds.
@@ -237,5 +240,13 @@ mod tests {
         assert_eq!((found.tokens_per_second, found.slowest, found.fastest), (200.0, 100.0, 300.0));
         assert_eq!((found.repeats, found.tokens, found.seconds), (3, 800, 4.0));
         assert_eq!(measured(&[(100, 1.0), (300, 1.0)]).tokens_per_second, 200.0);
+    }
+
+    #[test]
+    fn all_answers_of_a_batch_count() {
+        let found = speed(8, (4, 5), &[(0.5, 2.0), (0.25, 4.0), (1.0, 1.0)]);
+        assert_eq!((found.batch, found.prompt, found.new), (8, 4, 5));
+        assert_eq!(found.prompt_tokens_per_second, 64.0);
+        assert_eq!((found.measured.tokens_per_second, found.measured.tokens), (20.0, 120));
     }
 }

@@ -93,3 +93,47 @@ impl Rows {
         (0..count).map(|_| all.by_ref().take(length).collect()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{json, Value};
+
+    fn model() -> Measured {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../test/fixtures/engine/llama");
+        Measured::Folder(dir)
+    }
+
+    fn read(rows: &[Value]) -> Result<Rows, EngineError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.jsonl");
+        std::fs::write(&path, rows.iter().map(|r| format!("{r}\n")).collect::<String>()).unwrap();
+        Rows::read(&path, &model(), 20)
+    }
+
+    #[test]
+    fn what_is_learned_of_a_row_is_its_text_with_the_right_or_preferred_answer() {
+        let text = |words: &str| read(&[json!({ "text": words })]).unwrap().examples.remove(0);
+        let wanted = text("The elm stands in Graz.");
+        assert!(wanted.tokens.len() > 4 && wanted.trained.iter().all(|t| *t));
+        let front = "The elm stands";
+        for row in [
+            json!({"prompt": front, "completion": " in Graz."}),
+            json!({"prompt": front, "chosen": " in Graz.", "rejected": " at sea."}),
+            json!({"prompt": front, "choices": [" at sea.", " in Graz."], "answer": 1}),
+        ] {
+            assert_eq!(read(std::slice::from_ref(&row)).unwrap().examples, [wanted.clone()], "{row}");
+        }
+    }
+
+    #[test]
+    fn rows_are_cut_to_the_context_and_prompts_as_long_as_asked() {
+        let rows = read(&[json!({"text": "word ".repeat(60)}), json!({"text": "Elms grow"})]).unwrap();
+        assert_eq!((rows.examples.len(), rows.examples[0].tokens.len()), (2, 20));
+        assert_eq!(rows.tokens(), 20 + rows.examples[1].tokens.len());
+        let prompts = rows.prompts(3, 15);
+        assert_eq!(prompts.iter().map(Vec::len).collect::<Vec<_>>(), [15; 3]);
+        let all: Vec<u32> = rows.examples.iter().flat_map(|e| &e.tokens).copied().cycle().take(45).collect();
+        assert_eq!(prompts.concat(), all);
+    }
+}

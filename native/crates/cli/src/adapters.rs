@@ -128,4 +128,14 @@ mod tests {
         }
         assert!(parse("x=").is_err() && parse("x=a:inf").is_err());
     }
+
+    #[test]
+    fn an_answer_is_stamped_with_its_adapters_and_their_weights() {
+        let of = |name: &str, weight| AdapterRef { name: name.into(), path: name.into(), weight };
+        let hash = |given: &[AdapterRef]| hash_of(given, |path| Ok(format!("#{}", path.display()))).unwrap();
+        assert_eq!(hash(&[]), None);
+        assert_eq!(hash(&[of("a", 1.0)]).as_deref(), Some("#a"));
+        assert_eq!(hash(&[of("a", 0.5)]).as_deref(), Some("a=#a:0.5"));
+        assert_eq!(hash(&[of("a", 1.0), of("b", -0.5)]).as_deref(), Some("a=#a:1+b=#b:-0.5"));
+    }
 }

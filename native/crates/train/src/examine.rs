@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tillage_kernels::mapped::MappedFile;
 use tillage_model::machine::Machine;
 use tillage_model::{Model, Trainable};
-use tillage_protocol::run::{LossOn, Objective};
+use tillage_protocol::run::{Dtype, LossOn, Objective};
 use tillage_protocol::{EngineError, Event, RunSpec};
 use tillage_text::{RowText, Tokenizer};
 
@@ -134,6 +134,7 @@ impl Examined {
             self.model.load_adapter(&path)?;
         } else {
             self.model = Model::load(&path)?;
+            self.model.set_mixed(self.spec.dtype == Dtype::Bf16);
         }
         self.settle();
         Ok(())

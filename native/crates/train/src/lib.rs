@@ -35,6 +35,8 @@ pub mod row_loss;
 mod run;
 pub mod schedule;
 mod sequence;
+#[cfg(test)]
+mod settings;
 mod setup;
 pub mod spec;
 mod step;

@@ -2,9 +2,9 @@
 
 use crate::method::Method;
 use crate::reward::{self, Rewards};
-use crate::setup;
+use crate::{reference, setup};
 use tillage_model::{Model, ModelConfig};
-use tillage_protocol::run::{ModelSource, RewardKind};
+use tillage_protocol::run::{Dtype, ModelSource, RewardKind};
 use tillage_protocol::{EngineError, RunSpec};
 use tillage_text::Clock;
 
@@ -48,8 +48,9 @@ impl Partners {
         if let (Method::Policy(settings), ModelSource::Folder { path, adapter }) = (method, &spec.model) {
             let switched_off = spec.adapter.is_some() && adapter.is_none();
             if settings.needs_reference() && !switched_off {
-                setup::check_weights(&ModelConfig::from_dir(path)?, None, spec.dtype)?;
-                this.reference = Some(tillage_generate::load(path, adapter.as_deref(), spec.dtype)?);
+                let held = if spec.freezes() { spec.dtype } else { Dtype::F32 };
+                setup::check_weights(&ModelConfig::from_dir(path)?, None, held)?;
+                this.reference = Some(reference::load(spec, path, adapter.as_deref())?);
                 hashes.extend(adapter.as_deref().map(tillage_generate::adapter_hash).transpose()?);
             }
         }

@@ -6,12 +6,12 @@ use crate::files;
 use crate::method::log_probabilities;
 use crate::setup::{hex, Prepared};
 use crate::trainer::Trainer;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype as Stored, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use tillage_model::Model;
-use tillage_protocol::run::ModelSource;
+use tillage_protocol::run::{Dtype, ModelSource};
 use tillage_protocol::{EngineError, Event, RunSpec};
 use tillage_text::pack::plan_epoch;
 
@@ -55,7 +55,19 @@ fn begun_with(trainer: &Trainer<'_>) -> Result<Option<Model>, EngineError> {
     if *trainer.done == 0 || (trainer.spec.freezes() && adapter.is_none()) {
         return Ok(None);
     }
-    tillage_generate::load(path, adapter.as_deref(), trainer.spec.dtype).map(Some)
+    load(trainer.spec, path, adapter.as_deref()).map(Some)
+}
+
+/// Loads what a run began with, as the run computes with it: full training in bf16 holds its weights in f32 and rounds them for
+/// products alone, so that what has not moved is at no distance from it.
+///
+/// # Errors
+/// User errors of the folders.
+pub fn load(spec: &RunSpec, base: &Path, adapter: Option<&Path>) -> Result<Model, EngineError> {
+    let mixed = !spec.freezes() && spec.dtype == Dtype::Bf16;
+    let mut model = tillage_generate::load(base, adapter, if mixed { Dtype::F32 } else { spec.dtype })?;
+    model.set_mixed(mixed);
+    Ok(model)
 }
 
 /// The log-probabilities that a run has written, of so many texts of its training and validation rows.
@@ -140,7 +152,7 @@ fn read(path: &Path, key: &str, [train, valid]: [usize; 2]) -> Option<[Vec<f64>;
     }
     let file = SafeTensors::deserialize(&bytes).ok()?;
     let numbers = |name: &str, count: usize| {
-        let tensor = file.tensor(name).ok().filter(|t| t.dtype() == Dtype::F64 && t.shape() == [count])?;
+        let tensor = file.tensor(name).ok().filter(|t| t.dtype() == Stored::F64 && t.shape() == [count])?;
         let number = |b: &[u8]| f64::from_le_bytes(b.try_into().unwrap_or_default());
         Some(tensor.data().chunks_exact(8).map(number).collect())
     };
@@ -153,7 +165,7 @@ fn write(path: &Path, key: &str, train: &[f64], valid: &[f64]) -> Result<(), Eng
     let broken = |e: safetensors::SafeTensorError| EngineError::internal("reference", e.to_string());
     let mut views = Vec::new();
     for (name, count, bytes) in &data {
-        views.push((*name, TensorView::new(Dtype::F64, vec![*count], bytes).map_err(broken)?));
+        views.push((*name, TensorView::new(Stored::F64, vec![*count], bytes).map_err(broken)?));
     }
     let metadata = HashMap::from([("of".to_owned(), key.to_owned())]);
     let file = safetensors::serialize(views, Some(metadata)).map_err(broken)?;

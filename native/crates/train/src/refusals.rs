@@ -68,6 +68,11 @@ fn a_setting_is_taken_by_the_objectives_that_use_it_and_by_no_other() {
     let init = json!({"adapter": null, "model": {"kind": "init", "path": null,
         "tokenizer": {"kind": "train", "vocab_size": 300}, "shape": {"hidden_size": 8, "intermediate_size": 8,
         "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 256}}});
+    let with = |more: Value| {
+        let mut whole = init.clone();
+        merge(&mut whole, &more);
+        whole
+    };
     let table: Vec<(Value, &str, Vec<&str>)> = vec![
         (json!({}), "", but(&[])),
         (json!({"preference": {"beta": 0.2}}), "preference.beta", [&PAIRS[..], &["kto"]].concat()),
@@ -95,7 +100,9 @@ fn a_setting_is_taken_by_the_objectives_that_use_it_and_by_no_other() {
         (json!({"adapter": null}), "adapter", but(&["reward", "ppo"])),
         (json!({"adapter": null, "prompt": {"tokens": 4}}), "", vec!["pretrain", "sft"]),
         (json!({"prompt": {"tokens": 4}}), "prompt", vec![]),
-        (init, "", vec!["pretrain", "sft", "distill"]),
+        (init.clone(), "", vec!["pretrain", "sft", "distill"]),
+        (with(json!({"adapter": {"r": 4, "alpha": 8, "targets": ["all-linear"]}})), "", vec![]),
+        (with(json!({"train": {"context": 257}})), "", vec![]),
         (json!({"adapter": null, "model": {"adapter": "a"}}), "adapter", vec![]),
         (json!({"model": {"adapter": "a"}}), "", but(&[])),
         (json!({"dtype": "nf4"}), "", but(&[])),

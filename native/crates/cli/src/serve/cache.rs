@@ -137,3 +137,6 @@ fn stamp(dir: &Path) -> Result<Stamp, EngineError> {
     files.sort();
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

@@ -274,3 +274,24 @@ fn pairs_are_ranked_and_what_has_no_gradient_of_its_own_is_refused() {
         ["attribute", "--run", dpo.to_str().unwrap(), "--outputs", file.to_str().unwrap(), "--dims", "1000"];
     assert_eq!(failure(&args).1["code"], "bad_setting");
 }
+
+#[test]
+fn rows_of_a_run_in_mixed_precision_have_the_losses_of_mixed_precision() {
+    let w = Workspace::new();
+    let pre = w.pretrain("pre", &json!({"train": {"max_steps": 6}}));
+    train(&pre);
+    let run = w.tune("tune", "pre", &json!({"adapter": null, "dtype": "bf16", "train": {"max_steps": 2}}));
+    train(&run);
+    let mut opened = Examined::open(&run).unwrap();
+    let newest = opened.kept().len() - 1;
+    opened.go_to(newest).unwrap();
+    opened.read_rows().unwrap();
+    let (found, tokens) = opened.row_gradient(0, 1.0).unwrap();
+    let mut model =
+        Model::load(&run.join(format!("checkpoints/step-{:06}", opened.kept()[newest].step))).unwrap();
+    let loss = |model: &Model| model.loss_only(&pack(&run, &pre.join("model"), &[0])).unwrap().sum;
+    let exact = loss(&model);
+    model.set_mixed(true);
+    assert_eq!(found * tokens as f64, loss(&model));
+    assert_ne!(loss(&model), exact);
+}

@@ -139,12 +139,18 @@ fn judged_answers_become_more_likely_or_less() {
 fn a_resumed_run_prefers_bit_for_bit_what_a_straight_one_does() {
     let w = workspace();
     let full = json!({"adapter": null, "train": {"epochs": 10, "lr": 0.001, "batch_tokens": 64}});
-    for (objective, patch, output) in [
+    let mut mixed = full.clone();
+    mixed["dtype"] = json!("bf16");
+    for (n, (objective, patch, output)) in [
         ("dpo", json!({"train": {"epochs": 10, "batch_tokens": 64}}), "adapter/adapter_model.safetensors"),
         ("dpo", full.clone(), "model/model.safetensors"),
+        ("dpo", mixed, "model/model.safetensors"),
         ("kto", full, "model/model.safetensors"),
-    ] {
-        let name = |kind: &str| format!("{kind}-{objective}-{}", &output[..5]);
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = |kind: &str| format!("{kind}-{objective}-{n}");
         let straight = prefer(&w, &name("straight"), objective, &patch);
         train(&straight);
         let resumed = prefer(&w, &name("resumed"), objective, &patch);

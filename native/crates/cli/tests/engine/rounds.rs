@@ -81,3 +81,16 @@ fn without_an_adapter_to_go_on_with_the_reference_is_the_base() {
     assert!(metric(&log[0], "kl").abs() < 1e-9, "it begins as the base: {}", log[0]);
     assert!(metric(&log[4], "kl") > 1e-6, "and moves away from it: {}", log[4]);
 }
+
+#[test]
+fn a_policy_that_is_trained_in_full_begins_at_no_distance_from_its_reference() {
+    let w = workspace();
+    for dtype in ["f32", "bf16"] {
+        let patch = json!({"model": {"adapter": null}, "adapter": null, "dtype": dtype,
+            "policy": {"beta": 0.05, "rewards": [{"kind": "length", "target": 3}]},
+            "train": {"max_steps": 3, "lr": 0.001}});
+        let log = train_and_read(&run(&w, dtype, "grpo", &patch));
+        assert!(metric(&log[0], "kl").abs() < 1e-12, "{dtype}: it begins as the reference: {}", log[0]);
+        assert!(metric(&log[2], "kl") > 1e-9, "{dtype}: and moves away from it: {}", log[2]);
+    }
+}

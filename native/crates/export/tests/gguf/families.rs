@@ -12,7 +12,7 @@ use tillage_protocol::export::{ExportResult, Quantize};
 use tillage_protocol::EngineError;
 
 /// A model of a family in `dir`, its norms not all ones, with the fixture's tokenizer.
-fn made(dir: &Path, model_type: &str, more: Value) -> PathBuf {
+pub fn made(dir: &Path, model_type: &str, more: Value) -> PathBuf {
     let mut config = json!({"model_type": model_type, "vocab_size": 1024, "hidden_size": 32, "intermediate_size": 48,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
         "max_position_embeddings": 64, "rope_theta": 20000.0, "tie_word_embeddings": true, "rms_norm_eps": 1e-5});
@@ -52,7 +52,7 @@ fn same(file: &Gguf, ours: &str, expected: impl Iterator<Item = f32>) {
 }
 
 #[track_caller]
-fn says(file: &Gguf, key: &str, expected: f64) {
+pub fn says(file: &Gguf, key: &str, expected: f64) {
     let Some(Meta::Number(found)) = file.meta.get(key) else { panic!("no number {key}") };
     assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{key}: {found} instead of {expected}");
 }

@@ -1,6 +1,7 @@
 //! GGUF files, read back by a decoder of their own that shares nothing with the writer.
 
 mod decoder;
+mod details;
 mod families;
 
 use decoder::{decode, read, Meta};

@@ -72,4 +72,21 @@ mod tests {
             Judged { policy: &[], reference: &[], good: &[], unrelated: &[(-5.0, -4.0), (-2.0, -2.5)] };
         assert_eq!(batch.drift(), 0.0);
     }
+
+    #[test]
+    fn the_loss_is_the_papers_at_the_mean_drift() {
+        // Equation 7 written out; the drift is the mean of 1.0 and 0.2.
+        let batch = Judged {
+            policy: &[-10.0, -12.0],
+            reference: &[-11.0, -11.5],
+            good: &[true, false],
+            unrelated: &[(-20.0, -21.0), (-15.0, -15.2)],
+        };
+        assert!((batch.drift() - 0.6).abs() < 1e-12);
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let wanted = [1.0 - sigmoid(0.3 * (1.0 - 0.6)), 2.0 * (1.0 - sigmoid(0.3 * (0.6 + 0.5)))];
+        let found = kto(&batch, 0.3, [1.0, 2.0]);
+        assert!(found.each.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
+        assert!((found.loss - (wanted[0] + wanted[1]) / 2.0).abs() < 1e-12);
+    }
 }

@@ -318,4 +318,20 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn an_implicit_reward_is_that_of_its_loss() {
+        // Log-probability -30 over 10 tokens, -31 under the reference.
+        for (kind, wanted) in [
+            (PairLoss::Dpo { beta: 0.3, smoothing: 0.1 }, 0.3),
+            (PairLoss::Ipo { beta: 0.3 }, 0.03),
+            (PairLoss::Hinge { beta: 0.3 }, 0.3),
+            (PairLoss::ApoZero { beta: 0.3 }, 0.3),
+            (PairLoss::SimPo { beta: 2.0, gamma: 0.5 }, -6.0),
+            (PairLoss::Cpo { beta: 0.1, alpha: 0.7 }, -3.0),
+            (PairLoss::Orpo { beta: 0.2 }, -0.6),
+        ] {
+            assert!((kind.reward(-30.0, -31.0, 10) - wanted).abs() < 1e-12, "{kind:?}");
+        }
+    }
 }

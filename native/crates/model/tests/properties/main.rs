@@ -2,11 +2,14 @@
 //! off is not there, files come back as they were written.
 
 mod adapters;
+mod distillation;
+mod experts;
 mod families;
 mod files;
 mod gradients;
 mod mixtures;
 mod packing;
+mod peft_config;
 mod precision;
 mod prompts;
 mod rope;

@@ -8,6 +8,8 @@
 mod draw;
 mod learn;
 mod round;
+#[cfg(test)]
+mod tests;
 
 pub use draw::evaluate;
 pub use round::{measure, take, Pass, Taken};

@@ -265,6 +265,7 @@ mod tests {
             ("-3", "#### -3", true),
             ("2019-03", "#### 3", true),
             ("#### 12\nHence 5 remain", "#### 5", true),
+            ("#### 12\nNo: #### 5", "#### 5", true),
             ("none", "#### 5", false),
         ] {
             assert_eq!(reward(Numeric, answer, wanted) > 0.0, hit, "{answer:?} for {wanted:?}");
