@@ -45,12 +45,30 @@ def batch(step: int) -> dict[str, torch.Tensor]:
     return {"input_ids": x, "attention_mask": mask, "labels": labels}
 
 
+def scored(model: torch.nn.Module) -> dict[str, float]:
+    """Losses of all rows, `batch` of them at a time, after one batch that does not count."""
+    losses, labels, tokens, start = 0.0, 0, 0, 0.0
+    with torch.inference_mode():
+        model(**batch(0), use_cache=False)
+        start = time.perf_counter()
+        for step in range(len(rows) // case["batch"]):
+            inputs = batch(step)
+            count = int((inputs["labels"][:, 1:] != -100).sum())
+            losses += float(model(**inputs, use_cache=False).loss) * count
+            labels, tokens = labels + count, tokens + int(inputs["attention_mask"].sum())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"tokens_per_s": tokens / (time.perf_counter() - start), "tokens_per_step": tokens, "peak_mib": peak, "loss": losses / labels}
+
+
 mixed = case["dtype"] == "autocast"
 dtype = torch.float32 if mixed else getattr(torch, case["dtype"])
 model = AutoModelForCausalLM.from_pretrained(case["model"], dtype=dtype, attn_implementation="sdpa")
 if case["lora"]:
     names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     model = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=names, task_type="CAUSAL_LM"))
+if case["score"]:
+    print(json.dumps(scored(model)))
+    sys.exit()
 model.train()
 trained = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.01, fused=True)

@@ -9,7 +9,8 @@ rows are those of a JSON Lines file with `question` and `answer`, tokenised with
           packed into batches of as many tokens here
   dense   the same on 4 texts of 256 tokens, loss on all of it, so that nobody pads
   full    all weights of a small model, f32 on both sides, or mixed precision beside autocast and bf16 alone
-Every run is a process of its own. The engine's steps are read from its events; the first steps count on neither side.
+  score   losses of the answers of 64 rows, nothing trained: `tillage-native score` beside a forward pass without gradients
+Every run is a process of its own. The engine's steps are read from its events; the first steps count on neither side, nor does loading.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import IO
 
 parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
 root = Path(__file__).resolve().parents[2]
@@ -38,6 +40,7 @@ args = parser.parse_args()
 scratch = args.scratch or Path(tempfile.mkdtemp(prefix="tillage-bench-"))
 scratch.mkdir(parents=True, exist_ok=True)
 WARM_UP = 2
+SCORED = 64
 
 SHAPES = {
     "smollm2-135m": ("LlamaConfig", dict(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3)),
@@ -53,6 +56,7 @@ CASES = {
     "dense, Qwen2.5-0.5B's shape": ("qwen2.5-0.5b", "dense", "bf16", ["bfloat16"], 1024, 4, 256),
     "full, 5 M llama, f32": ("tiny5m", "full", "f32", ["float32"], 4096, 16, 256),
     "full, 5 M llama, mixed precision": ("tiny5m", "full", "bf16", ["autocast", "bfloat16"], 4096, 16, 256),
+    "score, SmolLM2-135M's shape": ("smollm2-135m", "score", "bf16", ["bfloat16", "float32"], 2048, 8, 1024),
     "QLoRA alone, 1B shape, 1,024 tokens": ("llama-3.2-1b", "rows", "nf4", [], 1024, 0, 1024),
 }
 
@@ -81,7 +85,9 @@ def rows(kind: str) -> tuple[Path, Path]:
 
     lines = [json.loads(line) for line in args.text.read_text().splitlines()[:2000]]
     made = [{"prompt": f"<|im_start|>user\n{r['question']}<|im_end|>\n<|im_start|>assistant\n", "completion": f"{r['answer']}<|im_end|>\n"} for r in lines]
-    if kind != "rows":
+    if kind == "score":
+        made = made[:SCORED]
+    elif kind != "rows":
         tokenizer = PreTrainedTokenizerFast.from_pretrained(args.tokenizer)
         ids = [i for r in made for i in tokenizer(r["prompt"] + r["completion"], add_special_tokens=False)["input_ids"]]
         # Some tokens more than the context: both sides cut.
@@ -89,14 +95,14 @@ def rows(kind: str) -> tuple[Path, Path]:
     stem = scratch / f"rows-{kind}"
     stem.with_suffix(".jsonl").write_text("".join(json.dumps(r) + "\n" for r in made))
     columns = {"_row_id": [f"row-{i}" for i in range(len(made))]}
-    columns |= {"text" if kind != "rows" and key == "completion" else key: [r[key] for r in made] for key in made[0]}
+    columns |= {"text" if kind in ("dense", "full") and key == "completion" else key: [r[key] for r in made] for key in made[0]}
     pyarrow.parquet.write_table(pyarrow.table(columns), stem.with_suffix(".parquet"))
     return stem.with_suffix(".jsonl"), stem.with_suffix(".parquet")
 
 
-def peak_of(command: list[str]) -> float:
+def peak_of(command: list[str], out: int | IO[str] = subprocess.DEVNULL) -> float:
     """A command's peak memory in MiB; its own, since a child's begins with that of the process that started it."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=out)
     peak = 0.0
     while process.poll() is None:
         status = Path(f"/proc/{process.pid}/status").read_text()
@@ -134,8 +140,21 @@ def engine(shape: str, kind: str, dtype: str, tokens: int, context: int, parquet
     return {"tokens_per_s": count / sum(took), "tokens_per_step": count / len(steps), "peak_mib": peak, "planned_mib": planned, "loss": steps[-1]["loss"]}
 
 
+def score(shape: str, dtype: str, tokens: int, context: int, parquet: Path) -> dict:
+    out, told = scratch / "scores.parquet", scratch / "scores.jsonl"
+    command = [str(args.engine), "score", "--json", "--model", str(model(shape)), "--dtype", dtype, "--rows", str(parquet), "--out", str(out),
+               "--context", str(context), "--batch-tokens", str(tokens), "--threads", str(args.threads)]  # fmt: skip
+    with told.open("w") as file:
+        peak = peak_of(command, file)
+    lines = [json.loads(line) for line in told.read_text().splitlines()]
+    last = [line["progress"] for line in lines if line["type"] == "progress"][-1]
+    assert last["rows"] == SCORED, last
+    loss = lines[-1]["result"]["loss"]
+    return {"tokens_per_s": last["tokens"] / last["seconds"], "tokens_per_step": last["tokens"], "peak_mib": peak, "loss": loss}
+
+
 def peft(shape: str, kind: str, dtype: str, batch: int, context: int, jsonl: Path) -> dict:
-    case = {"model": str(model(shape)), "rows": str(jsonl), "dtype": dtype, "lora": kind != "full", "batch": batch, "context": context,
+    case = {"model": str(model(shape)), "rows": str(jsonl), "dtype": dtype, "lora": kind in ("rows", "dense"), "score": kind == "score", "batch": batch, "context": context,
             "threads": args.threads, "warm_up": WARM_UP, "steps": args.steps}  # fmt: skip
     path = scratch / "case.json"
     path.write_text(json.dumps(case))
@@ -148,9 +167,12 @@ for name, (shape, kind, dtype, others, tokens, batch, context) in CASES.items():
     if args.only not in name:
         continue
     jsonl, parquet = rows(kind)
-    ways = ["always"] if not others else ["never"] if kind == "full" else ["never", "always"]
+    ways = ["always"] if not others else ["never"] if kind in ("full", "score") else ["never", "always"]
     label = {"never": f"engine {dtype}", "always": f"engine {dtype}, recomputed"}
-    sides = {label[way]: (lambda way=way: engine(shape, kind, dtype, tokens, context, parquet, way)) for way in ways}
+    if kind == "score":
+        sides = {label["never"]: lambda: score(shape, dtype, tokens, context, parquet)}
+    else:
+        sides = {label[way]: (lambda way=way: engine(shape, kind, dtype, tokens, context, parquet, way)) for way in ways}
     sides |= {f"PyTorch {other}": (lambda other=other: peft(shape, kind, other, batch, context, jsonl)) for other in others}
     measured: dict[str, list[dict]] = {side: [] for side in sides}
     for turn in range(args.rounds):
