@@ -120,7 +120,11 @@ mod tests {
             json!({"prompt": front, "chosen": " in Graz.", "rejected": " at sea."}),
             json!({"prompt": front, "choices": [" at sea.", " in Graz."], "answer": 1}),
         ] {
-            assert_eq!(read(std::slice::from_ref(&row)).unwrap().examples, [wanted.clone()], "{row}");
+            assert_eq!(
+                read(std::slice::from_ref(&row)).unwrap().examples,
+                std::slice::from_ref(&wanted),
+                "{row}"
+            );
         }
     }
 
