@@ -42,7 +42,7 @@ fn answers_belong_to_all_that_decides_them_and_to_nothing_else() {
     assert_ne!(of(None, "How"), own);
     for (place, value) in [
         ("/distill/teacher", json!(fixture("llama_tied"))),
-        ("/distill/adapter", json!(fixture("llama/adapter_rslora"))),
+        ("/distill/adapter", json!(fixture("llama/adapter_dora"))),
         ("/distill/adapter", Value::Null),
         ("/distill/sequence/max_new", json!(21)),
         ("/distill/sequence/temperature", json!(0.6)),
