@@ -299,3 +299,6 @@ impl<'a> Teacher<'a> {
         rows.iter().zip(sampled).map(answer).collect::<Result<_, _>>().map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests;

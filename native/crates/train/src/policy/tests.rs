@@ -95,8 +95,11 @@ fn known(settings: &Settings, model: &Model) -> Vec<Known> {
             let now = -f64::from(losses[at]);
             one.old.push(now + off(t, 0.3));
             one.reference.push(now + off(t + 5, 0.5));
-            one.value.push(f64::from(values[at]) + off(t + 2, 0.4));
-            one.returns.push(f64::from(values[at]) + off(t + 9, 0.9));
+            // Old values to both sides of the new one, within the clip and beyond, and returns to the same side and the other.
+            let value = f64::from(values[at]);
+            let side = if (t + i) % 2 == 0 { 1.0 } else { -0.7 };
+            one.value.push(value + off(t + 2, 0.9));
+            one.returns.push(value + side * off(t + 2, 0.9));
             at += 1;
         }
         one.advantage = match settings.has_values() {
