@@ -206,7 +206,7 @@ fn replace_generation_tags(source: &str) -> (String, bool) {
     let mut rest = source;
     let mut found = false;
     while let Some(at) = rest.find("{%") {
-        let Some(end) = rest[at..].find("%}").map(|e| at + e + 2) else { break };
+        let Some(end) = rest[at + 2..].find("%}").map(|e| at + 2 + e + 2) else { break };
         out.push_str(&rest[..at]);
         let tag = &rest[at..end];
         let inner = &tag[2..tag.len() - 2];

@@ -38,6 +38,14 @@ fn loops_end() {
     assert_eq!(outcome(called), Err("template_endless".into()));
 }
 
+/// Found by the fuzzer: the end of a tag that shares a character with its beginning.
+#[test]
+fn a_tag_of_three_characters_is_an_error() {
+    for source in ["{%}", "{{ 'a' }}{%}b", "{%}{% generation %}a{% endgeneration %}", "{%-}", "{%", "{%%}"] {
+        assert_eq!(outcome(source), Err("bad_chat_template".into()), "{source}");
+    }
+}
+
 #[test]
 fn recursion_ends() {
     for source in [
