@@ -82,7 +82,8 @@ impl Deref for MappedFile {
     }
 }
 
-#[cfg(test)]
+// Miri maps no files.
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
 
