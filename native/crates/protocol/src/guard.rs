@@ -67,8 +67,12 @@ mod tests {
     use super::*;
     use crate::Blame;
 
+    /// The hook and the first panic belong to the process: one test at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
+
     #[test]
     fn a_panic_is_an_internal_error() {
+        let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
         let error = guarded::<()>(|| panic!("at {}", 7)).unwrap_err();
         assert_eq!((error.blame, error.code.as_str()), (Blame::Internal, "panic"));
         assert!(error.message.contains("at 7"), "{}", error.message);
@@ -76,6 +80,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_library_is_told_and_forgotten() {
+        let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
         install_hook();
         let said = caught(|| -> u8 { panic!("a bad file") }).unwrap_err();
         assert!(said.contains("a bad file (") && said.contains("guard.rs"), "{said}");
