@@ -3,7 +3,7 @@
 
 use memmap2::{Mmap, MmapMut};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Deref;
 use std::path::Path;
 
@@ -34,27 +34,31 @@ impl MappedFile {
         Ok(MappedFile(Bytes::File(map)))
     }
 
-    /// Reads a file into memory of huge pages where the system has them: reading all of it again and again, as
-    /// generation does, then waits less for addresses to be translated than in a file's small pages.
+    /// Memory of huge pages where the system has them, which `fill` writes (it is 0 before), and what that returns. Reading all
+    /// of it again and again, as generation does, then waits less for addresses to be translated than in a file's small pages.
+    /// Pages that are not written take no memory.
     ///
     /// # Errors
-    /// Whatever opening or reading it gives, and no memory.
-    pub fn read(path: &Path) -> io::Result<MappedFile> {
-        let mut file = File::open(path)?;
-        let len = usize::try_from(file.metadata()?.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    /// Those of `fill`, and no memory.
+    pub fn made<R>(len: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<R>) -> io::Result<(MappedFile, R)> {
         if len == 0 {
-            return Ok(MappedFile(Bytes::Empty));
+            return Ok((MappedFile(Bytes::Empty), fill(&mut [])?));
         }
         let mut memory = MmapMut::map_anon(len)?;
         // Advice: where it is not taken, the pages are small.
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
-        file.read_exact(&mut memory)?;
-        Ok(MappedFile(Bytes::Memory(memory.make_read_only()?)))
+        let result = fill(&mut memory)?;
+        Ok((MappedFile(Bytes::Memory(memory.make_read_only()?)), result))
     }
 }
 
 impl MappedFile {
+    /// Whether the bytes are a file's, and not in memory of their own.
+    pub fn is_file(&self) -> bool {
+        matches!(self.0, Bytes::File(_))
+    }
+
     /// Gives the memory of bytes back that have been read; they are read from the file again if they are asked for.
     /// Where the system knows no such thing, or the bytes are not mapped, nothing happens.
     pub fn release(&self, bytes: std::ops::Range<usize>) {
@@ -88,18 +92,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_read_has_the_bytes_of_one_that_is_mapped() {
+    fn memory_of_its_own_has_the_bytes_of_a_file_that_is_mapped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 % 251) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let (mapped, read) = (MappedFile::open(&path).unwrap(), MappedFile::read(&path).unwrap());
+        let mapped = MappedFile::open(&path).unwrap();
+        let fill = |room: &mut [u8]| {
+            assert!(room.iter().all(|byte| *byte == 0));
+            room.copy_from_slice(&mapped);
+            Ok(room.len())
+        };
+        let (made, filled) = MappedFile::made(bytes.len(), fill).unwrap();
+        assert_eq!((filled, mapped.is_file(), made.is_file()), (bytes.len(), true, false));
         // Pages of a file can be given back; those in memory stay.
         mapped.release(0..bytes.len());
-        read.release(0..bytes.len());
-        assert!(*mapped == *bytes && *read == *bytes);
+        made.release(0..bytes.len());
+        assert!(*mapped == *bytes && *made == *bytes);
         std::fs::write(&path, b"").unwrap();
-        assert!(MappedFile::read(&path).unwrap().is_empty() && MappedFile::open(&path).unwrap().is_empty());
-        assert!(MappedFile::read(&dir.path().join("none")).is_err());
+        assert!(MappedFile::open(&path).unwrap().is_empty());
+        assert!(MappedFile::made(0, |_| Ok(())).unwrap().0.is_empty());
+        let failed = MappedFile::made(5, |_| -> io::Result<()> { Err(io::ErrorKind::StorageFull.into()) });
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -73,12 +73,12 @@ impl Model {
     }
 
     /// As [`Model::load_as`], for a model that answers: where twice the memory is free, weights that are stored in bf16 and
-    /// held in it are read into memory instead of mapped, since each token reads them all (see [`MappedFile::read`]).
+    /// held in it come into memory instead of being mapped, since each token reads them all (see [`CodedBf16::resident`]).
     ///
     /// # Errors
     /// As [`Model::load`].
     ///
-    /// [`MappedFile::read`]: tillage_kernels::mapped::MappedFile::read
+    /// [`CodedBf16::resident`]: tillage_kernels::matrix::CodedBf16::resident
     pub fn load_to_answer(dir: &Path, dtype: Dtype) -> Result<Model, EngineError> {
         let sizes = store::weight_files(dir)?.into_iter().flat_map(|f| f.metadata()).map(|m| m.len());
         let bytes: u64 = sizes.sum();

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tillage_kernels::mapped::MappedFile;
-use tillage_kernels::matrix::{Bf16s, Matrix, Store};
+use tillage_kernels::matrix::{Bf16s, CodedBf16, Matrix, Store};
 use tillage_protocol::run::Dtype;
 use tillage_protocol::EngineError;
 
@@ -119,15 +119,15 @@ fn held(
 ) -> Result<Value, EngineError> {
     let (bytes, path) = file;
     let as_it_is = || to_f32(&spec.name, view.dtype(), view.data(), path);
+    if stays(spec, view, dtype) {
+        let numbers = Bf16s::mapped(bytes, place(view, bytes));
+        return Ok(Value::Frozen(Matrix::new(Store::Bf16(numbers), spec.shape[1])));
+    }
     let dtype = spec.held(dtype);
     if dtype == Dtype::F32 {
         return Ok(Value::F32(as_it_is()?));
     }
     let inputs = spec.shape[usize::from(!spec.transposed)];
-    if dtype == Dtype::Bf16 && view.dtype() == StoredDtype::BF16 && !spec.transposed {
-        let numbers = Bf16s::mapped(bytes, place(view, bytes));
-        return Ok(Value::Frozen(Matrix::new(Store::Bf16(numbers), inputs)));
-    }
     let mut value = as_it_is()?;
     if spec.transposed {
         value = transpose(&value, spec.shape[1]);
@@ -135,13 +135,25 @@ fn held(
     Ok(frozen(&value, inputs, dtype).map_or(Value::F32(value), Value::Frozen))
 }
 
-/// Whether more than half of a file's bytes are numbers in bf16.
-fn mostly_bf16(file: &SafeTensors) -> bool {
-    let bytes = |only: bool| {
-        let tensors = file.tensors().into_iter().filter(|(_, t)| !only || t.dtype() == StoredDtype::BF16);
-        tensors.map(|(_, t)| t.data().len()).sum::<usize>()
-    };
-    2 * bytes(true) > bytes(false)
+/// Whether a model of a precision holds a tensor's numbers in bf16, as its file has them.
+fn stays(spec: &TensorSpec, view: &TensorView<'_>, dtype: Dtype) -> bool {
+    spec.held(dtype) == Dtype::Bf16 && view.dtype() == StoredDtype::BF16 && !spec.transposed
+}
+
+/// The matrices of a file that a model holds in bf16 as they are, in memory of their own, and coded where that pays.
+fn as_stored(
+    file: &SafeTensors,
+    specs: &BTreeMap<&str, &TensorSpec>,
+    dtype: Dtype,
+) -> std::io::Result<BTreeMap<String, Store>> {
+    let mut found = file.tensors();
+    found.retain(|(name, view)| {
+        specs.get(name.as_str()).is_some_and(|spec| view.shape() == spec.shape && stays(spec, view, dtype))
+    });
+    let matrices: Vec<(&[u8], usize)> =
+        found.iter().map(|(_, view)| (view.data(), view.shape()[1])).collect();
+    let stores = CodedBf16::resident(&matrices, CodedBf16::pays())?;
+    Ok(found.into_iter().map(|(name, _)| name).zip(stores).collect())
 }
 
 /// Where a tensor's bytes are in its file.
@@ -183,8 +195,8 @@ impl Raw {
 /// # Errors
 /// `user`, naming tensor and file: one is missing, has the wrong shape or format, or is not part of the model.
 ///
-/// `tied` names the embedding that also is the output projection; `resident` reads files whose numbers stay as they are
-/// into memory instead of mapping them.
+/// `tied` names the embedding that also is the output projection; `resident` puts
+/// matrices in bf16 into memory of their own ([`CodedBf16::resident`]) instead of mapping them.
 pub(crate) fn load(
     dir: &Path,
     wanted: &[TensorSpec],
@@ -197,12 +209,12 @@ pub(crate) fn load(
     let mut found = Values::new();
     let (mut tied_head, mut tied_embedding) = (None, None);
     for path in &files {
-        let mut bytes = open(path)?;
-        if resident && dtype == Dtype::Bf16 && mostly_bf16(&parse(&bytes, path)?) {
-            bytes = MappedFile::read(path).map_err(|e| EngineError::io(&e, path))?;
-        }
-        let bytes = Arc::new(bytes);
+        let bytes = Arc::new(open(path)?);
         let parsed = parse(&bytes, path)?;
+        let mut in_memory = BTreeMap::new();
+        if resident && dtype != Dtype::F32 {
+            in_memory = as_stored(&parsed, &specs, dtype).map_err(|e| EngineError::io(&e, path))?;
+        }
         for (name, view) in parsed.tensors() {
             let Some(spec) = specs.get(name.as_str()) else {
                 if tied.is_some() && name == "lm_head.weight" {
@@ -228,7 +240,10 @@ pub(crate) fn load(
             if tied == Some(name.as_str()) {
                 tied_embedding = Some(Raw::new("the embedding", &view, &bytes, path));
             }
-            let value = held(spec, &view, (&bytes, path.as_path()), dtype)?;
+            let value = match in_memory.remove(&name) {
+                Some(store) => Value::Frozen(Matrix::new(store, spec.shape[1])),
+                None => held(spec, &view, (&bytes, path.as_path()), dtype)?,
+            };
             if !matches!(&value, Value::Frozen(matrix) if matrix.is_mapped()) {
                 bytes.release(place(&view, &bytes));
             }

@@ -59,7 +59,7 @@ impl Bf16s {
 
     /// Whether they are read from a file's mapping.
     pub fn is_mapped(&self) -> bool {
-        matches!(self.0, Place::Mapped { .. })
+        matches!(&self.0, Place::Mapped { file, .. } if file.is_file())
     }
 
     /// The numbers' bits: the upper half of an f32's.

@@ -4,11 +4,13 @@
 //! whose rows lie behind one another but need not be neighbours in memory: queries, keys and values of a mapped file.
 
 mod bf16;
+pub(crate) mod coded;
 mod int8;
 mod nf4;
 
 pub(crate) use bf16::round;
 pub use bf16::{from_bf16, to_bf16, Bf16s};
+pub use coded::CodedBf16;
 pub use int8::Int8;
 pub use nf4::{dynamic_map, Nf4, NF4_BLOCK, NF4_LEVELS};
 
@@ -35,6 +37,8 @@ pub enum Store {
     F32(Vec<f32>),
     /// 2 bytes a number, in memory or in a file's mapping.
     Bf16(Bf16s),
+    /// The same in 12 bits a number.
+    Coded(CodedBf16),
     /// 1 byte a number and 4 a row.
     Int8(Int8),
     /// Half a byte a number and a little more than 1 a block.
@@ -42,10 +46,17 @@ pub enum Store {
 }
 
 impl Store {
+    /// Whether the numbers are bf16, coded or not.
+    #[inline]
+    pub(crate) fn is_bf16(&self) -> bool {
+        matches!(self, Store::Bf16(_) | Store::Coded(_))
+    }
+
     fn numbers(&self) -> usize {
         match self {
             Store::F32(v) => v.len(),
             Store::Bf16(v) => v.as_slice().len(),
+            Store::Coded(v) => v.numbers(),
             Store::Int8(v) => v.codes.len(),
             Store::Nf4(v) => v.len,
         }
@@ -55,6 +66,7 @@ impl Store {
         match self {
             Store::F32(v) => 4 * v.len(),
             Store::Bf16(v) => 2 * v.as_slice().len(),
+            Store::Coded(v) => v.bytes(),
             Store::Int8(v) => v.codes.len() + 4 * v.scales.len(),
             Store::Nf4(v) => v.bytes(),
         }
@@ -69,6 +81,7 @@ impl Store {
                     *o = from_bf16(*b);
                 }
             }
+            Store::Coded(v) => v.decode(first, out),
             Store::Int8(v) => v.decode(first, inputs, out),
             Store::Nf4(v) => v.decode(first, out),
         }
@@ -119,11 +132,12 @@ impl Matrix {
     /// Puts the rows of another matrix behind these.
     ///
     /// # Panics
-    /// When it has other columns or is held in another form.
+    /// When it has other columns or is held in another form (bf16 and coded bf16 are one).
     pub fn append(&mut self, other: Matrix) {
         assert_eq!(self.inputs, other.inputs, "rows of different lengths");
-        let kind = |m: &Matrix| std::mem::discriminant(&m.parts[0].1);
-        assert_eq!(kind(self), kind(&other), "parts in different forms");
+        let kind = |m: &Matrix| (m.parts[0].1.is_bf16(), std::mem::discriminant(&m.parts[0].1));
+        let (own, others) = (kind(self), kind(&other));
+        assert!(own.0 && others.0 || own == others, "parts in different forms");
         let first = self.rows;
         self.parts.extend(other.parts.into_iter().map(|(row, store)| (first + row, store)));
         self.rows += other.rows;

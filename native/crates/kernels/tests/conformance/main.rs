@@ -2,6 +2,7 @@
 //! differences in f64. A new backend is one more caller of the same checks.
 
 mod attention;
+mod coded;
 mod frozen;
 mod layers;
 mod loss_and_optimizer;

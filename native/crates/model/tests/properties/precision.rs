@@ -6,7 +6,7 @@ use crate::support::{
 use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::json;
 use std::path::Path;
-use tillage_kernels::matrix::Arithmetic;
+use tillage_kernels::matrix::{Arithmetic, CodedBf16};
 use tillage_model::store::read_file;
 use tillage_model::{Model, Packed, Trainable};
 use tillage_protocol::run::Dtype;
@@ -58,6 +58,23 @@ fn a_model_read_in_a_precision_is_the_model_brought_into_it() {
             assert_eq!(read.parameter_count(), model().parameter_count());
             assert!(logits(&read) != logits(&model()), "{dtype:?} changes something");
         }
+    }
+}
+
+#[test]
+fn a_model_that_answers_takes_less_memory_where_codes_pay_and_answers_the_same() {
+    let sizes = json!({"hidden_size": 96, "intermediate_size": 160, "head_dim": 24});
+    let folder = tempfile::tempdir().expect("a folder");
+    Model::init(config_with(sizes), 3).save(folder.path()).expect("a writable folder");
+    restore(folder.path(), Stored::BF16, |x| half::bf16::from_f32(x).to_le_bytes().to_vec());
+    // Embeddings are in bf16 in all of them.
+    for dtype in LOW {
+        let mapped = Model::load_as(folder.path(), dtype).expect("the model");
+        let answers = Model::load_to_answer(folder.path(), dtype).expect("the model");
+        assert_eq!(answers.held_bytes() < mapped.held_bytes(), CodedBf16::pays(), "{dtype:?}");
+        assert!(logits(&answers) == logits(&mapped), "{dtype:?}");
+        let one = |model: &Model| model.logits(&Packed::texts([[5u32].as_slice()]), &[0]);
+        assert!(one(&answers) == one(&mapped), "{dtype:?}");
     }
 }
 

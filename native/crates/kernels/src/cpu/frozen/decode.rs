@@ -31,6 +31,22 @@ pub(super) unsafe fn decode<S: Lanes>(
                     *out.add(i) = from_bf16(x);
                 }
             }
+            Store::Coded(v) => {
+                const LONG: usize = 256;
+                let mut halves = [0; LONG];
+                for start in (0..n).step_by(LONG) {
+                    let count = (n - start).min(LONG);
+                    let own = cols.start + start..cols.start + start + count;
+                    super::coded::columns::<S, LONG>(v, row, own, halves.as_mut_ptr());
+                    let whole = count - count % S::N;
+                    for i in (0..whole).step_by(S::N) {
+                        S::store(out.add(start + i), S::from_bf16(halves.as_ptr().add(i)));
+                    }
+                    for (i, &x) in halves[..count].iter().enumerate().skip(whole) {
+                        *out.add(start + i) = from_bf16(x);
+                    }
+                }
+            }
             Store::Int8(v) => {
                 let (from, scale) = (&v.codes[first..first + n], v.scales[row]);
                 for i in (0..whole).step_by(S::N) {

@@ -4,11 +4,18 @@
 
 use super::lanes::Lanes;
 use crate::cpu::par::Disjoint;
-use crate::matrix::{from_bf16, Int8, Matrix, Nf4, Store, NF4_BLOCK};
+use crate::matrix::coded::SIDE;
+use crate::matrix::{from_bf16, CodedBf16, Int8, Matrix, Nf4, Store, NF4_BLOCK};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Rows that are multiplied at once.
 pub(super) const AT_ONCE: usize = 4;
+
+thread_local! {
+    /// A block of coded weights as it was.
+    static DECODED: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
+}
 
 /// What the rows are multiplied with.
 #[derive(Clone, Copy)]
@@ -33,19 +40,21 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Where some rows are: the rows, the number of the first of them there, and there.
-    fn places(&self, rows: Range<usize>) -> Vec<(Range<usize>, usize, Numbers<'a>)> {
+    /// Where some rows are, with the number of the first of them.
+    fn places(&self, rows: Range<usize>) -> Vec<(usize, Place<'a>)> {
         match *self {
-            Weights::F32(w, _) => vec![(rows.clone(), rows.start, Numbers::F32(w))],
+            Weights::F32(w, _) => vec![(rows.start, Place { rows, numbers: Numbers::F32(w) })],
             Weights::Held(w) => {
                 let places = w.stores(rows).map(|(own, store)| {
                     let numbers = match store {
                         Store::F32(v) => Numbers::F32(v),
                         Store::Bf16(v) => Numbers::Bf16(v.as_slice()),
+                        Store::Coded(v) => Numbers::Coded(v),
                         Store::Int8(v) => Numbers::Int8(v),
                         Store::Nf4(v) => Numbers::Nf4(v),
                     };
-                    (own.clone(), w.locate(own.start).1, numbers)
+                    let first = w.locate(own.start).1;
+                    (own.start, Place { rows: first..first + own.len(), numbers })
                 });
                 places.collect()
             }
@@ -58,6 +67,7 @@ impl<'a> Weights<'a> {
 enum Numbers<'a> {
     F32(&'a [f32]),
     Bf16(&'a [u16]),
+    Coded(&'a CodedBf16),
     Int8(&'a Int8),
     Nf4(&'a Nf4),
 }
@@ -95,27 +105,89 @@ pub(super) unsafe fn single<S: Lanes>(job: &Few<f32>, outputs: Range<usize>) {
     let inputs = job.w.inputs();
     // A row whose blocks do not begin where it does is decoded first.
     let mut whole = Vec::new();
-    for (own, first, numbers) in job.w.places(outputs) {
-        for (n, o) in own.enumerate() {
-            for r in (0..job.rows).step_by(AT_ONCE) {
-                let x = &job.x[r * job.stride..];
-                // SAFETY: the caller's promise.
-                unsafe {
-                    macro_rules! rows {
-                        ($($count:literal),*) => {
-                            match (job.rows - r).min(AT_ONCE) {
-                                $($count => {
-                                    let sums = dots::<S, $count>(numbers, first + n, inputs, x, job.stride, &mut whole);
-                                    sums.into_iter().enumerate().for_each(|(i, sum)| job.put(o, r + i, sum));
-                                })*
-                                _ => unreachable!("between one and AT_ONCE rows"),
-                            }
-                        };
+    let mut decoded = DECODED.take();
+    for (first_output, place) in job.w.places(outputs) {
+        // No closures: their code would be compiled without the instructions.
+        for part in place.parts() {
+            // SAFETY: the caller's promise.
+            let numbers = unsafe { part.numbers::<S>(place.numbers, inputs, &mut decoded) };
+            for row in part.rows.clone() {
+                let o = first_output + row - place.rows.start;
+                for r in (0..job.rows).step_by(AT_ONCE) {
+                    let x = &job.x[r * job.stride..];
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        macro_rules! rows {
+                            ($($count:literal),*) => {
+                                match (job.rows - r).min(AT_ONCE) {
+                                    $($count => {
+                                        let row = row - part.begin;
+                                        let sums = dots::<S, $count>(numbers, row, inputs, x, job.stride, &mut whole);
+                                        sums.into_iter().enumerate().for_each(|(i, sum)| job.put(o, r + i, sum));
+                                    })*
+                                    _ => unreachable!("between one and AT_ONCE rows"),
+                                }
+                            };
+                        }
+                        rows!(1, 2, 3, 4);
                     }
-                    rows!(1, 2, 3, 4);
                 }
             }
         }
+    }
+    DECODED.set(decoded);
+}
+
+/// Rows of a stored tensor.
+struct Place<'a> {
+    rows: Range<usize>,
+    numbers: Numbers<'a>,
+}
+
+/// Some of them, in numbers whose first row is `begin`.
+struct Part {
+    rows: Range<usize>,
+    begin: usize,
+}
+
+impl Place<'_> {
+    /// What is read in one go: coded numbers a block at a time, others all together.
+    fn parts(&self) -> impl Iterator<Item = Part> + use<> {
+        let Range { start, end } = self.rows;
+        let coded = matches!(self.numbers, Numbers::Coded(_));
+        let blocks = if coded { start / SIDE..end.div_ceil(SIDE) } else { 0..1 };
+        blocks.map(move |block| match coded {
+            true => Part { rows: start.max(block * SIDE)..end.min((block + 1) * SIDE), begin: block * SIDE },
+            false => Part { rows: start..end, begin: 0 },
+        })
+    }
+}
+
+impl Part {
+    /// The numbers, coded ones as they were.
+    ///
+    /// # Safety
+    /// The instruction set is there.
+    #[inline(always)]
+    unsafe fn numbers<'a, S: Lanes>(
+        &self,
+        numbers: Numbers<'a>,
+        inputs: usize,
+        decoded: &'a mut Vec<u16>,
+    ) -> Numbers<'a> {
+        let Numbers::Coded(v) = numbers else { return numbers };
+        decoded.resize(SIDE * inputs, 0);
+        // SAFETY: the caller's promise; there is room for the block.
+        unsafe {
+            super::coded::rows::<S>(
+                v,
+                self.begin..self.begin + SIDE,
+                0..inputs,
+                decoded.as_mut_ptr(),
+                inputs,
+            );
+        }
+        Numbers::Bf16(decoded)
     }
 }
 
@@ -170,6 +242,7 @@ unsafe fn dots<S: Lanes, const R: usize>(
                 let w = v[span].as_ptr();
                 sum!(|i| S::from_bf16(w.add(i)), from_bf16(*w.add(i)))
             }
+            Numbers::Coded(_) => unreachable!("decoded by blocks"),
             Numbers::Int8(v) => {
                 let w = v.codes[span].as_ptr();
                 let sums = sum!(|i| S::from_i8(w.add(i)), f32::from(*w.add(i)));
@@ -224,30 +297,39 @@ unsafe fn nf4<S: Lanes, const R: usize>(
 #[inline(always)]
 pub(super) unsafe fn pairs(job: &Few<u16>, outputs: Range<usize>) {
     let inputs = job.w.inputs();
-    for (own, first, numbers) in job.w.places(outputs) {
-        let Numbers::Bf16(weights) = numbers else { unreachable!("all parts of a matrix are of one kind") };
-        for (n, o) in own.enumerate() {
-            let w = &weights[(first + n) * inputs..(first + n + 1) * inputs];
-            for r in (0..job.rows).step_by(AT_ONCE) {
-                let x = &job.x[r * job.stride..];
-                // SAFETY: the caller's promise.
-                unsafe {
-                    macro_rules! rows {
-                        ($($count:literal x $chains:literal),*) => {
-                            match (job.rows - r).min(AT_ONCE) {
-                                $($count => {
-                                    let sums = pair_dots::<$count, $chains>(w, x, job.stride);
-                                    sums.into_iter().enumerate().for_each(|(i, sum)| job.put(o, r + i, sum));
-                                })*
-                                _ => unreachable!("between one and AT_ONCE rows"),
-                            }
-                        };
+    let mut decoded = DECODED.take();
+    for (first_output, place) in job.w.places(outputs) {
+        for part in place.parts() {
+            // SAFETY: the caller's promise.
+            let numbers = unsafe { part.numbers::<super::x86::Avx512>(place.numbers, inputs, &mut decoded) };
+            let Numbers::Bf16(weights) = numbers else {
+                unreachable!("all parts of a matrix are of one kind")
+            };
+            for row in part.rows.clone() {
+                let o = first_output + row - place.rows.start;
+                let w = &weights[(row - part.begin) * inputs..][..inputs];
+                for r in (0..job.rows).step_by(AT_ONCE) {
+                    let x = &job.x[r * job.stride..];
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        macro_rules! rows {
+                            ($($count:literal x $chains:literal),*) => {
+                                match (job.rows - r).min(AT_ONCE) {
+                                    $($count => {
+                                        let sums = pair_dots::<$count, $chains>(w, x, job.stride);
+                                        sums.into_iter().enumerate().for_each(|(i, sum)| job.put(o, r + i, sum));
+                                    })*
+                                    _ => unreachable!("between one and AT_ONCE rows"),
+                                }
+                            };
+                        }
+                        rows!(1 x 4, 2 x 2, 3 x 2, 4 x 2);
                     }
-                    rows!(1 x 4, 2 x 2, 3 x 2, 4 x 2);
                 }
             }
         }
     }
+    DECODED.set(decoded);
 }
 
 /// The dot products of a row of weights with `R` rows, each in `C` sums.

@@ -2,6 +2,8 @@
 //!
 //! Methods are `#[inline(always)]`, so that they become part of a function compiled for the instruction set.
 
+use crate::matrix::coded::{decode_pair, SIDE};
+
 /// The operations.
 ///
 /// # Safety
@@ -26,6 +28,18 @@ pub(in crate::cpu) trait Lanes {
     unsafe fn from_i8(at: *const i8) -> Self::V;
     /// The levels of `N` codes, which lie in `N / 2` bytes.
     unsafe fn from_nf4(at: *const u8) -> Self::V;
+
+    /// Two rows of a tile of coded bf16, but for the numbers that are kept apart: see [`crate::matrix::CodedBf16`].
+    #[inline(always)]
+    unsafe fn coded_pair(
+        signs: &[u8; 2 * SIDE],
+        codes: &[u8; SIDE],
+        base: u8,
+        even: &mut [u16; SIDE],
+        odd: &mut [u16; SIDE],
+    ) {
+        decode_pair(signs, codes, base, even, odd);
+    }
 
     /// Puts `N` rows of `units` numbers of 32 bits side by side: `to[u * stride + row] = rows[row][u]`.
     #[inline(always)]

@@ -9,6 +9,7 @@
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod amx;
+mod coded;
 mod decode;
 mod few;
 mod gradient;
@@ -39,7 +40,7 @@ pub(crate) use narrow::to_halves;
 pub(super) use {lanes::Lanes, tiles::kernel, x86::Avx512};
 
 use super::par::{self, Disjoint, Spare};
-use crate::matrix::{self, Arithmetic, Matrix, Store, FEW_ROWS};
+use crate::matrix::{self, Arithmetic, Matrix, FEW_ROWS};
 use few::{single as single_few, Few, Weights};
 use halves::Halves;
 use narrow::narrow;
@@ -134,7 +135,7 @@ pub fn frozen_linear_on(
     let inputs = w.inputs();
     // Some 64k weights for each thread at least.
     let grain = (65_536 / inputs.max(1)).max(1);
-    let halves = w.arithmetic() == Arithmetic::Bf16 && matches!(w.locate(0).0, Store::Bf16(_));
+    let halves = w.arithmetic() == Arithmetic::Bf16 && w.locate(0).0.is_bf16();
     if halves && isa.pairs() {
         let mut own = PAIRS.take();
         own.resize(x.len(), 0);

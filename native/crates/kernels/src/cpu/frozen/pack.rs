@@ -101,7 +101,7 @@ unsafe fn operand<S: Lanes>(w: &Matrix, store: &Store, row: usize, cols: Range<u
     let n = cols.len();
     // SAFETY: the caller's promise.
     unsafe { decode::<S>(store, w.inputs(), row, cols, to) };
-    if w.arithmetic() == Arithmetic::Bf16 && !matches!(store, Store::Bf16(_)) {
+    if w.arithmetic() == Arithmetic::Bf16 && !store.is_bf16() {
         // SAFETY: as many numbers were written.
         unsafe { std::slice::from_raw_parts_mut(to, n) }.iter_mut().for_each(|x| *x = round(*x));
     }
@@ -169,6 +169,7 @@ pub(super) use pairs::{narrow, Pairs};
 #[cfg(target_arch = "x86_64")]
 mod pairs {
     use super::*;
+    use crate::cpu::frozen::coded::columns;
     use crate::cpu::frozen::x86::Avx512;
     use std::arch::x86_64::*;
 
@@ -185,6 +186,11 @@ mod pairs {
         if let Store::Bf16(v) = store {
             let first = row * w.inputs() + cols.start;
             return v.as_slice()[first..first + cols.len()].as_ptr();
+        }
+        if let Store::Coded(v) = store {
+            // SAFETY: the caller's promise.
+            unsafe { columns::<Avx512, LONG>(v, row, cols, halves) };
+            return halves;
         }
         let n = cols.len();
         // SAFETY: the caller's promise.

@@ -1,6 +1,7 @@
 //! AVX2 and AVX-512.
 
 use super::lanes::Lanes;
+use crate::matrix::coded::SIDE;
 use crate::matrix::NF4_LEVELS;
 use std::arch::x86_64::*;
 
@@ -141,6 +142,44 @@ impl Lanes for Avx512 {
             let bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64(at.cast()));
             let codes = _mm512_or_si512(_mm512_srli_epi64::<4>(bytes), _mm512_slli_epi64::<32>(bytes));
             _mm512_permutexvar_ps(codes, _mm512_loadu_ps(NF4_LEVELS.as_ptr()))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn coded_pair(
+        signs: &[u8; 2 * SIDE],
+        codes: &[u8; SIDE],
+        base: u8,
+        even: &mut [u16; SIDE],
+        odd: &mut [u16; SIDE],
+    ) {
+        // SAFETY: the instructions are there as the trait asks of callers, and the arrays are whole vectors.
+        unsafe {
+            // What a code's exponent gives the upper byte of a number, and the lower one.
+            let places = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let exponents = _mm_maskz_add_epi8(!1, places, _mm_set1_epi8(base as i8));
+            let upper = _mm_and_si128(_mm_srli_epi16::<1>(exponents), _mm_set1_epi8(0x7f));
+            let lower = _mm_and_si128(_mm_slli_epi16::<7>(exponents), _mm_set1_epi8(-128));
+            let [upper, lower] = [upper, lower].map(|table| _mm512_broadcast_i32x4(table));
+            let codes = _mm256_loadu_si256(codes.as_ptr().cast());
+            let nibble = _mm256_set1_epi8(15);
+            let first = _mm512_castsi256_si512(_mm256_and_si256(codes, nibble));
+            let second = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), nibble);
+            let codes = _mm512_inserti64x4::<1>(first, second);
+            let signs = _mm512_loadu_si512(signs.as_ptr().cast());
+            // a | b & c
+            let high = _mm512_ternarylogic_epi64::<0xf8>(
+                _mm512_shuffle_epi8(upper, codes),
+                signs,
+                _mm512_set1_epi8(-128),
+            );
+            let low = _mm512_ternarylogic_epi64::<0xf8>(
+                _mm512_shuffle_epi8(lower, codes),
+                signs,
+                _mm512_set1_epi8(0x7f),
+            );
+            _mm512_storeu_si512(even.as_mut_ptr().cast(), _mm512_unpacklo_epi8(low, high));
+            _mm512_storeu_si512(odd.as_mut_ptr().cast(), _mm512_unpackhi_epi8(low, high));
         }
     }
 

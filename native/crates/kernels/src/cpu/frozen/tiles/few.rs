@@ -3,9 +3,13 @@
 
 use super::super::amx;
 use super::super::halves::LINE;
+use super::super::lanes::Lanes;
+use super::super::x86::Avx512;
 use crate::cpu::par::{self, Disjoint};
+use crate::matrix::coded::{Tiles, SIDE, TILE as TILE_BYTES};
 use crate::matrix::{Matrix, Store};
 use std::arch::asm;
+use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T1};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -24,10 +28,16 @@ thread_local! {
 #[derive(Clone, Copy)]
 struct Tile([[u32; 16]; 16]);
 
+/// A tile of a coded block as it was.
+#[repr(align(64))]
+struct Square([[u16; SIDE]; SIDE]);
+
+/// Bytes that are fetched ahead of the tile that is decoded.
+const AHEAD: usize = 2 * TILE_BYTES;
+
 /// Whether such products can be computed here.
 pub(in super::super) fn fits(w: &Matrix, rows: usize) -> bool {
-    let bf16 = matches!(w.locate(0).0, Store::Bf16(_));
-    amx::available() && bf16 && rows <= ROWS && w.inputs().is_multiple_of(LINE)
+    amx::available() && w.locate(0).0.is_bf16() && rows <= ROWS && w.inputs().is_multiple_of(LINE)
 }
 
 /// `y[rows, w.rows] = scale * x wᵀ`, added to `y` when `accumulate`; `x` is in bf16, row by row.
@@ -58,12 +68,12 @@ pub(in super::super) fn linear(
         let grain = (65_536 / inputs).div_ceil(32).max(1);
         par::ranges(outputs.div_ceil(32), grain, |range| {
             let own = 32 * range.start..outputs.min(32 * range.end);
-            let put = |sums: &[Tile; 2], first: usize, count: usize| {
+            let put = |sums: &[Tile; 2], skipped: usize, first: usize, count: usize| {
                 for row in 0..rows {
                     let at = row * outputs + first;
                     // SAFETY: no other thread has these outputs.
                     let y = unsafe { y.part(at..at + count) };
-                    for (y, of) in y.iter_mut().zip(sums.iter().flat_map(|tile| &tile.0)) {
+                    for (y, of) in y.iter_mut().zip(sums.iter().flat_map(|tile| &tile.0).skip(skipped)) {
                         let sum = scale * f32::from_bits(of[row]);
                         *y = if accumulate { *y + sum } else { sum };
                     }
@@ -75,18 +85,32 @@ pub(in super::super) fn linear(
     });
 }
 
-/// Some of the outputs: `put` receives the sums `[output][row]` from an output on.
+/// Some of the outputs: `put` receives sums `[output][row]`, how many of the first outputs are not meant, which output comes
+/// then, and how many are meant.
 ///
 /// # Safety
 /// There are tiles.
-unsafe fn part(panel: &[Tile], w: &Matrix, own: Range<usize>, put: impl Fn(&[Tile; 2], usize, usize)) {
+unsafe fn part(panel: &[Tile], w: &Matrix, own: Range<usize>, put: impl Fn(&[Tile; 2], usize, usize, usize)) {
     let inputs = w.inputs();
     let mut sums = [Tile([[0; 16]; 16]); 2];
     // SAFETY: the caller's promise.
     unsafe { amx::configure() };
     for (places, store) in w.stores(own) {
-        let Store::Bf16(numbers) = store else { unreachable!("all parts of a matrix are of one kind") };
         let first = w.locate(places.start).1;
+        let numbers = match store {
+            Store::Bf16(numbers) => numbers,
+            Store::Coded(v) => {
+                let last = first + places.len();
+                for block in first / SIDE..last.div_ceil(SIDE) {
+                    // SAFETY: the caller's promise.
+                    unsafe { coded(&mut sums, v.block(block), panel) };
+                    let own = first.max(block * SIDE)..last.min((block + 1) * SIDE);
+                    put(&sums, own.start - block * SIDE, places.start + own.start - first, own.len());
+                }
+                continue;
+            }
+            _ => unreachable!("all parts of a matrix are of one kind"),
+        };
         let numbers = &numbers.as_slice()[first * inputs..(first + places.len()) * inputs];
         for (n, block) in numbers.chunks(32 * inputs).enumerate() {
             let count = block.len() / inputs;
@@ -102,7 +126,7 @@ unsafe fn part(panel: &[Tile], w: &Matrix, own: Range<usize>, put: impl Fn(&[Til
                     unsafe { two(&mut sums, rest.as_ptr(), inputs, panel) };
                 });
             }
-            put(&sums, places.start + 32 * n, count);
+            put(&sums, 0, places.start + 32 * n, count);
         }
     }
     // SAFETY: as above.
@@ -146,6 +170,62 @@ unsafe fn two(sums: &mut [Tile; 2], w: *const u16, inputs: usize, panel: &[Tile]
             stride = in(reg) 2 * inputs,
             line = in(reg) 64usize,
             y = in(reg) sums.as_mut_ptr(),
+            options(nostack)
+        );
+    }
+}
+
+/// The same of a coded block, whose tiles lie behind one another: each is decoded in the first cache.
+///
+/// # Safety
+/// As [`two`]; AVX-512 is there.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn coded(sums: &mut [Tile; 2], block: Tiles, panel: &[Tile]) {
+    let mut squares = [const { Square([[0; SIDE]; SIDE]) }; 2];
+    let mut apart = block.apart(0..panel.len()).peekable();
+    let mut decode = |n: usize, to: &mut Square| {
+        let Some(bytes) = block.bytes.as_chunks::<TILE_BYTES>().0.get(n) else { return };
+        for line in bytes.as_chunks::<64>().0 {
+            // An address that is not there is not fetched.
+            _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().wrapping_add(AHEAD).cast());
+        }
+        for (pair, [even, odd]) in to.0.as_chunks_mut().0.iter_mut().enumerate() {
+            let (signs, codes) = block.parts(pair, n);
+            // SAFETY: AVX-512 is there.
+            unsafe { Avx512::coded_pair(signs, codes, block.base, even, odd) };
+        }
+        while let Some((row, col, bits)) = apart.next_if(|(_, col, _)| col / SIDE == n) {
+            to.0[row][col % SIDE] = bits;
+        }
+    };
+    // SAFETY: the caller's promise; no other code uses the tiles meanwhile.
+    unsafe { asm!("tilezero tmm0", "tilezero tmm1", options(nostack, nomem)) };
+    decode(0, &mut squares[0]);
+    for (n, x) in panel.iter().enumerate() {
+        // The next one is decoded first: a tile waits until what it reads has been written.
+        decode(n + 1, &mut squares[(n + 1) % 2]);
+        // SAFETY: as above; a square is two tiles of 16 rows of 64 bytes.
+        unsafe {
+            asm!(
+                "tileloadd tmm6, [{x} + {line}]",
+                "tileloadd tmm4, [{w} + {line}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{w} + {line} + 1024]",
+                "tdpbf16ps tmm1, tmm5, tmm6",
+                x = in(reg) x,
+                w = in(reg) &squares[n % 2],
+                line = in(reg) 64usize,
+                options(nostack, readonly)
+            );
+        }
+    }
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "tilestored [{y} + {line}], tmm0",
+            "tilestored [{y} + {line} + 1024], tmm1",
+            y = in(reg) sums.as_mut_ptr(),
+            line = in(reg) 64usize,
             options(nostack)
         );
     }

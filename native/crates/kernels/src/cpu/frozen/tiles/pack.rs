@@ -1,12 +1,13 @@
 //! Weights in the order in which the tiles read them: for 16 lanes at a time, tiles of 16 pairs of the contraction.
 
+use super::super::coded;
 use super::super::decode::decode;
 use super::super::halves::{lines, Halves, LINE};
 use super::super::lanes::Lanes;
 use super::super::pack::{narrow, Over};
 use super::super::x86::Avx512;
 use super::GROUP;
-use crate::matrix::{Matrix, Store};
+use crate::matrix::{CodedBf16, Matrix, Store};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -67,6 +68,12 @@ unsafe fn row(source: Source, o: usize, cols: Range<usize>, rooms: &mut Rooms, n
         return v.as_slice()[first..first + cols.len()].as_ptr();
     }
     let count = cols.len();
+    if let Store::Coded(v) = store {
+        let halves = &mut rooms.halves[n * LONG..][..count];
+        // SAFETY: the caller's promise; as many numbers are there.
+        unsafe { coded::columns::<Avx512, LONG>(v, row, cols, halves.as_mut_ptr()) };
+        return halves.as_ptr();
+    }
     let (rows, halves) = (&mut rooms.rows[n * LONG..][..count], &mut rooms.halves[n * LONG..][..count]);
     // SAFETY: the caller's promise; as many numbers are there.
     unsafe {
@@ -108,13 +115,28 @@ pub(super) unsafe fn pack(
     }
 }
 
+/// The coded weights of which 16 rows from this one on are half a block, and its number there.
+#[inline(always)]
+fn half_block(source: Source<'_>, o: usize) -> Option<(&CodedBf16, usize)> {
+    let Source::Weights(w) = source else { return None };
+    let (Store::Coded(v), row) = w.locate(o) else { return None };
+    (row.is_multiple_of(16) && row + 16 <= v.rows()).then_some((v, row))
+}
+
 /// Rows of the source are lanes: 16 of them become columns.
 #[inline(always)]
 unsafe fn turn(to: &mut [u32], rooms: &mut Rooms, source: Source, lanes: Range<usize>, deep: Range<usize>) {
     let mut rows = [rooms.zeros.as_ptr().cast::<u32>(); 16];
-    for (n, o) in lanes.enumerate() {
-        // SAFETY: the caller's promise.
-        rows[n] = unsafe { row(source, o, deep.clone(), rooms, n).cast() };
+    if let (Some((v, row)), 16) = (half_block(source, lanes.start), lanes.len()) {
+        let to = rooms.halves.as_mut_ptr();
+        // SAFETY: the caller's promise; each row has a room, and the rows are there.
+        unsafe { coded::rows::<Avx512>(v, row..row + 16, deep.clone(), to, LONG) };
+        rows = std::array::from_fn(|n| to.wrapping_add(n * LONG).cast_const().cast());
+    } else {
+        for (n, o) in lanes.enumerate() {
+            // SAFETY: the caller's promise.
+            rows[n] = unsafe { row(source, o, deep.clone(), rooms, n).cast() };
+        }
     }
     let pairs = deep.len() / 2;
     // SAFETY: each row has that many pairs and the panel room for them; where a last number stands alone, the row has
