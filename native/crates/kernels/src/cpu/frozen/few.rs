@@ -12,6 +12,9 @@ use std::ops::Range;
 /// Rows that are multiplied at once.
 pub(super) const AT_ONCE: usize = 4;
 
+/// Bytes that are fetched ahead of those that are multiplied: the processor itself looks no further than a page.
+const AHEAD: usize = 2048;
+
 thread_local! {
     /// A block of coded weights as it was.
     static DECODED: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
@@ -210,9 +213,11 @@ unsafe fn dots<S: Lanes, const R: usize>(
     let whole = inputs - inputs % (2 * S::N);
     // Two sums of each row hide some of the additions' latency.
     macro_rules! sum {
-        (|$i:ident| $vector:expr, $number:expr) => {{
+        (|$i:ident| $vector:expr, $number:expr, $address:expr) => {{
             let mut sums = [[S::zero(); 2]; R];
             for first in (0..whole).step_by(2 * S::N) {
+                let $i = first;
+                S::fetch($address.wrapping_byte_add(AHEAD).cast());
                 for half in 0..2 {
                     let $i = first + half * S::N;
                     let w = $vector;
@@ -236,16 +241,16 @@ unsafe fn dots<S: Lanes, const R: usize>(
         match numbers {
             Numbers::F32(v) => {
                 let w = v[span].as_ptr();
-                sum!(|i| S::load(w.add(i)), *w.add(i))
+                sum!(|i| S::load(w.add(i)), *w.add(i), w.wrapping_add(i))
             }
             Numbers::Bf16(v) => {
                 let w = v[span].as_ptr();
-                sum!(|i| S::from_bf16(w.add(i)), from_bf16(*w.add(i)))
+                sum!(|i| S::from_bf16(w.add(i)), from_bf16(*w.add(i)), w.wrapping_add(i))
             }
             Numbers::Coded(_) => unreachable!("decoded by blocks"),
             Numbers::Int8(v) => {
                 let w = v.codes[span].as_ptr();
-                let sums = sum!(|i| S::from_i8(w.add(i)), f32::from(*w.add(i)));
+                let sums = sum!(|i| S::from_i8(w.add(i)), f32::from(*w.add(i)), w.wrapping_add(i));
                 sums.map(|sum| sum * v.scales[row])
             }
             Numbers::Nf4(v) if inputs.is_multiple_of(NF4_BLOCK) => nf4::<S, R>(v, span, x, stride),
@@ -253,7 +258,7 @@ unsafe fn dots<S: Lanes, const R: usize>(
                 decoded.resize(inputs, 0.0);
                 super::decode::nf4::<S>(v, span.start, inputs, decoded.as_mut_ptr());
                 let w = decoded.as_ptr();
-                sum!(|i| S::load(w.add(i)), *w.add(i))
+                sum!(|i| S::load(w.add(i)), *w.add(i), w.wrapping_add(i))
             }
         }
     }
@@ -271,6 +276,8 @@ unsafe fn nf4<S: Lanes, const R: usize>(
     let mut sums = [S::zero(); R];
     for (n, block) in (span.start / NF4_BLOCK..span.end / NF4_BLOCK).enumerate() {
         let mut own = [S::zero(); R];
+        // SAFETY: the instruction set is there.
+        unsafe { S::fetch(codes.wrapping_add(n * NF4_BLOCK / 2 + AHEAD)) };
         for i in (n * NF4_BLOCK..(n + 1) * NF4_BLOCK).step_by(S::N) {
             // SAFETY: blocks lie inside the row and are whole vectors long.
             unsafe {
@@ -349,6 +356,7 @@ unsafe fn pair_dots<const R: usize, const C: usize>(w: &[u16], x: &[u16], stride
         let mut i = 0;
         while i + 32 * C <= n {
             for c in 0..C {
+                _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(i + 32 * c).wrapping_byte_add(AHEAD).cast());
                 let weights = _mm512_loadu_si512(w.add(i + 32 * c).cast());
                 for r in 0..R {
                     let x = _mm512_loadu_si512(x.add(r * stride + i + 32 * c).cast());

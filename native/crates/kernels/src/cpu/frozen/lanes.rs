@@ -29,6 +29,10 @@ pub(in crate::cpu) trait Lanes {
     /// The levels of `N` codes, which lie in `N / 2` bytes.
     unsafe fn from_nf4(at: *const u8) -> Self::V;
 
+    /// Fetches the memory at an address, which need not be there. Where the processor is not asked, nothing happens.
+    #[inline(always)]
+    unsafe fn fetch(_at: *const u8) {}
+
     /// Two rows of a tile of coded bf16, but for the numbers that are kept apart: see [`crate::matrix::CodedBf16`].
     #[inline(always)]
     unsafe fn coded_pair(

@@ -77,6 +77,12 @@ impl Lanes for Avx2 {
             _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(codes)))
         }
     }
+
+    #[inline(always)]
+    unsafe fn fetch(at: *const u8) {
+        // SAFETY: the instructions are there, as the trait asks of callers; it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
 }
 
 pub(in crate::cpu) struct Avx512;
@@ -143,6 +149,12 @@ impl Lanes for Avx512 {
             let codes = _mm512_or_si512(_mm512_srli_epi64::<4>(bytes), _mm512_slli_epi64::<32>(bytes));
             _mm512_permutexvar_ps(codes, _mm512_loadu_ps(NF4_LEVELS.as_ptr()))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn fetch(at: *const u8) {
+        // SAFETY: the instructions are there, as the trait asks of callers; it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
 
     #[inline(always)]

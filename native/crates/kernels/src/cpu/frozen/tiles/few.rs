@@ -185,12 +185,14 @@ unsafe fn coded(sums: &mut [Tile; 2], block: Tiles, panel: &[Tile]) {
     let mut apart = block.apart(0..panel.len()).peekable();
     let mut decode = |n: usize, to: &mut Square| {
         let Some(bytes) = block.bytes.as_chunks::<TILE_BYTES>().0.get(n) else { return };
-        for line in bytes.as_chunks::<64>().0 {
-            // An address that is not there is not fetched.
-            _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().wrapping_add(AHEAD).cast());
-        }
+        let ahead = bytes.as_ptr().wrapping_add(AHEAD);
         for (pair, [even, odd]) in to.0.as_chunks_mut().0.iter_mut().enumerate() {
             let (signs, codes) = block.parts(pair, n);
+            // An address that is not there is not fetched.
+            _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(96 * pair).cast());
+            if pair % 2 == 0 {
+                _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(96 * pair + 64).cast());
+            }
             // SAFETY: AVX-512 is there.
             unsafe { Avx512::coded_pair(signs, codes, block.base, even, odd) };
         }
