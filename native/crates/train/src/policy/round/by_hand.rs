@@ -73,6 +73,28 @@ fn rewards(kind: RewardKind) -> Rewards {
     Rewards::new(&[RewardConfig { kind, weight: 1.0 }], &around).unwrap()
 }
 
+#[test]
+fn a_prompt_that_leaves_no_room_for_the_longest_answer_is_left_out() {
+    let tokenizer = || Tokenizer::load(&fixture()).unwrap();
+    for objective in [Objective::Grpo, Objective::Rloo, Objective::Ppo] {
+        let settings = Settings::of(objective, &PolicyConfig { group: 3, max_new: 6, ..nothing() });
+        let of = |context: usize| {
+            let encoder =
+                RowEncoder::new(tokenizer(), template(), LossOn::Completion, context, Clock::System);
+            data(&settings, &encoder.unwrap(), [""; 3])
+        };
+        let prompts: Vec<usize> = of(64).examples.iter().map(|e| e.tokens.len()).collect();
+        let context = prompts[2] + 6;
+        assert!(prompts[2] > prompts[0] && prompts[2] > prompts[1], "{prompts:?}");
+        let room = |row: usize| 3 * (prompts[row] + 6);
+        assert_eq!(of(context).lengths(), [room(0), room(1), room(2)]);
+        let tight = of(context - 1);
+        assert_eq!(tight.lengths(), [room(0), room(1), 0]);
+        let counts = tight.counts();
+        assert_eq!((counts.long_rows, counts.masked_rows, counts.cut_tokens), (1, 1, 1));
+    }
+}
+
 /// Rows that want these answers.
 fn data(settings: &Settings, encoder: &RowEncoder, wanted: [&str; 3]) -> Dataset {
     let row = |(i, wanted): (usize, &str)| DataRow {
