@@ -13,5 +13,6 @@ mod peft_config;
 mod precision;
 mod prompts;
 mod rope;
+mod rounding;
 mod support;
 mod values;
