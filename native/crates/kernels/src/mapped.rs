@@ -98,6 +98,13 @@ mod tests {
         mapped.release(0..bytes.len());
         read.release(0..bytes.len());
         assert!(*mapped == *bytes && *read == *bytes);
+        // What is mapped is the file itself, and what was read is not: other bytes in its place tell.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::FileExt;
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"other", 9).unwrap();
+            assert!(mapped[9..14] == *b"other" && *read == *bytes);
+        }
         std::fs::write(&path, b"").unwrap();
         assert!(MappedFile::read(&path).unwrap().is_empty() && MappedFile::open(&path).unwrap().is_empty());
         assert!(MappedFile::read(&dir.path().join("none")).is_err());
