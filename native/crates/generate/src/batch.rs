@@ -138,7 +138,7 @@ fn finish(one: Active, done: &mut [Sampled]) {
 }
 
 /// `length` is that of the tokens with what stands before them.
-fn check(model: &Model, job: &Job, length: usize) -> Result<(), EngineError> {
+pub(crate) fn check(model: &Model, job: &Job, length: usize) -> Result<(), EngineError> {
     let Job { tokens, id, .. } = job;
     let context = model.config().max_position_embeddings;
     if tokens.is_empty() {

@@ -27,6 +27,18 @@ pub fn load(base: &Path, adapter: Option<&Path>, dtype: Dtype) -> Result<Model, 
     Ok(model)
 }
 
+/// Checks that a model can answer prompts, without asking it.
+///
+/// # Errors
+/// As [`answers`] before anything is generated.
+pub fn check(model: &Model, encoder: &RowEncoder, prompts: &[WatchPrompt]) -> Result<(), EngineError> {
+    prompts.iter().try_for_each(|prompt| {
+        let tokens = encoder.prompt(&prompt.prompt)?;
+        let job = Job { tokens: &tokens, id: &prompt.id, mix: None };
+        batch::check(model, &job, model.prefix(None).len() + tokens.len())
+    })
+}
+
 /// Answers prompts, up to `width` at once, with the texts put together and handed out piece by piece to `on_text` with the
 /// prompt's place; what it says may end that answer or all.
 ///

@@ -109,6 +109,13 @@ mod tests {
         mapped.release(0..bytes.len());
         made.release(0..bytes.len());
         assert!(*mapped == *bytes && *made == *bytes);
+        // What is mapped is the file itself, and what was made is not: other bytes in its place tell.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::FileExt;
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"other", 9).unwrap();
+            assert!(mapped[9..14] == *b"other" && *made == *bytes);
+        }
         std::fs::write(&path, b"").unwrap();
         assert!(MappedFile::open(&path).unwrap().is_empty());
         assert!(MappedFile::made(0, |_| Ok(())).unwrap().0.is_empty());

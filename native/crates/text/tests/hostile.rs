@@ -68,6 +68,7 @@ fn recursion_ends() {
 #[test]
 fn texts_do_not_grow_without_bound() {
     let large = "{% set big = 'a' * n %}";
+    let keys = (0..1000).map(|i| format!("'{i}': i")).collect::<Vec<_>>().join(", ");
     for source in [
         // Doubling, by every way that there is.
         often("{% set ns.x = ns.x ~ ns.x %}"),
@@ -100,6 +101,10 @@ fn texts_do_not_grow_without_bound() {
         format!("{{% set n = 30000000 %}}{large}{{{{ big|list|length }}}}"),
         format!("{{% set n = 30000000 %}}{large}{{{{ big.join([1, 2, 3, 4, 5]) }}}}"),
         format!("{{% set n = 30000000 %}}{large}{{{{ [big, big, big, big]|join(big) }}}}"),
+        format!("{{% set n = 30000000 %}}{large}{{{{ big.replace('a', big) }}}}"),
+        format!("{{% set n = 30000000 %}}{large}{{{{ big.join(range(100000)) }}}}"),
+        format!("{{% set n = 30000000 %}}{large}{{{{ range(1000)|list|tojson(separators=[big, ':']) }}}}"),
+        format!("{{% set n = 30000000 %}}{large}{{{{ {{{keys}}}|tojson(separators=[',', big]) }}}}"),
         // Written, a piece at a time.
         format!("{{% for a in range(100000) %}}{}{{% endfor %}}", "x".repeat(10_000)),
         format!(
@@ -128,6 +133,10 @@ fn lists_and_maps_do_not_grow_without_bound() {
     let twins =
         often("{% set ns.l = [ns.l, ns.l] %}{% set ns.x = [ns.x, ns.x] %}{% if ns.l == ns.x %}{% endif %}");
     assert_eq!(outcome(&twins), Err("template_too_large".into()));
+    // So do long texts that differ in their last letter.
+    let texts = "{% set n = 10000000 %}{% set a = 'a' * n ~ 'b' %}{% set c = 'a' * n ~ 'c' %}";
+    let source = format!("{texts}{}", often("{% if a == c %}{% endif %}"));
+    assert_eq!(outcome(&source), Err("template_too_large".into()));
     for itself in ["ns", "[ns]", "{'a': ns}", "namespace(y=ns)"] {
         let source = format!("{{% set ns = namespace() %}}{{% set ns.x = {itself} %}}{{{{ ns }}}}");
         assert_eq!(outcome(&source), Err("template_failed".into()), "{source}");
@@ -142,6 +151,7 @@ fn constants_are_bounded_before_they_are_computed() {
         "{{ 1000000000 * 'a' }}",
         "{{ [0] * 50000000 }}",
         "{{ 'a' * 1000 * 1000 * 100 }}",
+        "{{ 'a' * 10 ** 8 }}",
         "{{ ('a' ~ 'b') * (10000 * 10000) }}",
         "{% if 'a' * 90000000 == 'b' %}{% endif %}",
         "{% macro f(x='a' * 90000000) %}{% endmacro %}",
@@ -151,6 +161,79 @@ fn constants_are_bounded_before_they_are_computed() {
         assert_eq!(outcome(source), Err("bad_chat_template".into()), "{source:.100}");
     }
     assert_eq!(outcome("{{ 'ab' * 3 }}{{ 2 * 3 }}{{ 2 ** 10 }}"), Ok("ababab61024".into()));
+}
+
+#[test]
+fn constants_are_bounded_wherever_they_stand() {
+    let with = |place: &str, constant: &str| place.replace("HERE", constant);
+    for place in [
+        "{{ HERE }}",
+        "{% set x = HERE %}",
+        "{% set x | replace('a', HERE) %}b{% endset %}",
+        "{% set x %}{{ HERE }}{% endset %}",
+        "{% with x = HERE %}{% endwith %}",
+        "{% with x = 1 %}{{ HERE }}{% endwith %}",
+        "{% for i in HERE %}{% endfor %}",
+        "{% for i in messages if HERE %}{% endfor %}",
+        "{% for i in messages %}{{ HERE }}{% endfor %}",
+        "{% for i in messages %}{% else %}{{ HERE }}{% endfor %}",
+        "{% if HERE %}{% endif %}",
+        "{% if false %}{{ HERE }}{% endif %}",
+        "{% if false %}{% elif HERE %}{% endif %}",
+        "{% if false %}{% else %}{{ HERE }}{% endif %}",
+        "{% filter replace('a', HERE) %}b{% endfilter %}",
+        "{% filter upper %}{{ HERE }}{% endfilter %}",
+        "{% macro f(x=HERE) %}{% endmacro %}",
+        "{% macro f() %}{{ HERE }}{% endmacro %}",
+        "{% macro f(x) %}{% endmacro %}{% call f(HERE) %}{% endcall %}",
+        "{% macro f() %}{% endmacro %}{% call f() %}{{ HERE }}{% endcall %}",
+        "{% do f(HERE) %}",
+        "{% block b %}{{ HERE }}{% endblock %}",
+        "{% autoescape HERE %}{% endautoescape %}",
+        "{% autoescape false %}{{ HERE }}{% endautoescape %}",
+        "{% include HERE %}",
+        "{% extends HERE %}",
+        "{% import HERE as x %}",
+        "{% from HERE import x %}",
+        "{{ not HERE }}",
+        "{{ 'b' ~ HERE ~ 'c' }}",
+        "{{ HERE == 'b' }}",
+        "{{ 'b' == HERE }}",
+        "{{ 'b' in HERE }}",
+        "{{ 'a' < HERE < 'c' }}",
+        "{{ HERE < 'b' < 'c' }}",
+        "{{ 1 if HERE else 2 }}",
+        "{{ HERE if true else 2 }}",
+        "{{ 1 if true else HERE }}",
+        "{{ HERE | upper }}",
+        "{{ 'b' | replace('a', HERE) }}",
+        "{{ HERE is string }}",
+        "{{ 'b' is sameas(HERE) }}",
+        "{{ (HERE).b }}",
+        "{{ (HERE)[0] }}",
+        "{{ messages[HERE] }}",
+        "{{ (HERE)[1:] }}",
+        "{{ messages[(HERE):] }}",
+        "{{ messages[:(HERE)] }}",
+        "{{ messages[::(HERE)] }}",
+        "{{ f(HERE) }}",
+        "{{ f(x=HERE) }}",
+        "{{ f(*[HERE]) }}",
+        "{{ f(**{'x': HERE}) }}",
+        "{{ [1, HERE] }}",
+        "{{ (1, HERE) }}",
+        "{{ {'a': HERE} }}",
+        "{{ {HERE: 1} }}",
+    ] {
+        let new = |source: &str| ChatTemplate::new(source, Vec::new(), Clock::Fixed(Default::default()));
+        let small = new(&with(place, "('a' * 3)"));
+        assert!(small.is_ok(), "{place}: {small:?}");
+        let Err(error) = new(&with(place, "('a' * 90000000)")) else { panic!("{place} is compiled") };
+        assert!(
+            error.code == "bad_chat_template" && error.message.contains("constant"),
+            "{place}: {error:?}"
+        );
+    }
 }
 
 #[test]

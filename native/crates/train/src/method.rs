@@ -335,3 +335,6 @@ fn of_tokens(loss: &tillage_model::StepLoss) -> BatchLoss {
 pub fn log_probabilities(model: &Model, texts: &Texts) -> Result<Vec<f64>, EngineError> {
     Ok(texts.sums(&model.token_losses(&texts.pack)?))
 }
+
+#[cfg(test)]
+mod tests;

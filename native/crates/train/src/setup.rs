@@ -125,6 +125,9 @@ pub fn prepare(
         }
         _ => {}
     }
+    if spec.train.watch_every > 0 {
+        tillage_generate::check(&model, &encoder, &spec.watch)?;
+    }
     Ok(Prepared {
         method,
         model,

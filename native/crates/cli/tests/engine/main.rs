@@ -11,6 +11,7 @@ mod forks;
 mod hero;
 mod hostile;
 mod learns;
+mod long_prompts;
 mod memory;
 mod policy;
 mod precision;

@@ -114,6 +114,56 @@ fn losses_so_far(run: &Path) -> usize {
     text.lines().filter(|l| l.contains("\"type\":\"step\"")).count()
 }
 
+/// What `score` says of the answers in a file.
+fn scored(w: &Workspace, rows: &str, column: &str) -> Vec<f64> {
+    let path = |name: &str| w.path().join(name).to_str().unwrap().to_owned();
+    let (model, rows, out) = (path("pre/model"), path(rows), path("scored.jsonl"));
+    let words = ["score", "--model", &model, "--rows", &rows, "--out", &out];
+    let form = ["--template", "format:Q: {prompt}\\nA:"];
+    let done = engine(&[&words[..], &form[..]].concat());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let text = std::fs::read_to_string(&out).unwrap();
+    let number = |line: &str| serde_json::from_str::<Value>(line).unwrap()[column].as_f64().unwrap();
+    text.lines().map(number).collect()
+}
+
+#[test]
+fn the_reference_is_what_the_base_thinks_of_each_answer_behind_its_own_prompt() {
+    let w = workspace();
+    let towns: Vec<usize> = (0..12).map(|i| i + usize::from(i >= 6)).collect();
+    // Each prompt with the answer that the next row has: KTO's second texts.
+    parquet(
+        &w.path().join("unrelated.parquet"),
+        &[
+            ("_row_id", (0..12).map(|i| format!("judged-{i}")).collect()),
+            ("prompt", (0..12).map(|i| format!("Where is the {}?", TREES[i % 6])).collect()),
+            ("completion", (0..12).map(|i| format!(" In {}.", TOWNS[towns[(i + 1) % 12] % 6])).collect()),
+        ],
+    );
+    let own = scored(&w, "judged.parquet", "completion_logprob");
+    let unrelated = scored(&w, "unrelated.parquet", "completion_logprob");
+    let pairs = ["chosen_logprob", "rejected_logprob"].map(|column| scored(&w, "prefer.parquet", column));
+    for (objective, [first, second]) in [("kto", [own, unrelated]), ("dpo", pairs)] {
+        let run = prefer(&w, objective, objective, &json!({"train": {"max_steps": 1}}));
+        train(&run);
+        let bytes = std::fs::read(run.join("reference.safetensors")).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        for split in ["train", "valid"] {
+            let data = file.tensor(split).unwrap().data().to_vec();
+            let found: Vec<f64> =
+                data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect();
+            let wanted = first.iter().zip(&second).flat_map(|(a, b)| [*a, *b]);
+            let wanted: Vec<f64> = wanted.collect();
+            assert_eq!(found.len(), wanted.len());
+            for (at, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+                assert!((found - wanted).abs() < 1e-4, "{objective} {split} {at}: {found}, {wanted}");
+            }
+        }
+        let far = first.iter().zip(&second).filter(|(a, b)| (*a - *b).abs() > 0.1).count();
+        assert!(far >= first.len() / 2, "{objective}: both answers are as likely: {first:?} {second:?}");
+    }
+}
+
 #[test]
 fn judged_answers_become_more_likely_or_less() {
     let w = workspace();

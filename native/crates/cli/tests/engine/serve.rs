@@ -87,6 +87,12 @@ fn every_request_settles() {
     assert_eq!(streamed, whole);
 
     assert_eq!(c.call(4, "generate", generate("/no/such/model", 1, 5)).unwrap_err()["blame"], "user");
+    let mut long = generate(&model, 2, 10);
+    long["prompts"][1]["prompt"] = json!("The alder stands. ".repeat(100));
+    let error = c.call(44, "generate", long).unwrap_err();
+    assert_eq!((&error["code"], &error["blame"]), (&json!("prompt_too_long"), &json!("user")));
+    assert!(error["message"].as_str().unwrap().contains("\"p1\""), "{error}");
+    assert!(c.notes.iter().all(|n| n.params["request"] != 44), "nothing is generated before");
     assert_eq!(c.call(5, "generate", json!({"prompts": 3})).unwrap_err()["code"], "bad_params");
     assert_eq!(c.call(6, "fly", Value::Null).unwrap_err()["code"], "unknown_method");
     let tokens = c

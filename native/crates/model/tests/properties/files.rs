@@ -93,8 +93,51 @@ fn shards_and_short_formats_are_read() {
     assert!(ours != exact && (ours - exact).abs() < 0.05, "{ours} {exact}");
     std::fs::remove_file(folder.path().join("b.safetensors")).expect("removed");
     refused(folder.path(), "file_not_found", &["b.safetensors"], "b.safetensors");
-    std::fs::write(&index, r#"{"weight_map": {"x": "../b.safetensors"}}"#).expect("written");
-    refused(folder.path(), "bad_index", &["../b.safetensors"], "model.safetensors.index.json");
+    for outside in ["../b.safetensors", "..", "sub/b.safetensors", "/b.safetensors", "a/../b.safetensors"] {
+        let text = serde_json::json!({"weight_map": {"x": outside}}).to_string();
+        std::fs::write(&index, text).expect("written");
+        refused(folder.path(), "bad_index", &[outside], "model.safetensors.index.json");
+    }
+}
+
+#[test]
+fn what_follows_from_the_config_may_stand_among_the_weights() {
+    let folder = saved();
+    for name in ["self_attn.rotary_emb.inv_freq", "attn.bias", "attn.masked_bias"] {
+        let name = format!("model.layers.0.{name}");
+        rewrite(folder.path(), |t| t.push((name, vec![2], vec![1.0, 0.5])));
+    }
+    let again = Model::load(folder.path()).expect("old checkpoints");
+    assert_eq!(again.loss_only(&batch()), model().loss_only(&batch()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_model_that_answers_has_its_weights_in_memory_and_one_that_learns_in_its_file() {
+    use std::os::unix::fs::FileExt;
+    let folder = saved();
+    let path = folder.path().join("model.safetensors");
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = read_file(&path)
+        .expect("weights")
+        .into_iter()
+        .map(|(n, (s, v))| (n, s, v.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect()))
+        .collect();
+    let views =
+        bytes.iter().map(|(n, s, b)| (n, TensorView::new(Dtype::BF16, s.clone(), b).expect("a tensor")));
+    safetensors::serialize_to_file(views, None, &path).expect("a writable folder");
+    let bf16 = tillage_protocol::run::Dtype::Bf16;
+    let mapped = Model::load_as(folder.path(), bf16).expect("the model");
+    let read = Model::load_to_answer(folder.path(), bf16).expect("the model");
+    let losses = |model: &Model| model.token_losses(&batch()).expect("a batch");
+    let before = losses(&mapped);
+    assert_eq!(losses(&read), before);
+    // Other numbers in the same file tell which of the two still looks at it.
+    let whole = std::fs::read(&path).expect("weights");
+    let first = 8 + u64::from_le_bytes(whole[..8].try_into().expect("a length"));
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
+    file.write_all_at(&vec![0; whole.len() - first as usize], first).expect("written");
+    assert_eq!(losses(&read), before);
+    assert_ne!(losses(&mapped), before);
 }
 
 #[test]

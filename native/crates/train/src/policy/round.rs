@@ -218,6 +218,9 @@ fn chunks(part: &[usize], known: &[Known], capacity: usize) -> Update {
 }
 
 #[cfg(test)]
+mod by_hand;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::policy::nothing;
