@@ -1,4 +1,4 @@
-import { closeSync, cpSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, cpSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { VsCode } from "../harness/vscode";
@@ -134,5 +134,17 @@ describe("Export", () => {
     await code.page.waitForTimeout(2 * whole + 5_000);
     expect(readdirSync(code.workspace)).toEqual(before);
     expect(await code.notifications()).toEqual([]);
+  });
+
+  it("of weights that were cut says so, and shows where they are", async () => {
+    const run = readdirSync(at(".tillage/runs")).find((name) => name.startsWith("tune-"));
+    expect(run).toBeDefined();
+    truncateSync(at(".tillage/runs", run ?? "", "adapter/adapter_model.safetensors"), 1_000);
+    await exportRun("tune", "GGUF, 8 bits");
+    const said = notification(code, "adapter_model.safetensors is not a whole safetensors file");
+    await said.waitFor({ timeout: 60_000 });
+    await code.screenshotThemes("export-cut");
+    await press(said, "Show in explorer");
+    await code.page.locator(".explorer-folders-view .monaco-list-row.selected", { hasText: "adapter_model.safetensors" }).first().waitFor();
   });
 });

@@ -5,6 +5,7 @@ import { formatBytes, formatCount } from "../../core/format";
 import type { ExportFormat, ExportResult, Quantize } from "../../protocol/native.gen";
 import { readSpec } from "../../runtime/spec";
 import type { Services } from "../../vscode/services";
+import { wayTo } from "../../vscode/show-place";
 import { freePlace, replacing } from "./export-place";
 import { depsFor } from "./panel-actions";
 
@@ -75,14 +76,7 @@ async function place(choice: Choice, name: string, root: string): Promise<string
 async function announce(name: string, out: string, result: ExportResult): Promise<void> {
   const bytes = result.files.reduce((sum, file) => sum + file.bytes, 0);
   const notes = result.notes.length === 0 ? "" : ` ${result.notes.join(" ")}`;
-  const uri = vscode.Uri.file(out);
-  // The system's file manager is not there in a browser, nor where the extension runs on another machine.
-  const here = vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined;
-  const inWorkspace = vscode.workspace.getWorkspaceFolder(uri) !== undefined;
-  const button = here ? "Show in folder" : inWorkspace ? "Show in explorer" : "Copy path";
+  const way = wayTo(out);
   const text = `${name} was written to ${path.basename(out)} (${formatBytes(bytes)}).${notes}`;
-  if ((await vscode.window.showInformationMessage(text, button)) !== button) return;
-  if (here) await vscode.commands.executeCommand("revealFileInOS", uri);
-  else if (inWorkspace) await vscode.commands.executeCommand("revealInExplorer", uri);
-  else await vscode.env.clipboard.writeText(out);
+  if ((await vscode.window.showInformationMessage(text, way.button)) === way.button) await way.go();
 }
