@@ -1,7 +1,9 @@
 // @ts-check
-// Hardening of the engine: Miri, AddressSanitizer and ThreadSanitizer over the kernels, and the fuzzers. Not part of `npm test`.
-// usage: npm run test:hardening [-- --only miri,asan,tsan,fuzz] [-- --seconds 600] [-- --targets config,template]
-// Needs a nightly toolchain with the components miri and rust-src, and cargo-fuzz.
+// Hardening of the engine: Miri, AddressSanitizer and ThreadSanitizer over the kernels, the kernels of Arm, and the fuzzers. Not part of
+// `npm test`.
+// usage: npm run test:hardening [-- --only miri,asan,tsan,neon,fuzz] [-- --seconds 600] [-- --targets config,template]
+// Needs a nightly toolchain with the components miri and rust-src, and cargo-fuzz; for neon the target aarch64-unknown-linux-gnu and
+// Debian's packages qemu-user, gcc-aarch64-linux-gnu and libc6-dev-arm64-cross.
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -12,7 +14,7 @@ const fuzz = path.join(native, "fuzz");
 const remedy = "Install what is missing: `rustup toolchain install nightly --component miri,rust-src`, `cargo install cargo-fuzz`; otherwise read the output above.";
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: "miri,asan,tsan,fuzz" },
+    only: { type: "string", default: "miri,asan,tsan,neon,fuzz" },
     seconds: { type: "string", default: "600" },
     targets: { type: "string", default: "" },
   },
@@ -20,6 +22,12 @@ const { values } = parseArgs({
 
 /** @param {string[]} args @param {NodeJS.ProcessEnv} [env] */
 const cargo = (args, env = {}) => run("cargo", ["+nightly", ...args], { cwd: native, env: { ...process.env, ...env }, quiet: false, remedy });
+
+const ARM = "aarch64-unknown-linux-gnu";
+const emulated = {
+  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER: "aarch64-linux-gnu-gcc",
+  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+};
 
 /** The kernels under a sanitizer, whose builds lie apart from the usual ones. @param {string} name @param {string[]} more */
 const sanitized = (name, more) =>
@@ -36,6 +44,14 @@ const tiers = {
   asan: () => sanitized("address", ["--release"]),
   // The standard library is built along, so that its locks are seen too.
   tsan: () => sanitized("thread", ["--release", "-Zbuild-std", "--test", "conformance"]),
+  // On a machine of Arm, or on the emulated processor.
+  neon: () =>
+    run("cargo", ["test", "--release", "-p", "tillage-kernels", "--target", ARM], {
+      cwd: native,
+      env: { ...process.env, ...(process.arch === "arm64" ? {} : emulated) },
+      quiet: false,
+      remedy: `Install what is missing: \`rustup target add ${ARM}\`, and the packages qemu-user, gcc-aarch64-linux-gnu and libc6-dev-arm64-cross; otherwise read the output above.`,
+    }),
   fuzz: fuzzAll,
 };
 
