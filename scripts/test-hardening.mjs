@@ -1,5 +1,5 @@
 // @ts-check
-// Hardening of the engine: Miri, AddressSanitizer and ThreadSanitizer over the kernels, the kernels of Arm, and the fuzzers. Not part of
+// Hardening of the engine: Miri, AddressSanitizer and ThreadSanitizer over the kernels, kernels and models on Arm, and the fuzzers. Not part of
 // `npm test`.
 // usage: npm run test:hardening [-- --only miri,asan,tsan,neon,fuzz] [-- --seconds 600] [-- --targets config,template]
 // Needs a nightly toolchain with the components miri and rust-src, and cargo-fuzz; for neon the target aarch64-unknown-linux-gnu and
@@ -44,9 +44,9 @@ const tiers = {
   asan: () => sanitized("address", ["--release"]),
   // The standard library is built along, so that its locks are seen too.
   tsan: () => sanitized("thread", ["--release", "-Zbuild-std", "--test", "conformance"]),
-  // On a machine of Arm, or on the emulated processor.
+  // On a machine of Arm, or on the emulated processor: the kernels, and every family against its reference.
   neon: () =>
-    run("cargo", ["test", "--release", "-p", "tillage-kernels", "--target", ARM], {
+    run("cargo", ["test", "--release", "-p", "tillage-kernels", "-p", "tillage-model", "--test", "conformance", "--test", "fixtures", "--target", ARM], {
       cwd: native,
       env: { ...process.env, ...(process.arch === "arm64" ? {} : emulated) },
       quiet: false,
