@@ -14,15 +14,7 @@ pub const RANK: usize = 16;
 /// # Errors
 /// As [`Model::attach_lora`].
 pub fn attach(model: &mut Model) -> Result<(), EngineError> {
-    let lora = LoraConfig {
-        r: RANK,
-        alpha: 2.0 * RANK as f64,
-        dropout: 0.0,
-        targets: vec!["all-linear".to_owned()],
-        rslora: false,
-        dora: false,
-        lora_plus: None,
-    };
+    let lora = LoraConfig::plain(RANK);
     model.attach_lora(&lora, 2)?;
     model.set_trainable(Trainable::Adapter);
     Ok(())

@@ -63,15 +63,7 @@ pub fn config(data: &[u8]) {
         let text = Packed::texts([&ids[..]]);
         told(model.loss_only(&text));
         model.plan_bytes(64);
-        let lora = LoraConfig {
-            r: 2,
-            alpha: 4.0,
-            dropout: 0.0,
-            targets: vec!["all-linear".into()],
-            rslora: false,
-            dora: true,
-            lora_plus: None,
-        };
+        let lora = LoraConfig { dora: true, ..LoraConfig::plain(2) };
         if told(model.attach_lora(&lora, 3)).is_some() {
             model.set_trainable(Trainable::Adapter);
             told(model.forward_backward(&text));

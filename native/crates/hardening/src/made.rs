@@ -23,8 +23,7 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     ] {
         let mut model = Model::load(base).expect("a good model");
         let targets = vec![if dora { "q_proj" } else { "all-linear" }.to_owned()];
-        let lora =
-            LoraConfig { r: 2, alpha: 4.0, dropout: 0.0, targets, rslora: dora, dora, lora_plus: None };
+        let lora = LoraConfig { targets, rslora: dora, dora, ..LoraConfig::plain(2) };
         model.attach_lora(&lora, 1).expect("good settings");
         let out = Scratch::new();
         model.save_adapter(out.path(), "base").expect("a folder that can be written");

@@ -94,6 +94,21 @@ pub struct LoraConfig {
     pub lora_plus: Option<f64>,
 }
 
+impl LoraConfig {
+    /// LoRA of a rank on all projections and nothing more: alpha twice the rank, no dropout.
+    pub fn plain(r: usize) -> LoraConfig {
+        LoraConfig {
+            r,
+            alpha: 2.0 * r as f64,
+            dropout: 0.0,
+            targets: vec!["all-linear".to_owned()],
+            rslora: false,
+            dora: false,
+            lora_plus: None,
+        }
+    }
+}
+
 /// Prompt tuning (Lester et al. 2021): trained embeddings before every text; the model's weights are frozen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -40,6 +40,8 @@ mod settings;
 mod setup;
 pub mod spec;
 mod step;
+#[cfg(test)]
+mod testing;
 mod trainer;
 mod weights;
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(target_arch = "x86_64")]
 use std::sync::Mutex;
 
 /// Calls `f` on one of the threads of the pool, unless it is called there already, and keeps the others from falling
@@ -57,8 +58,10 @@ impl Drop for End<'_> {
 }
 
 /// Buffers that are kept between calls, whichever thread makes them: as many as are used at the same time.
+#[cfg(target_arch = "x86_64")]
 pub(crate) struct Spare<T>(Mutex<Vec<T>>);
 
+#[cfg(target_arch = "x86_64")]
 impl<T: Default> Spare<T> {
     pub(crate) const fn new() -> Self {
         Spare(Mutex::new(Vec::new()))

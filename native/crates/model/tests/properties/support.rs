@@ -44,15 +44,7 @@ pub fn model_of(config: ModelConfig) -> Model {
 }
 
 pub fn lora(targets: &[&str]) -> LoraConfig {
-    LoraConfig {
-        r: 3,
-        alpha: 6.0,
-        dropout: 0.0,
-        targets: targets.iter().map(|t| (*t).to_owned()).collect(),
-        rslora: false,
-        dora: false,
-        lora_plus: None,
-    }
+    LoraConfig { targets: targets.iter().map(|t| (*t).to_owned()).collect(), ..LoraConfig::plain(3) }
 }
 
 /// A model with an adapter whose B is not zero.

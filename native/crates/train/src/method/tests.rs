@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::data::DataRow;
-use std::path::Path;
-use tillage_model::{LoraConfig, Packed, Trainable};
+use crate::testing::{adapt, fixture};
+use tillage_model::Packed;
 use tillage_protocol::run::{LossOn, Template};
 use tillage_text::{Clock, RowEncoder, RowText, Tokenizer};
 
@@ -22,27 +22,14 @@ struct Case {
 
 /// The fixture's model with an adapter that changes it, and rows with two texts each; the reference is some nats away.
 fn case(method: &Method) -> Case {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../test/fixtures/engine/llama");
-    let mut model = Model::load(&fixture).unwrap();
-    let lora = LoraConfig {
-        r: 2,
-        alpha: 4.0,
-        dropout: 0.0,
-        targets: vec!["all-linear".into()],
-        rslora: false,
-        dora: false,
-        lora_plus: None,
-    };
-    model.attach_lora(&lora, 3).unwrap();
-    if *method == Method::Reward {
-        model.attach_score(4).unwrap();
-    }
-    model.set_trainable(Trainable::Adapter);
-    for p in model.parameters_mut().into_iter().filter(|p| p.name.contains("lora_B")) {
-        p.value.iter_mut().enumerate().for_each(|(i, v)| *v = ((i * 53 % 17) as f32 - 8.0) * 0.03);
-    }
+    let mut model = Model::load(&fixture()).unwrap();
+    adapt(&mut model, |model| {
+        if *method == Method::Reward {
+            model.attach_score(4).unwrap();
+        }
+    });
     let template = Template::Format { prompt: "Q: {prompt}\nA:".into() };
-    let tokenizer = Tokenizer::load(&fixture).unwrap();
+    let tokenizer = Tokenizer::load(&fixture()).unwrap();
     let encoder = RowEncoder::new(tokenizer, template, LossOn::Completion, 64, Clock::System).unwrap();
     let text = |i: usize, answer: &str| RowText::PromptCompletion {
         prompt: PROMPTS[i].into(),

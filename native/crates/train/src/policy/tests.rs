@@ -3,9 +3,10 @@
 use super::draw::{texts, Known};
 use super::learn::learn;
 use super::{nothing, Settings};
+use crate::testing::adapt;
 use serde_json::json;
 use tillage_model::objective::{policy, ppo, Average, Generated, PolicyLoss, PpoLoss, Valued};
-use tillage_model::{LoraConfig, Model, ModelConfig, Trainable};
+use tillage_model::{Model, ModelConfig};
 use tillage_protocol::run::{Objective, PolicyAverage, PolicyConfig, PpoConfig};
 
 #[test]
@@ -57,21 +58,7 @@ fn model() -> Model {
         "rms_norm_eps": 1e-5, "tie_word_embeddings": true, "initializer_range": 0.3,
     });
     let mut model = Model::init(ModelConfig::from_json(&config.to_string()).unwrap(), 5);
-    let lora = LoraConfig {
-        r: 2,
-        alpha: 4.0,
-        dropout: 0.0,
-        targets: vec!["all-linear".into()],
-        rslora: false,
-        dora: false,
-        lora_plus: None,
-    };
-    model.attach_lora(&lora, 3).unwrap();
-    model.attach_values(4).unwrap();
-    model.set_trainable(Trainable::Adapter);
-    for p in model.parameters_mut().into_iter().filter(|p| p.name.contains("lora_B")) {
-        p.value.iter_mut().enumerate().for_each(|(i, v)| *v = ((i * 53 % 17) as f32 - 8.0) * 0.03);
-    }
+    adapt(&mut model, |model| model.attach_values(4).unwrap());
     model
 }
 

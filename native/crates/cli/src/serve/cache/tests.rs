@@ -60,15 +60,7 @@ fn two_bases_are_kept_and_the_one_asked_last_is_among_them() {
 fn adapters_that_were_not_asked_for_the_longest_are_given_up_and_never_those_of_the_request() {
     let folder = tempfile::tempdir().unwrap();
     let mut model = Model::load(&fixture()).unwrap();
-    let lora = LoraConfig {
-        r: 2,
-        alpha: 4.0,
-        dropout: 0.0,
-        targets: vec!["q_proj".into()],
-        rslora: false,
-        dora: false,
-        lora_plus: None,
-    };
+    let lora = LoraConfig { targets: vec!["q_proj".into()], ..LoraConfig::plain(2) };
     let all: Vec<AdapterRef> = (0..12)
         .map(|i| {
             model.attach_lora(&lora, i).unwrap();

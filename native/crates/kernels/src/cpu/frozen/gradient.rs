@@ -1,9 +1,12 @@
 //! The gradient of weights whose products are in bf16.
 
+#[cfg(target_arch = "x86_64")]
 use super::halves::Halves;
 use super::pack::Over;
 use super::{check, product, Isa};
-use crate::cpu::par::{self, Disjoint, Spare};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::par::Spare;
+use crate::cpu::par::{self, Disjoint};
 use crate::matrix::Matrix;
 
 /// Numbers of the turned operand that are held at once, about.

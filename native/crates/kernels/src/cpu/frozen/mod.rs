@@ -13,6 +13,8 @@ mod coded;
 mod decode;
 mod few;
 mod gradient;
+// Elsewhere only its sizes are asked for.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod halves;
 mod isa;
 mod lanes;
@@ -39,10 +41,9 @@ pub(crate) use narrow::to_halves;
 #[cfg(target_arch = "x86_64")]
 pub(super) use {lanes::Lanes, tiles::kernel, x86::Avx512};
 
-use super::par::{self, Disjoint, Spare};
+use super::par::{self, Disjoint};
 use crate::matrix::{self, Arithmetic, Matrix, FEW_ROWS};
 use few::{single as single_few, Few, Weights};
-use halves::Halves;
 use narrow::narrow;
 use pack::{Buffers, Over};
 use product::{Job, Operand};
@@ -64,14 +65,14 @@ thread_local! {
 
 /// The operand on tiles.
 #[cfg(target_arch = "x86_64")]
-static HALVES: Spare<Halves> = Spare::new();
+static HALVES: super::par::Spare<halves::Halves> = super::par::Spare::new();
 
 /// Bytes that products of up to so many rows, with sums over up to `deep` numbers, take beyond their operands.
 pub fn frozen_scratch_bytes(rows: usize, deep: usize) -> usize {
     let threads = rayon::current_num_threads();
     #[cfg(target_arch = "x86_64")]
     if Isa::best() == Isa::Amx {
-        return Halves::bytes_of(rows, &[deep.min(TILES_SPAN)]) + threads * tiles::BYTES_OF_A_THREAD;
+        return halves::Halves::bytes_of(rows, &[deep.min(TILES_SPAN)]) + threads * tiles::BYTES_OF_A_THREAD;
     }
     let each = if Isa::best().pairs() { 2 } else { 4 };
     rows * deep.min(SPAN) * each + threads * std::mem::size_of::<Buffers>()
@@ -282,7 +283,7 @@ fn product(
 /// A product of many rows on tiles, span by span.
 #[cfg(target_arch = "x86_64")]
 fn product_of_tiles(
-    halves: &mut Halves,
+    halves: &mut halves::Halves,
     y: &mut [f32],
     x: &[f32],
     (w, over): (&Matrix, Over),

@@ -1,6 +1,8 @@
 //! Rounding to bf16.
 
-use super::{pack, Isa};
+#[cfg(target_arch = "x86_64")]
+use super::pack;
+use super::Isa;
 use crate::cpu::par::{self, Disjoint};
 use crate::matrix;
 

@@ -1,14 +1,13 @@
 //! bf16 in 12 bits a number, without loss.
 //!
-//! The exponents of a model's weights take few of their 256 values: sixteen that lie behind one another hold nearly all of
-//! them, and what a number takes falls by a quarter (that exponents carry few bits: DFloat11, Zhang et al. 2025; ZipNN,
+//! The exponents of a model's weights take few of their 256 values: fifteen that lie behind one another, and 0, hold nearly all
+//! of them, and what a number takes falls by a quarter (that exponents carry few bits: DFloat11, Zhang et al. 2025; ZipNN,
 //! Hershcovitch et al. 2024; with codes of one length here, which vectors decode). Numbers outside are kept apart.
 
 mod encode;
 
 use super::bf16::from_bf16;
 use super::Bf16s;
-use crate::cpu;
 use crate::mapped::MappedFile;
 use std::io;
 use std::ops::Range;
@@ -59,7 +58,8 @@ impl CodedBf16 {
     pub fn pays() -> bool {
         #[cfg(target_arch = "x86_64")]
         {
-            cpu::Isa::best() == cpu::Isa::Amx
+            use crate::cpu::Isa;
+            Isa::best() == Isa::Amx
         }
         #[cfg(not(target_arch = "x86_64"))]
         false
@@ -119,6 +119,7 @@ impl CodedBf16 {
         self.rows * self.inputs
     }
 
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }

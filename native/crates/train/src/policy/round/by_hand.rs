@@ -5,8 +5,9 @@ use crate::data::DataRow;
 use crate::method::Method;
 use crate::policy::{evaluate, nothing};
 use crate::reward::{Around, Rewards};
+use crate::testing::{adapt, fixture};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tillage_model::objective::whiten;
 use tillage_model::{LoraConfig, Packed, Trainable};
 use tillage_protocol::course::OptimizerKind;
@@ -16,22 +17,6 @@ use tillage_protocol::run::{
 use tillage_text::{Clock, RowEncoder, RowText, Tokenizer};
 
 const PROMPTS: [&str; 3] = ["Where is the elm?", "Name a town.", "What grows in Graz, and how tall is it?"];
-
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../test/fixtures/engine/llama")
-}
-
-fn lora() -> LoraConfig {
-    LoraConfig {
-        r: 2,
-        alpha: 4.0,
-        dropout: 0.0,
-        targets: vec!["all-linear".into()],
-        rslora: false,
-        dora: false,
-        lora_plus: None,
-    }
-}
 
 /// The fixture's model with an adapter that changes it. Its token of the end is `ends` times as sure of itself as it was.
 fn model(ends: f32) -> Model {
@@ -43,12 +28,7 @@ fn model(ends: f32) -> Model {
         p.value[end * width..(end + 1) * width].iter_mut().for_each(|v| *v *= ends);
     }
     model.set_trainable(Trainable::Nothing);
-    model.attach_lora(&lora(), 3).unwrap();
-    model.attach_values(4).unwrap();
-    model.set_trainable(Trainable::Adapter);
-    for p in model.parameters_mut().into_iter().filter(|p| p.name.contains("lora_B")) {
-        p.value.iter_mut().enumerate().for_each(|(i, v)| *v = ((i * 53 % 17) as f32 - 8.0) * 0.03);
-    }
+    adapt(&mut model, |model| model.attach_values(4).unwrap());
     model
 }
 
@@ -212,7 +192,7 @@ fn an_answer_of_ppo_without_an_end_is_worth_its_reward_less_the_penalty() {
 fn a_reward_model_reads_the_prompt_and_the_answer() {
     let folder = tempfile::tempdir().unwrap();
     let mut judge = Model::load(&fixture()).unwrap();
-    judge.attach_lora(&lora(), 8).unwrap();
+    judge.attach_lora(&LoraConfig::plain(2), 8).unwrap();
     judge.attach_score(9).unwrap();
     judge.save_adapter(folder.path(), "base").unwrap();
     let kind = json!({"kind": "reward_model", "base": fixture(), "adapter": folder.path()});
