@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { cache } from "../../scripts/lib/run.mjs";
 import type { VsCode } from "../harness/vscode";
@@ -11,6 +12,9 @@ import { TrainingPage } from "./pages/training";
 
 /** The names in a folder that may not be there yet. */
 const names = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
+
+/** What the window asks or tells, for the message of a failure. */
+const said = async (code: VsCode): Promise<string[]> => [...await code.notifications(), ...await code.page.locator(".monaco-dialog-box:visible").allInnerTexts()];
 
 describe("a newcomer with the package in a clean VS Code", () => {
   let first: VsCode;
@@ -53,16 +57,24 @@ describe("a newcomer with the package in a clean VS Code", () => {
   }
 
   it("opens the demo, and the walkthrough goes on in its window", async () => {
-    const opened = first.page.context().waitForEvent("page", { timeout: 60_000 });
+    const windows: Page[] = [];
+    first.page.context().on("page", (page) => windows.push(page));
     await first.runCommand("Tillage: Open the demo");
     const input = first.page.locator(".quick-input-widget input").first();
-    await input.waitFor();
-    await input.fill(`${home}${path.sep}`);
-    // The dialog takes what it last listed: an empty folder lists only the way up.
-    await until("the empty folder in the dialog", () => first.page.locator(".quick-input-list .monaco-list-row").allInnerTexts(), (rows) => rows.length === 1 && rows[0]?.trim() === "..");
-    await first.page.locator(".quick-input-widget .monaco-button", { hasText: "Create tillage-demo here" }).first().click();
-    code = first.window(await opened);
-    await until("the copied demo", () => existsSync(path.join(demo, "corpus.recipe.yaml")), (there) => there);
+    const ok = first.page.locator(".quick-input-widget .monaco-button", { hasText: "Create tillage-demo here" }).first();
+    await ok.waitFor();
+    await until("the dialog in the folder, and the copied demo", async () => {
+      // The dialog writes its own folder when it has read that, over what was typed; and while it reads a folder it may take no notice of a press.
+      if (await ok.isVisible()) {
+        if ((await input.inputValue()) !== `${home}${path.sep}`) await input.fill(`${home}${path.sep}`);
+        const rows = await first.page.locator(".quick-input-list .monaco-list-row").allInnerTexts();
+        // It takes what it last listed: an empty folder lists only the way up.
+        if (rows.length === 1 && rows[0]?.trim() === "..") await ok.click({ timeout: 1_000 }).catch(() => undefined);
+      }
+      return { copied: existsSync(path.join(demo, "corpus.recipe.yaml")), says: await said(first) };
+    }, (seen) => seen.copied, 60_000);
+    await until("the window of the demo", async () => ({ windows: windows.length, says: await said(first) }), (seen) => seen.windows > 0, 60_000);
+    code = first.window(windows[0] ?? first.page);
     const walkthrough = code.page.locator(".gettingStartedContainer");
     await walkthrough.locator(".getting-started-step", { hasText: "Open the demo workspace" }).locator(".codicon-getting-started-step-checked").waitFor({ timeout: 60_000 });
     await code.page.locator(".sidebar .monaco-list-row", { hasText: "Datasets" }).first().waitFor();
