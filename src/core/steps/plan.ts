@@ -19,6 +19,8 @@ export interface PlanContext {
    * it is kept, and a step with another threshold reads it again instead of the texts.
    */
   measure: (expression: string) => string;
+  /** A row's tokens as SQL over `text`, and whether they are counted or estimated. */
+  tokens: { sql: string; exact: boolean };
   /** The step's position in the recipe, from 0. */
   index: number;
   seed: number;

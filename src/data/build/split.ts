@@ -1,6 +1,6 @@
 import type { Recipe } from "../../core/recipe";
 import { nearest } from "../../core/recipe";
-import { nearPairs } from "../../core/steps";
+import { lot, nearPairs } from "../../core/steps";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
 import { ident } from "../duckdb/sql";
@@ -17,11 +17,6 @@ export async function groupColumn(session: Session, view: string, by: string, re
   const known = columns.filter((name) => !name.startsWith("_"));
   const near = nearest(by, known);
   throw TillageError.user("unknown_column", `'${what}' names the column '${by}', which the rows do not have.${near ? ` Did you mean '${near}'?` : ""}`, `The columns are source, ${known.join(", ")}.`, { file: recipePath });
-}
-
-/** A text's place in an order that looks random and depends on nothing but the text and the seed: 16 hex digits. */
-export function lot(expression: string, seed: number): string {
-  return `substr(md5('${seed}' || chr(31) || ${expression}), 1, 16)`;
 }
 
 /**

@@ -7,13 +7,15 @@ import { planStep } from "../../core/steps";
 import type { StepCount } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { derivedSql } from "../derived";
+import { findTokenizer } from "../build/hash";
 import { Database, type Session } from "../duckdb/session";
 import { ident, inList, literal, parquet } from "../duckdb/sql";
-import { findSources, loadSources, type LoadedRows } from "../sources/load";
-import { rowsFile } from "../sources/number";
+import { findSources, loadSources, tokensSql, type LoadedRows } from "../sources/load";
+import { scanFile } from "../sources/scan";
+import { rowGroup, rowsFile } from "../sources/number";
 import { loadEvalItems, type EvalFile } from "./evals";
 import { runOps } from "./run-ops";
-import { loadedSchema, portable, stepSchema, type StepMeta } from "./stored";
+import { loadedSchema, measureSchema, portable, stepSchema, type StepMeta } from "./stored";
 import { StageStore, storeVersion } from "./store";
 
 /** What stands after a step: which rows are left, in which view their columns are, and what the step did. */
@@ -38,6 +40,8 @@ export interface PipelineOptions {
   stage?: (what: string, done: number, of: number) => void;
   /** Further preparations that read files, before the database is locked. */
   prepare?: (session: Session) => Promise<void>;
+  /** Keeps what text functions measure, so that a step with another threshold need not read the texts again: for whoever edits a recipe. */
+  measures?: boolean;
 }
 
 const hashOf = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 32);
@@ -57,6 +61,7 @@ export class Pipeline {
     readonly evals: readonly EvalFile[],
     private readonly recipePath: string,
     private readonly store: StageStore,
+    private readonly measures: boolean,
   ) {}
 
   /** Reads the sources, or finds them read, and the evaluations; then locks the database against any further file. */
@@ -76,7 +81,7 @@ export class Pipeline {
         await options.prepare?.(session);
         await session.run(`CREATE VIEW rows AS SELECT * FROM ${parquet([rowsFile(stored)])}`);
         await database.lock([], [store.folder, ...(options.writable ?? [])]);
-        const pipeline = new Pipeline(database, meta, evals, recipePath, store);
+        const pipeline = new Pipeline(database, meta, evals, recipePath, store, options.measures ?? false);
         await session.run("CREATE TABLE alive_0 AS SELECT _n FROM rows");
         pipeline.stages.push({ key, base: "rows", alive: "alive_0", view: "rows" });
         return pipeline;
@@ -101,19 +106,29 @@ export class Pipeline {
       const before = this.stages[i];
       if (!step || !before) break;
       const compared = this.evals.filter((entry) => entry.step === step.index).map(({ name, sha256 }) => [name, sha256]);
-      const key = hashOf([before.key, step.key, step.config, step.only ?? null, recipe.seed, i, compared]);
+      const tokens = await this.tokens(recipe, session.signal);
+      const key = hashOf([before.key, step.key, step.config, step.only ?? null, recipe.seed, i, compared, ...identity(step, tokens, recipe.seed)]);
       if (this.stages[i + 1]?.key === key) continue;
-      stage?.(step.title, i, upTo);
       await this.dropFrom(i + 1);
-      const stored = this.store.find(key, stepSchema) ?? (await this.runOne(session, step, before, key, recipe));
+      let stored = this.store.find(key, stepSchema);
+      if (!stored) {
+        stage?.(step.title, i, upTo);
+        stored = await this.runOne(session, step, before, key, recipe.seed, tokens);
+      }
       this.stages.push(await this.standOn(session, before, key, stored.folder, stored.meta));
     }
     stage?.("steps", upTo, upTo);
     return this.stages.slice(0, upTo + 1).map((entry, i) => (entry.count ? { ...entry, count: { ...entry.count, step: recipe.steps[i - 1]?.title ?? entry.count.step, index: i - 1 } } : entry));
   }
 
+  /** How a recipe's rows are counted in tokens; `hash` is that of the tokenizer. */
+  private async tokens(recipe: Recipe, signal: AbortSignal | undefined): Promise<Tokens> {
+    const file = findTokenizer(recipe, this.recipePath);
+    return { sql: tokensSql(file), exact: file !== undefined, hash: file === undefined ? undefined : (await scanFile(file, signal)).sha256 };
+  }
+
   /** The view that steps and predicates see: the rows' columns, the names the shape's columns have in the file, and the derived columns. */
-  private async createInput(session: Session, name: string, from: Stage, only: readonly string[] | undefined): Promise<void> {
+  private async createInput(session: Session, name: string, from: Stage, only: readonly string[] | undefined, measured: readonly Measured[]): Promise<void> {
     const taken = new Set<string>([...ownColumns, ...this.loaded.extras]);
     const aliases = new Map<string, string[]>();
     for (const source of this.loaded.sources) for (const { column, as } of source.aliases) aliases.set(column, [...(aliases.get(column) ?? []), `WHEN ${literal(source.name)} THEN ${ident(as)}`]);
@@ -121,12 +136,27 @@ export class Pipeline {
     for (const column of aliases.keys()) taken.add(column);
     for (const [column, sql] of Object.entries(derivedSql())) if (!taken.has(column)) columns.push(`${sql} AS ${ident(column)}`);
     if (!taken.has("source")) columns.push("_source AS source");
-    const filter = only ? ` WHERE _source IN ${inList(only)}` : "";
-    await session.run(`CREATE VIEW ${name} AS SELECT *, ${columns.join(", ")} FROM ${from.view}${filter}`);
+    const joins = measured.map(({ file, column }) => ` JOIN (SELECT _n AS ${column}_n, v AS ${column} FROM ${parquet([file])}) ON ${column}_n = _n`);
+    const hidden = measured.map(({ column }) => `${column}_n`);
+    const star = hidden.length === 0 ? "*" : `* EXCLUDE (${hidden.join(", ")})`;
+    await session.run(`CREATE VIEW ${name} AS SELECT ${star}, ${columns.join(", ")} FROM ${from.view}${joins.join("")}${filterOf(only)}`);
+  }
+
+  /** The measures of a step's rows: stored ones, and where a recipe is edited those that were not there yet. */
+  private async measure(session: Session, before: Stage, only: readonly string[] | undefined, expressions: readonly string[], tokens: Tokens): Promise<Measured[]> {
+    const found: Measured[] = [];
+    for (const expression of expressions) {
+      const key = hashOf([before.key, only ?? null, expression, expression === tokens.sql ? tokens.hash : undefined]);
+      const column = `_m_${key.slice(0, 12)}`;
+      const write = (folder: string) => session.run(`COPY (SELECT _n, ${expression} AS v FROM ${before.view}${filterOf(only)}) TO ${literal(measureFile(folder))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup})`);
+      const stored = this.store.find(key, measureSchema) ?? (this.measures ? await this.store.write(key, async (folder) => (await write(folder), {}), measureSchema) : undefined);
+      if (stored) found.push({ expression, column, file: measureFile(stored.folder) });
+    }
+    return found;
   }
 
   /** Runs a step and stores its receipts, what it changed, and its counts. */
-  private async runOne(session: Session, step: RecipeStep, before: Stage, key: string, recipe: Recipe): Promise<{ folder: string; meta: StepMeta }> {
+  private async runOne(session: Session, step: RecipeStep, before: Stage, key: string, seed: number, tokens: Tokens): Promise<{ folder: string; meta: StepMeta }> {
     const id = ++this.serial;
     const [input, receipts, changes] = [`input_${id}`, `found_${id}`, `changed_${id}`];
     const scratch: string[] = [];
@@ -136,10 +166,14 @@ export class Pipeline {
       return table;
     };
     try {
-      await this.createInput(session, input, before, step.only);
+      const context = { input, receipts, changes, scratch: name, index: step.index, seed, tokens };
+      const wanted = new Set<string>();
+      planStep(step, { ...context, measure: (expression) => (wanted.add(expression), expression) });
+      const measured = await this.measure(session, before, step.only, [...wanted], tokens);
+      await this.createInput(session, input, before, step.only, measured);
       await session.run(`CREATE TABLE ${receipts} (_n BIGINT, effect VARCHAR, reason VARCHAR, value VARCHAR, matched_n BIGINT, matched VARCHAR)`);
       await session.run(`CREATE TABLE ${changes} (_n BIGINT, ${ownColumns.map((column) => `${column} VARCHAR`).join(", ")})`);
-      const plan = planStep(step, { input, receipts, changes, scratch: name, measure: (expression) => expression, index: step.index, seed: recipe.seed });
+      const plan = planStep(step, { ...context, measure: (expression) => measured.find((entry) => entry.expression === expression)?.column ?? expression });
       await runOps(session, plan, input, { file: this.recipePath, line: step.line });
       return await this.store.write(key, async (folder) => {
         const count = await countStep(session, step, before.alive, receipts);
@@ -195,6 +229,28 @@ export class Pipeline {
   }
 }
 
+/** What a text function measured of the rows of a step. */
+interface Measured {
+  expression: string;
+  /** The column of the step's input. */
+  column: string;
+  file: string;
+}
+
+interface Tokens {
+  sql: string;
+  exact: boolean;
+  hash: string | undefined;
+}
+
+/** What a step's result follows from beside its rows and its settings: the SQL that it is, and the tokenizer where that counts its tokens. */
+function identity(step: RecipeStep, tokens: Tokens, seed: number): unknown[] {
+  const plan = JSON.stringify(planStep(step, { input: "input", receipts: "receipts", changes: "changes", scratch: (name) => name, measure: (expression) => expression, tokens, index: step.index, seed }));
+  return [plan, plan.includes(JSON.stringify(tokens.sql).slice(1, -1)) ? tokens.hash : undefined];
+}
+
+const filterOf = (only: readonly string[] | undefined): string => (only ? ` WHERE _source IN ${inList(only)}` : "");
+const measureFile = (folder: string): string => path.join(folder, "measure.parquet");
 const receiptsFile = (folder: string): string => path.join(folder, "receipts.parquet");
 const changesFile = (folder: string): string => path.join(folder, "changes.parquet");
 

@@ -71,7 +71,7 @@ export class RecipeSessions {
       }
     }
     this.close(recipePath);
-    const fresh: Open = { key, pipeline: Pipeline.open(recipe, recipePath, signal, { extensionPath: this.extensionPath }), groups: new Map(), tokens: new Map() };
+    const fresh: Open = { key, pipeline: Pipeline.open(recipe, recipePath, signal, { extensionPath: this.extensionPath, measures: true }), groups: new Map(), tokens: new Map() };
     this.open.set(recipePath, fresh);
     try {
       await fresh.pipeline;

@@ -16,6 +16,9 @@ const countSchema = z.object({
 export const stepSchema = z.object({ count: countSchema });
 export type StepMeta = z.infer<typeof stepSchema>;
 
+/** A measure is its file alone. */
+export const measureSchema = z.object({});
+
 /** As it is stored: with files relative to the recipe's folder, so that a workspace may be moved. */
 export function portable(loaded: LoadedRows, folder: string): LoadedRows {
   const relative = <T extends { file: string }>(entry: T): T => ({ ...entry, file: path.relative(folder, entry.file) });

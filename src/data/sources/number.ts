@@ -4,7 +4,7 @@ import type { Session } from "../duckdb/session";
 import { ident, literal } from "../duckdb/sql";
 
 /** Rows of a row group: small ones are what several threads, and a page's lookup, read at once. */
-const rowGroup = 16_384;
+export const rowGroup = 16_384;
 
 /** The file of a recipe's rows in their folder. */
 export const rowsFile = (folder: string): string => path.join(folder, "rows.parquet");
