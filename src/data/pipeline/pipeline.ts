@@ -128,7 +128,7 @@ export class Pipeline {
   }
 
   /** The view that steps and predicates see: the rows' columns, the names the shape's columns have in the file, and the derived columns. */
-  private async createInput(session: Session, name: string, from: Stage, only: readonly string[] | undefined, measured: readonly Measured[]): Promise<void> {
+  private async createInput(session: Session, name: string, from: Stage, only: readonly string[] | undefined): Promise<void> {
     const taken = new Set<string>([...ownColumns, ...this.loaded.extras]);
     const aliases = new Map<string, string[]>();
     for (const source of this.loaded.sources) for (const { column, as } of source.aliases) aliases.set(column, [...(aliases.get(column) ?? []), `WHEN ${literal(source.name)} THEN ${ident(as)}`]);
@@ -136,21 +136,30 @@ export class Pipeline {
     for (const column of aliases.keys()) taken.add(column);
     for (const [column, sql] of Object.entries(derivedSql())) if (!taken.has(column)) columns.push(`${sql} AS ${ident(column)}`);
     if (!taken.has("source")) columns.push("_source AS source");
-    const joins = measured.map(({ file, column }) => ` JOIN (SELECT _n AS ${column}_n, v AS ${column} FROM ${parquet([file])}) ON ${column}_n = _n`);
-    const hidden = measured.map(({ column }) => `${column}_n`);
-    const star = hidden.length === 0 ? "*" : `* EXCLUDE (${hidden.join(", ")})`;
-    await session.run(`CREATE VIEW ${name} AS SELECT ${star}, ${columns.join(", ")} FROM ${from.view}${joins.join("")}${filterOf(only)}`);
+    await session.run(`CREATE VIEW ${name} AS SELECT *, ${columns.join(", ")} FROM ${from.view}${filterOf(only)}`);
   }
 
-  /** The measures of a step's rows: stored ones, and where a recipe is edited those that were not there yet. */
-  private async measure(session: Session, before: Stage, only: readonly string[] | undefined, expressions: readonly string[], tokens: Tokens): Promise<Measured[]> {
-    const found: Measured[] = [];
+  /**
+   * The view of a step's input with its measures beside it: stored ones are joined, the others computed. DuckDB would compute an expression in each
+   * place that its column is named in, before a filter and again behind it: behind an `unnest` it is a column like others.
+   */
+  private async createMeasured(session: Session, name: string, input: string, measures: readonly Measure[]): Promise<void> {
+    const stored = measures.flatMap(({ column, file }) => (file === undefined ? [] : [{ column, file }]));
+    const inline = measures.flatMap(({ column, expression, file }) => (file === undefined ? [`unnest([${expression}]) AS ${column}`] : []));
+    const joins = stored.map(({ file, column }) => ` JOIN (SELECT _n AS ${column}_n, v AS ${column} FROM ${parquet([file])}) ON ${column}_n = _n`);
+    const hidden = stored.length === 0 ? "" : ` EXCLUDE (${stored.map(({ column }) => `${column}_n`).join(", ")})`;
+    await session.run(`CREATE VIEW ${name} AS SELECT ${["*" + hidden, ...inline].join(", ")} FROM ${input}${joins.join("")}`);
+  }
+
+  /** The measures of a step's rows: stored ones where they are there or, since a recipe is edited, are to be; the others are computed on the way. */
+  private async measure(session: Session, before: Stage, only: readonly string[] | undefined, expressions: readonly string[], tokens: Tokens): Promise<Measure[]> {
+    const found: Measure[] = [];
     for (const expression of expressions) {
       const key = hashOf([before.key, only ?? null, expression, expression === tokens.sql ? tokens.hash : undefined]);
       const column = `_m_${key.slice(0, 12)}`;
       const write = (folder: string) => session.run(`COPY (SELECT _n, ${expression} AS v FROM ${before.view}${filterOf(only)}) TO ${literal(measureFile(folder))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup})`);
       const stored = this.store.find(key, measureSchema) ?? (this.measures ? await this.store.write(key, async (folder) => (await write(folder), {}), measureSchema) : undefined);
-      if (stored) found.push({ expression, column, file: measureFile(stored.folder) });
+      found.push({ expression, column, file: stored && measureFile(stored.folder) });
     }
     return found;
   }
@@ -158,22 +167,21 @@ export class Pipeline {
   /** Runs a step and stores its receipts, what it changed, and its counts. */
   private async runOne(session: Session, step: RecipeStep, before: Stage, key: string, seed: number, tokens: Tokens): Promise<{ folder: string; meta: StepMeta }> {
     const id = ++this.serial;
-    const [input, receipts, changes] = [`input_${id}`, `found_${id}`, `changed_${id}`];
-    const scratch: string[] = [];
-    const name = (what: string) => {
-      const table = `${what}_${id}`;
-      scratch.push(table);
-      return table;
-    };
+    const [input, measured, receipts, changes] = [`input_${id}`, `measured_${id}`, `found_${id}`, `changed_${id}`];
+    // What a step makes on its way lies in a schema, which goes as a whole, also where the step is interrupted.
+    const schema = `scratch_${id}`;
+    const name = (what: string) => `${schema}.${what}`;
     try {
-      const context = { input, receipts, changes, scratch: name, index: step.index, seed, tokens };
+      await session.run(`CREATE SCHEMA ${schema}`);
+      const context = { input, measured, receipts, changes, scratch: name, index: step.index, seed, tokens };
       const wanted = new Set<string>();
       planStep(step, { ...context, measure: (expression) => (wanted.add(expression), expression) });
-      const measured = await this.measure(session, before, step.only, [...wanted], tokens);
-      await this.createInput(session, input, before, step.only, measured);
+      const measures = await this.measure(session, before, step.only, [...wanted], tokens);
+      await this.createInput(session, input, before, step.only);
+      await this.createMeasured(session, measured, input, measures);
       await session.run(`CREATE TABLE ${receipts} (_n BIGINT, effect VARCHAR, reason VARCHAR, value VARCHAR, matched_n BIGINT, matched VARCHAR)`);
       await session.run(`CREATE TABLE ${changes} (_n BIGINT, ${ownColumns.map((column) => `${column} VARCHAR`).join(", ")})`);
-      const plan = planStep(step, { ...context, measure: (expression) => measured.find((entry) => entry.expression === expression)?.column ?? expression });
+      const plan = planStep(step, { ...context, measure: (expression) => measures.find((entry) => entry.expression === expression)?.column ?? expression });
       await runOps(session, plan, input, { file: this.recipePath, line: step.line });
       return await this.store.write(key, async (folder) => {
         const count = await countStep(session, step, before.alive, receipts);
@@ -183,7 +191,7 @@ export class Pipeline {
         return { count };
       }, stepSchema);
     } finally {
-      await this.clean([`DROP VIEW IF EXISTS ${input}`, ...[receipts, changes, ...scratch].map((table) => `DROP TABLE IF EXISTS ${table}`)]);
+      await this.clean([`DROP VIEW IF EXISTS ${measured}`, `DROP VIEW IF EXISTS ${input}`, `DROP SCHEMA IF EXISTS ${schema} CASCADE`, ...[receipts, changes].map((table) => `DROP TABLE IF EXISTS ${table}`)]);
     }
   }
 
@@ -229,12 +237,13 @@ export class Pipeline {
   }
 }
 
-/** What a text function measured of the rows of a step. */
-interface Measured {
+/** What a text function says of the rows of a step. */
+interface Measure {
   expression: string;
-  /** The column of the step's input. */
+  /** Its column in `measured`. */
   column: string;
-  file: string;
+  /** Where it is stored. */
+  file: string | undefined;
 }
 
 interface Tokens {
@@ -245,7 +254,7 @@ interface Tokens {
 
 /** What a step's result follows from beside its rows and its settings: the SQL that it is, and the tokenizer where that counts its tokens. */
 function identity(step: RecipeStep, tokens: Tokens, seed: number): unknown[] {
-  const plan = JSON.stringify(planStep(step, { input: "input", receipts: "receipts", changes: "changes", scratch: (name) => name, measure: (expression) => expression, tokens, index: step.index, seed }));
+  const plan = JSON.stringify(planStep(step, { input: "input", measured: "measured", receipts: "receipts", changes: "changes", scratch: (name) => name, measure: (expression) => expression, tokens, index: step.index, seed }));
   return [plan, plan.includes(JSON.stringify(tokens.sql).slice(1, -1)) ? tokens.hash : undefined];
 }
 
