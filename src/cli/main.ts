@@ -7,6 +7,8 @@ import type { AttributeOptions } from "./commands/attribute";
 import { bench } from "./commands/bench";
 import type { BenchOptions } from "./commands/bench";
 import { build } from "./commands/build";
+import { diff } from "./commands/diff";
+import type { DiffOptions } from "./commands/diff";
 import { demo } from "./commands/demo";
 import type { DemoOptions } from "./commands/demo";
 import { compare, evaluate } from "./commands/evaluate";
@@ -36,6 +38,11 @@ const program = new Command("tillage")
 program.command("build").description("build a recipe's dataset").argument("<recipe>", "a *.recipe.yaml")
   .option("--raw", "take the sources as they are: no step runs")
   .action(async (recipe: string, options: { raw?: boolean }) => run(recipe, (context) => build(context, recipe, options)));
+
+program.command("diff").description("which rows two datasets differ in, and which step is why").argument("<before>", "a dataset's folder, recipe@hash, or a recipe: the newest built of it").argument("<after>", "likewise")
+  .option("--rows <n>", "rows of each change that are shown (default: 3)")
+  .addHelpText("after", examples("tillage diff corpus@1f0c corpus@77ab", "tillage diff raw.recipe.yaml corpus.recipe.yaml --rows 20"))
+  .action(async (before: string, after: string, options: DiffOptions) => run(process.cwd(), (context) => diff(context, before, after, options)));
 
 program.command("train").description("start a run and follow it; Ctrl-C pauses it at a checkpoint").argument("<run>", "a *.run.yaml; with --resume a run's folder")
   .option("--resume", "go on with a paused or interrupted run")

@@ -45,5 +45,6 @@ export const paramSchemas = {
   build: z.object({ path: file, text: z.string().optional(), skipSteps: z.boolean().optional(), evals: z.array(z.string()).optional(), root: z.string().optional() }),
   receipts: z.object({ dataset: file, rowId: z.string().optional(), step: z.string().optional(), limit: count }),
   rows: z.object({ dataset: file, rowIds: z.array(z.string()) }),
+  diff: z.object({ before: file, after: file, limit: count }),
   guards: z.object({ dataset: file, evals: z.array(z.string()).optional(), context: z.int().positive().optional(), tokenizer: z.string().optional() }),
 } satisfies { [M in keyof CorpusApi]: z.ZodType<Parameters<CorpusApi[M]>[0]> };

@@ -2,6 +2,7 @@
  * The contract with the corpus service: the Node child that owns DuckDB.
  * Every method is a JSON-RPC request of the same name; `signal` becomes a cancellation that reaches DuckDB's interrupt.
  */
+import type { DatasetDiff } from "./dataset-diff";
 import type { Problem } from "./errors";
 
 /** The shapes of rows that the field uses. */
@@ -247,6 +248,8 @@ export interface CorpusApi {
   receipts(params: { dataset: string; rowId?: string; step?: string; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]>;
   /** The guards of a built dataset. `evals`: absolute paths; `context` and `tokenizer` (a tokenizer.json or its folder): for rows that are too long. */
   guards(params: { dataset: string; evals?: string[]; context?: number; tokenizer?: string }, signal?: AbortSignal): Promise<GuardResult[]>;
+  /** What two built datasets differ in; `limit` rows of each change come with their texts. */
+  diff(params: { before: string; after: string; limit: number }, signal?: AbortSignal): Promise<DatasetDiff>;
   /** Rows of a built dataset by id. */
   rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<{ rowId: string; source: string; values: Record<string, Cell> }[]>;
 }
@@ -258,5 +261,5 @@ export interface RpcFailure {
 
 /** Names of the API's methods, for registering handlers and building clients. */
 export const corpusMethods = [
-  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows", "guards",
+  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows", "guards", "diff",
 ] as const satisfies readonly (keyof CorpusApi)[];
