@@ -42,7 +42,7 @@ export interface DiffRow {
   reason: string;
   value: string | null;
   matchedRowId: string | null;
-  /** Cut to 400 characters; null on the side where the row is missing. */
+  /** At most 400 characters, of a changed row from shortly before the place where its texts part; null on the side where the row is missing. */
   before: string | null;
   after: string | null;
 }

@@ -7,6 +7,9 @@ import { readManifest, type Manifest } from "./manifest";
 
 const percentiles = [0.05, 0.25, 0.5, 0.75, 0.95];
 
+/** Characters of a text that are given, those before the place where two part, and those in which that place is looked for. */
+const [shown, margin, searched] = [400, 100, 20_000];
+
 interface Side {
   name: "before" | "after";
   folder: string;
@@ -89,8 +92,18 @@ async function lengths(session: Session, { name }: Side): Promise<number[]> {
 
 async function examples(session: Session, before: Side, after: Side, limit: number): Promise<DiffRow[]> {
   const some = `(SELECT *, row_number() OVER (PARTITION BY change ORDER BY step, reason, id) AS place FROM caused)`;
-  const text = ({ name }: Side) => `(SELECT _row_id, left(text, 400) AS text FROM ${name}_rows WHERE _copy = 0)`;
-  return (await session.rows(
+  const text = ({ name }: Side) => `(SELECT _row_id, left(text, ${searched}) AS text FROM ${name}_rows WHERE _copy = 0)`;
+  const rows = (await session.rows(
     `SELECT c.id AS "rowId", c.source, c.change, c.step, c.reason, c.value, c.matched AS "matchedRowId", a.text AS before, b.text AS after FROM ${some} c LEFT JOIN ${text(before)} a ON a._row_id = c.id LEFT JOIN ${text(after)} b ON b._row_id = c.id WHERE c.place <= ${Math.max(0, Math.floor(limit))} ORDER BY c.change, c.place`,
   )) as unknown as DiffRow[];
+  return rows.map((row) => ({ ...row, ...excerpts(row.before, row.after) }));
+}
+
+/** Both texts from shortly before the place where they part. */
+function excerpts(before: string | null, after: string | null): { before: string | null; after: string | null } {
+  let parting = 0;
+  if (before !== null && after !== null) while (parting < before.length && before[parting] === after[parting]) parting++;
+  const from = parting < shown - margin ? 0 : parting - margin;
+  const cut = (text: string | null) => (text === null ? null : `${from > 0 ? "…" : ""}${text.slice(from, from + shown)}`);
+  return { before: cut(before), after: cut(after) };
 }

@@ -55,6 +55,17 @@ describe("two datasets", () => {
     expect(await corpus.diff({ before, after: before, limit: 5 })).toMatchObject({ added: 0, removed: 0, changed: 0, same: 80, moved: 0, causes: [], rows: [] });
   });
 
+  it("show a long row where its texts part", async () => {
+    workspace = new Workspace();
+    const long = Array.from({ length: 300 }, (_, i) => `word${i}`).join(" ");
+    workspace.rows("a.jsonl", [{ text: `${long} me@example.org ${long}` }]);
+    const one = "sources: { a: { files: a.jsonl } }\n";
+    const [row] = (await corpus.diff({ before: await build(one), after: await build(`${one}steps:\n  - pii: { action: redact }\n`), limit: 1 })).rows;
+    expect(row?.before).toMatch(/^….*word299 me@example\.org word0/);
+    expect(row?.after).toMatch(/^….*word299 <EMAIL> word0/);
+    expect(row?.before?.length).toBe(401);
+  });
+
   it("of other shapes are compared by their texts, and what is no dataset is named", async () => {
     workspace = new Workspace();
     workspace.rows("a.jsonl", [{ prompt: "Why?", completion: "So." }]);
