@@ -216,6 +216,18 @@ export interface Stats {
   quality: { reason: string; rows: number }[];
 }
 
+/** Forms in which a dataset is written for others: a folder as the Hugging Face hub reads it, Parquet files, or JSON lines. */
+export const datasetFormats = ["hub", "parquet", "jsonl"] as const;
+export type DatasetFormat = (typeof datasetFormats)[number];
+
+export interface DatasetExport {
+  /** Absolute path of the folder. */
+  out: string;
+  /** Absolute paths of the files with rows. */
+  files: string[];
+  rows: number;
+}
+
 export interface CorpusApi {
   open(params: { path: string }, signal?: AbortSignal): Promise<OpenResult>;
   close(params: { handle: string }): Promise<null>;
@@ -250,6 +262,8 @@ export interface CorpusApi {
   guards(params: { dataset: string; evals?: string[]; context?: number; tokenizer?: string }, signal?: AbortSignal): Promise<GuardResult[]>;
   /** What two built datasets differ in; `limit` rows of each change come with their texts. */
   diff(params: { before: string; after: string; limit: number }, signal?: AbortSignal): Promise<DatasetDiff>;
+  /** Writes a built dataset into a new folder for other programs; `plain` leaves out the columns that lead back to the sources. */
+  exportDataset(params: { dataset: string; to: DatasetFormat; out: string; plain?: boolean }, signal?: AbortSignal): Promise<DatasetExport>;
   /** Rows of a built dataset by id. */
   rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<{ rowId: string; source: string; values: Record<string, Cell> }[]>;
 }
@@ -261,5 +275,5 @@ export interface RpcFailure {
 
 /** Names of the API's methods, for registering handlers and building clients. */
 export const corpusMethods = [
-  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows", "guards", "diff",
+  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows", "guards", "diff", "exportDataset",
 ] as const satisfies readonly (keyof CorpusApi)[];
