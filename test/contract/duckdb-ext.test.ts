@@ -51,6 +51,7 @@ const calls = [
   "till_normalize($)",
   "till_hash128($)",
   "till_quality($)",
+  "till_c4_clean($)",
   "till_language($)",
   "till_pii($)",
   "till_redact($, 'all')",
@@ -118,6 +119,14 @@ describe("quality", () => {
       `SELECT q.n_words, q.stop_words, q.bullet_line_frac, q.dup_line_frac, q.ellipsis_line_frac FROM (SELECT till_quality(${text("- the pots and the kiln\n- the pots and the kiln\nlast...\nline")}) AS q)`,
     );
     expect(row).toEqual({ n_words: "12", stop_words: 2, bullet_line_frac: 0.5, dup_line_frac: 0.25, ellipsis_line_frac: 0.25 });
+  });
+
+  it("removes the lines that C4 removes", async () => {
+    const page = text("Home | About\nThe kiln stays warm overnight.[1]\nPlease enable JavaScript now.\nShe opens it at dawn.");
+    expect(await value(`till_c4_clean(${page})`)).toBe("The kiln stays warm overnight.\nShe opens it at dawn.");
+    expect(await rows(`SELECT q.c4_sentences, q.c4_removed_lines, q.c4_curly_bracket_lines FROM (SELECT till_quality(${page}) AS q)`)).toEqual([
+      { c4_sentences: "2", c4_removed_lines: "2", c4_curly_bracket_lines: "0" },
+    ]);
   });
 
   it("gives NULL in every field for NULL", async () => {

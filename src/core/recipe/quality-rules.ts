@@ -2,7 +2,7 @@ import { z } from "zod";
 import thresholds from "../../../native/crates/duckdb_ext/thresholds.json";
 
 const ruleSchema = z.object({
-  preset: z.enum(["gopher", "fineweb"]),
+  preset: z.enum(["gopher", "c4", "fineweb"]),
   filter: z.string(),
   /** The receipt's reason, and the key by which a recipe overrides the threshold. */
   name: z.string(),

@@ -4,6 +4,7 @@
 
 use crate::api::Function;
 
+mod c4_clean;
 mod contains;
 mod hash128;
 mod jaccard;
@@ -24,6 +25,7 @@ mod words;
 /// All functions.
 pub fn all() -> Vec<Function> {
     vec![
+        c4_clean::function(),
         contains::function(),
         hash128::function(),
         jaccard::function(),

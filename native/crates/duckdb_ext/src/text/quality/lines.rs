@@ -93,7 +93,7 @@ fn runs(text: &str, least: usize) -> impl Iterator<Item = &str> {
 
 /// Lines as Python's `str.splitlines` gives them: it knows ten line ends, and a line end at the end
 /// of the text begins no further line.
-fn python_lines(text: &str) -> impl Iterator<Item = &str> {
+pub fn python_lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
