@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { oneOrMore, shareSchema, tokensSchema, type FieldDoc } from "./field";
-import { stepDefinitions } from "./steps";
+import { stepDefinitions } from "../steps";
 
 /** Shapes that a source may be declared as. */
 export const sourceShapes = ["text", "prompt/completion", "chat", "preference"] as const;

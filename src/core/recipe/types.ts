@@ -1,5 +1,5 @@
 import type { BuildShape } from "../dataset/shape";
-import type { StepConfig } from "./steps";
+import type { StepConfig } from "../steps";
 
 /** One entry of `sources`. */
 export interface SourceSpec {

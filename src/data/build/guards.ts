@@ -1,11 +1,11 @@
 import path from "node:path";
-import { constantCompletionGuard, constantShare, duplicateGuard, emptyCompletionGuard, evaluationTextGuard, guardRows, sameAnswersGuard, tooLongGuard, type BuildShape, type GuardFindings } from "../../core/dataset";
+import { constantCompletionGuard, constantShare, duplicateGuard, emptyCompletionGuard, evaluationTextGuard, guardRows, sameAnswersGuard, tooLongGuard, wholeText, type BuildShape, type GuardFindings } from "../../core/dataset";
+import { evalItems, evalMatches } from "../../core/steps";
 import type { GuardResult } from "../../protocol/corpus";
 import type { Session } from "../duckdb/session";
 import { literal, parquet } from "../duckdb/sql";
+import { runOps } from "../pipeline/run-ops";
 import { tokensSql } from "../sources/load";
-import { wholeText } from "../sources/normalize";
-import { evalItems, evalMatches } from "../steps/decontaminate";
 
 export interface GuardOptions {
   /** Folder of the dataset's files. */
@@ -44,7 +44,7 @@ export async function runGuards(session: Session, options: GuardOptions): Promis
 
   const results: GuardResult[] = [];
   const { items } = await session.one<{ items: number }>(`SELECT count(DISTINCT item) AS items FROM ${evalItems}`);
-  await evalMatches(session, "guarded_text", `SELECT DISTINCT item, text FROM ${evalItems}`, options.ngram, "guard_matches");
+  await runOps(session, evalMatches("guarded_text", `SELECT DISTINCT item, text FROM ${evalItems}`, options.ngram, "guard_matches"));
   const leaks = await findings(session, "(SELECT _row_id, item FROM guard_matches JOIN guarded USING (_n))", "item", "_row_id");
   const removed = await findings(session, `(SELECT row_id AS _row_id, matched_row_id FROM ${parquet([receipts])} WHERE step = 'decontaminate' AND effect = 'dropped')`, "matched_row_id", "_row_id");
   results.push(evaluationTextGuard(leaks, removed, items));

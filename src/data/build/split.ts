@@ -1,13 +1,13 @@
 import type { Recipe } from "../../core/recipe";
 import { nearest } from "../../core/recipe";
+import { nearPairs } from "../../core/steps";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
 import { ident } from "../duckdb/sql";
-import { components } from "../steps/components";
-import { nearPairs } from "../steps/near";
+import { runOps } from "../pipeline/run-ops";
 
 /** Near duplicates are kept on one side of the split from this similarity on, whatever the recipe's own steps do. */
-const together = { threshold: 0.8, permutations: 128, ngram: 5 };
+const alike = { threshold: 0.8, permutations: 128, ngram: 5 };
 
 /** The column that `by` names: `source` is the source's name. Unknown ones are errors with the nearest. */
 export async function groupColumn(session: Session, view: string, by: string, recipePath: string, what: string): Promise<string> {
@@ -35,13 +35,9 @@ export async function createSplit(session: Session, view: string, recipe: Recipe
     await session.run(`CREATE TABLE split AS SELECT _n, 'train' AS side FROM ${view}`);
     return;
   }
-  await nearPairs(session, view, together, recipe.seed, "split_near");
   const same = (key: string, where: string) => `SELECT first(_n) OVER (PARTITION BY ${key} ORDER BY _n) AS a, _n AS b FROM ${view} WHERE ${where}`;
-  await components(
-    session,
-    `SELECT a, b FROM (SELECT a, b FROM split_near UNION ALL ${same("md5(till_normalize(text))", "true")} UNION ALL ${same("md5(till_normalize(prompt))", "prompt IS NOT NULL")}) WHERE a <> b ORDER BY a, b`,
-    "split_groups",
-  );
+  const together = `SELECT a, b FROM split_near UNION ALL ${same("md5_number(till_normalize(text))", "true")} UNION ALL ${same("md5_number(till_normalize(prompt))", "prompt IS NOT NULL")}`;
+  await runOps(session, [...nearPairs(view, alike, recipe.seed, "split_near"), { components: `SELECT a, b FROM (${together}) WHERE a <> b`, into: "split_groups" }]);
   await session.run(
     `CREATE TABLE split AS WITH units AS (SELECT r._n, coalesce(g.root, r._n) AS unit, r._row_id, ${by}::VARCHAR AS stratum FROM ${view} r LEFT JOIN split_groups g USING (_n)), ` +
       `sized AS (SELECT unit, min(stratum) AS stratum, count(*) AS size, min(${lot("_row_id", recipe.seed)}) AS lot FROM units GROUP BY unit), ` +

@@ -1,6 +1,7 @@
 import path from "node:path";
 import { parseEvalPrompts } from "../../core/dataset";
 import type { Recipe } from "../../core/recipe";
+import { comparedFiles, evalItems } from "../../core/steps";
 import { readText } from "../../disk/read-text";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
@@ -10,7 +11,6 @@ import { normalSql } from "../sources/normalize";
 import { readFile } from "../sources/read";
 import { scanFile } from "../sources/scan";
 import { resolveShape } from "../sources/shape";
-import { evalItems } from "../steps/decontaminate";
 
 export interface EvalFile {
   file: string;
@@ -51,8 +51,7 @@ export async function loadEvalItems(session: Session, recipe: Recipe, recipePath
   await session.run(`CREATE TABLE ${evalItems} (step BIGINT, item VARCHAR, text VARCHAR)`);
   const all: EvalFile[] = [];
   for (const step of recipe.steps) {
-    if (step.key !== "decontaminate") continue;
-    all.push(...(await loadEvalFiles(session, step.index, step.config.against, path.dirname(recipePath), { file: recipePath, line: step.line })));
+    all.push(...(await loadEvalFiles(session, step.index, comparedFiles(step), path.dirname(recipePath), { file: recipePath, line: step.line })));
   }
   return all;
 }

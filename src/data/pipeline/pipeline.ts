@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import { ownColumns } from "../../core/dataset";
 import type { Recipe, RecipeStep } from "../../core/recipe";
+import { planStep } from "../../core/steps";
 import type { StepCount } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { derivedSql } from "../derived";
 import { Database, type Session } from "../duckdb/session";
 import { ident, inList, literal } from "../duckdb/sql";
 import { loadSources, type LoadedRows } from "../sources/load";
-import { runStep } from "../steps";
 import { loadEvalItems, type EvalFile } from "./evals";
+import { runOps } from "./run-ops";
 
 /** What stands after a step: which rows are left, in which table their columns are, and what the step did. */
 export interface Stage {
@@ -118,7 +119,7 @@ export class Pipeline {
         scratch.push(table);
         return table;
       };
-      await runStep({ session, input, receipts, changes, scratch: name, index: step.index, seed: recipe.seed, recipe: { file: this.recipePath, line: step.line } }, step);
+      await runOps(session, planStep(step, { input, receipts, changes, scratch: name, measure: (expression) => expression, index: step.index, seed: recipe.seed }), input, { file: this.recipePath, line: step.line });
       await session.run(`CREATE TABLE ${alive} AS SELECT _n FROM ${before.alive} WHERE _n NOT IN (SELECT _n FROM ${receipts} WHERE effect = 'dropped') ORDER BY _n`);
       const changed = (await session.one<{ n: number }>(`SELECT count(*) AS n FROM ${changes}`)).n;
       let base = before.base;

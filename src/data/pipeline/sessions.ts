@@ -1,6 +1,7 @@
 import path from "node:path";
 import { computeMix, type MixGroup } from "../../core/mix";
 import type { Recipe } from "../../core/recipe";
+import { comparedFiles } from "../../core/steps";
 import type { MixTable, ReceiptRow, RecipeCounts } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { checkedRecipe, sourceTokens } from "../build/build";
@@ -47,7 +48,8 @@ export class RecipeSessions {
         parts.push([name, as ?? null, map, (await sourceFiles(session, source, recipePath)).map(version)]);
       }
       for (const step of recipe.steps) {
-        if (step.key === "decontaminate") parts.push([step.index, (await expandFiles(session, step.config.against, path.dirname(recipePath))).map(version), step.config.against]);
+        const against = comparedFiles(step);
+        if (against.length > 0) parts.push([step.index, (await expandFiles(session, against, path.dirname(recipePath))).map(version), against]);
       }
       return JSON.stringify(parts);
     });

@@ -6,11 +6,16 @@ import { language } from "./language";
 import { pii } from "./pii";
 import { quality } from "./quality";
 import { where } from "./where";
+import type { PlanContext, StepOp } from "./plan";
 
 export type { StepDefinition } from "./definition";
+export { evalItems, type PlanContext, type StepOp } from "./plan";
+export { evalMatches } from "./decontaminate/sql";
+export { nearPairs } from "./dedup/near";
+export { qualitySql } from "./quality/sql";
 export { piiKinds } from "./pii";
 
-/** All steps. A new one is its own file here, its SQL in `src/data/steps`, and one line in each registry. */
+/** All steps. A new one is its own folder here (what may be written, its SQL, its words, its tests) and one line in this registry. */
 const registry = { where, quality, language, pii, dedup, decontaminate };
 
 type Registry = typeof registry;
@@ -22,3 +27,13 @@ export type ConfigOf<K extends StepKey> = z.output<Registry[K]["schema"]>;
 
 export const stepDefinitions: Readonly<Record<string, StepDefinition>> = registry;
 export const stepKeys = Object.keys(registry) as StepKey[];
+
+/** A step's operations. */
+export function planStep(step: StepConfig, context: PlanContext): StepOp[] {
+  return stepDefinitions[step.key]!.plan(context, step.config);
+}
+
+/** The files that a step compares the rows with, as the recipe names them. */
+export function comparedFiles(step: StepConfig): readonly string[] {
+  return stepDefinitions[step.key]?.against?.(step.config) ?? [];
+}

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import type { FieldDoc } from "../field";
-import { describeRule, qualityPresets, qualityRuleNames, qualityRules } from "../quality-rules";
-import { defineStep } from "./definition";
+import type { FieldDoc } from "../../recipe/field";
+import { describeRule, qualityPresets, qualityRuleNames, qualityRules } from "./rules";
+import { defineStep } from "../definition";
+import { qualityPlan } from "./sql";
 
 const presets = ["gopher", "fineweb"] as const;
 
@@ -40,4 +41,5 @@ export const quality = defineStep({
   },
   snippets: [{ label: "quality", insert: "quality: { preset: ${1|gopher,fineweb|} }", detail: "Drop rows that fail the quality rules" }],
   title: (config) => `quality ${config.preset}`,
+  plan: qualityPlan,
 });

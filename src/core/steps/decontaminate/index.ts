@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { oneOrMore } from "../field";
-import { defineStep } from "./definition";
+import { oneOrMore } from "../../recipe/field";
+import { defineStep } from "../definition";
+import { decontaminatePlan } from "./sql";
 
 /** Drops rows that contain evaluation text. */
 export const decontaminate = defineStep({
@@ -19,4 +20,6 @@ export const decontaminate = defineStep({
   },
   snippets: [{ label: "decontaminate", insert: "decontaminate: { against: [${1:evals/*.eval.yaml}], ngram: ${2:13} }", detail: "Drop rows that contain evaluation text" }],
   title: () => "decontaminate",
+  plan: decontaminatePlan,
+  against: (config) => config.against,
 });

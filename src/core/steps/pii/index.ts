@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { oneOrMore } from "../field";
-import { defineStep } from "./definition";
+import { oneOrMore } from "../../recipe/field";
+import { defineStep } from "../definition";
+import { piiPlan } from "./sql";
 
 export const piiKinds = ["email", "ip", "phone", "card", "iban"] as const;
 
@@ -21,4 +22,5 @@ export const pii = defineStep({
   },
   snippets: [{ label: "pii", insert: "pii: { action: ${1|redact,drop,flag|}, kinds: [${2:email, ip, phone, card, iban}] }", detail: "Redact, drop or flag personal data" }],
   title: (config) => `pii ${config.action}`,
+  plan: piiPlan,
 });

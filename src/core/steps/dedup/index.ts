@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { defineStep } from "./definition";
+import { defineStep } from "../definition";
+import { dedupPlan } from "./sql";
 
 const keep = z.enum(["longest", "first"]);
 const near = z.strictObject({
@@ -50,4 +51,5 @@ export const dedup = defineStep({
     { label: "dedup near", insert: "dedup: { near: { threshold: ${1:0.8}, permutations: ${2:128}, ngram: ${3:5} }, keep: ${4|longest,first|} }", detail: "Keep one row of each group of near duplicates (MinHash)" },
   ],
   title: (config) => ("near" in config ? "dedup near" : "dedup exact"),
+  plan: dedupPlan,
 });

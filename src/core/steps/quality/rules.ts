@@ -1,5 +1,5 @@
 import { z } from "zod";
-import thresholds from "../../../native/crates/duckdb_ext/thresholds.json";
+import thresholds from "../../../../native/crates/duckdb_ext/thresholds.json";
 
 const ruleSchema = z.object({
   preset: z.enum(["gopher", "c4", "fineweb"]),

@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { oneOrMore } from "../field";
-import { defineStep } from "./definition";
+import { oneOrMore } from "../../recipe/field";
+import { defineStep } from "../definition";
+import { languagePlan } from "./sql";
 
 /** Keeps rows in the wanted languages. */
 export const language = defineStep({
@@ -19,4 +20,5 @@ export const language = defineStep({
   },
   snippets: [{ label: "language", insert: "language: { keep: [${1:en}], min_confidence: ${2:0.65} }", detail: "Keep the rows in these languages" }],
   title: () => "language",
+  plan: languagePlan,
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { defineStep } from "./definition";
+import { defineStep } from "../definition";
+import { wherePlan } from "./sql";
 
 /** Keeps the rows for which an SQL predicate is true. */
 export const where = defineStep({
@@ -18,4 +19,5 @@ export const where = defineStep({
   },
   snippets: [{ label: "where", insert: "where: \"${1:length(text) between 200 and 20000}\"", detail: "Keep the rows for which an SQL predicate is true" }],
   title: () => "where",
+  plan: wherePlan,
 });
