@@ -19,6 +19,7 @@ mod pii;
 mod quality;
 mod redact;
 mod tokens;
+mod toxicity;
 mod version;
 mod words;
 
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Function> {
         quality::function(),
         redact::function(),
         tokens::function(),
+        toxicity::function(),
         version::function(),
         words::function(),
         #[cfg(feature = "panic-for-tests")]

@@ -10,4 +10,5 @@ pub mod quality;
 pub mod search;
 pub mod shingle;
 pub mod tokens;
+pub mod toxicity;
 pub mod words;
