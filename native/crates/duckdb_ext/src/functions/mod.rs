@@ -6,6 +6,7 @@ use crate::api::Function;
 
 mod c4_clean;
 mod contains;
+mod cut_words;
 mod hash128;
 mod jaccard;
 mod language;
@@ -18,6 +19,8 @@ mod normalize;
 mod pii;
 mod quality;
 mod redact;
+mod span_anchors;
+mod span_windows;
 mod tokens;
 mod toxicity;
 mod version;
@@ -28,6 +31,7 @@ pub fn all() -> Vec<Function> {
     vec![
         c4_clean::function(),
         contains::function(),
+        cut_words::function(),
         hash128::function(),
         jaccard::function(),
         language::function(),
@@ -40,6 +44,8 @@ pub fn all() -> Vec<Function> {
         pii::function(),
         quality::function(),
         redact::function(),
+        span_anchors::function(),
+        span_windows::function(),
         tokens::function(),
         toxicity::function(),
         version::function(),
