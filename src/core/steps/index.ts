@@ -3,8 +3,10 @@ import { decontaminate } from "./decontaminate";
 import { dedup } from "./dedup";
 import type { StepDefinition } from "./definition";
 import { language } from "./language";
+import { length } from "./length";
 import { pii } from "./pii";
 import { quality } from "./quality";
+import { sample } from "./sample";
 import { where } from "./where";
 import type { PlanContext, StepOp } from "./plan";
 
@@ -12,11 +14,12 @@ export type { StepDefinition } from "./definition";
 export { evalItems, type PlanContext, type StepOp } from "./plan";
 export { evalMatches } from "./decontaminate/sql";
 export { nearPairs } from "./dedup/near";
+export { lot } from "./sample/sql";
 export { qualitySql } from "./quality/sql";
 export { piiKinds } from "./pii";
 
 /** All steps. A new one is its own folder here (what may be written, its SQL, its words, its tests) and one line in this registry. */
-const registry = { where, quality, language, pii, dedup, decontaminate };
+const registry = { where, length, quality, language, pii, dedup, decontaminate, sample };
 
 type Registry = typeof registry;
 export type StepKey = keyof Registry;

@@ -12,13 +12,17 @@ export interface PlanContext {
   receipts: string;
   /** The table that a step fills that rewrites rows: `_n BIGINT`, then `ownColumns`. */
   changes: string;
-  /** Names of scratch tables; the caller drops them. */
+  /** Names of scratch tables, which go with all others whose names begin like them when the step ends. */
   scratch: (name: string) => string;
+  /** `input` with the columns of `measure`; who does not need these reads `input`, since they cost what they measure. */
+  measured: string;
   /**
-   * A column of `input` with the value of an SQL expression over `text`. What a text function measures does not change while thresholds do: so
-   * it is kept, and a step with another threshold reads it again instead of the texts.
+   * A column of `measured` with the value of an SQL expression over `text`, computed once a row however often the column is named. What a text
+   * function measures does not change while thresholds do: so it is kept, and a step with another threshold reads it again instead of the texts.
    */
   measure: (expression: string) => string;
+  /** A row's tokens as SQL over `text`, and whether they are counted or estimated. */
+  tokens: { sql: string; exact: boolean };
   /** The step's position in the recipe, from 0. */
   index: number;
   seed: number;

@@ -41,7 +41,8 @@ export async function components(session: Session, edges: string, table: string)
     }),
   );
   await session.run(`DROP TABLE ${found}; CREATE TABLE ${table} (_n BIGINT, root BIGINT)`);
-  const appender = await session.connection.createAppender(table);
+  const [name, schema] = table.split(".").reverse();
+  const appender = await session.connection.createAppender(name ?? table, schema);
   for (let item = members.indexOf(1); item >= 0; item = members.indexOf(1, item + 1)) {
     appender.appendBigInt(BigInt(item));
     appender.appendBigInt(BigInt(sets.find(item)));

@@ -13,6 +13,10 @@ import { scanFile } from "../sources/scan";
 import { resolveShape } from "../sources/shape";
 
 export interface EvalFile {
+  /** The step whose rows are compared with it; -1 for the guards'. */
+  step: number;
+  /** As receipts write it: relative to the recipe's folder. */
+  name: string;
   file: string;
   sha256: string;
 }
@@ -40,7 +44,7 @@ export async function loadEvalFiles(session: Session, step: number, patterns: re
         await session.run(`INSERT INTO ${evalItems} SELECT ${step}, ${literal(`${name}#`)} || (_file_row + 1), ${sql.own.prompt ?? sql.text} FROM ${ident(raw.table)} WHERE ${sql.fault} IS NULL`);
         await session.run(`DROP ${file.toLowerCase().endsWith(".parquet") ? "VIEW" : "TABLE"} ${ident(raw.table)}`);
       }
-      loaded.push({ file, sha256: (await scanFile(file, session.signal)).sha256 });
+      loaded.push({ step, name, file, sha256: (await scanFile(file, session.signal)).sha256 });
     }
   }
   return loaded;

@@ -71,7 +71,7 @@ export class RecipeSessions {
       }
     }
     this.close(recipePath);
-    const fresh: Open = { key, pipeline: Pipeline.open(recipe, recipePath, signal, { extensionPath: this.extensionPath }), groups: new Map(), tokens: new Map() };
+    const fresh: Open = { key, pipeline: Pipeline.open(recipe, recipePath, signal, { extensionPath: this.extensionPath, measures: true }), groups: new Map(), tokens: new Map() };
     this.open.set(recipePath, fresh);
     try {
       await fresh.pipeline;
@@ -139,7 +139,7 @@ export class RecipeSessions {
       const key = JSON.stringify([last.key, recipe.split, recipe.seed, recipe.mix.by, tokenizer ?? null]);
       let groups = open.groups.get(key);
       if (!groups) {
-        const scratch = "DROP TABLE IF EXISTS split; DROP TABLE IF EXISTS weighed; DROP TABLE IF EXISTS split_near; DROP TABLE IF EXISTS split_near_bands; DROP TABLE IF EXISTS split_groups";
+        const scratch = "DROP TABLE IF EXISTS split; DROP TABLE IF EXISTS weighed; DROP SCHEMA IF EXISTS splitting CASCADE";
         await session.run(scratch);
         await createSplit(session, last.view, recipe, recipePath);
         groups = (await weigh(session, last.view, recipe, recipePath, tokenizer)).rows;

@@ -10,10 +10,10 @@ function order(keep: Keep): string {
 }
 
 /** Keeps one row of each group of duplicates; the receipts of the others name it. */
-export function dedupPlan({ input, receipts, scratch, seed, measure }: PlanContext, config: DedupConfig): StepOp[] {
+export function dedupPlan({ input, measured, receipts, scratch, seed, measure }: PlanContext, config: DedupConfig): StepOp[] {
   if ("exact" in config) {
-    const hash = measure(config.exact === "normalized" ? "md5_number(till_normalize(text))" : "md5_number(text)");
-    const kept = `SELECT _n, first(_n) OVER (PARTITION BY hash ORDER BY ${order(config.keep)}) AS kept FROM (SELECT _n, ${hash} AS hash, ${measure("length(text)")} AS size FROM ${input})`;
+    const hash = measure(config.exact === "normalized" ? "md5(till_normalize(text))::UUID" : "md5(text)::UUID");
+    const kept = `SELECT _n, first(_n) OVER (PARTITION BY hash ORDER BY ${order(config.keep)}) AS kept FROM (SELECT _n, ${hash} AS hash, ${measure("length(text)")} AS size FROM ${measured})`;
     return [{ sql: `INSERT INTO ${receipts} SELECT _n, 'dropped', 'exact duplicate', NULL, kept, NULL FROM (${kept}) WHERE kept <> _n` }];
   }
   const [pairs, groups] = [scratch("pairs"), scratch("groups")];

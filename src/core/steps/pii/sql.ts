@@ -3,12 +3,12 @@ import { inList, literal } from "../../sql";
 import type { PlanContext, StepOp } from "../plan";
 
 /** Redacts, drops or flags rows with personal data: the reason is the kinds that were found, the value how many pieces. */
-export function piiPlan({ input, receipts, changes, measure }: PlanContext, config: { action: "redact" | "drop" | "flag"; kinds: readonly string[] }): StepOp[] {
+export function piiPlan({ input, measured, receipts, changes, measure }: PlanContext, config: { action: "redact" | "drop" | "flag"; kinds: readonly string[] }): StepOp[] {
   const effect = { redact: "changed", drop: "dropped", flag: "flagged" }[config.action];
   const found: StepOp = {
     sql:
       `INSERT INTO ${receipts} SELECT _n, ${literal(effect)}, array_to_string(list_sort(list_distinct(list_transform(found, lambda f: f.kind))), ', '), len(found)::VARCHAR, NULL, NULL ` +
-      `FROM (SELECT _n, list_filter(${measure("till_pii(text)")}, lambda f: f.kind IN ${inList(config.kinds)}) AS found FROM ${input}) WHERE len(found) > 0`,
+      `FROM (SELECT _n, list_filter(${measure("till_pii(text)")}, lambda f: f.kind IN ${inList(config.kinds)}) AS found FROM ${measured}) WHERE len(found) > 0`,
   };
   if (config.action !== "redact") return [found];
   const redact = (column: string) => `till_redact(${column}, ${literal(config.kinds.join(","))})`;

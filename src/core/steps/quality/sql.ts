@@ -18,11 +18,11 @@ export function qualitySql(preset: QualityPreset, thresholds: Thresholds, q = "q
 }
 
 /** Drops the rows that fail a rule; the reason is the rule's name, the value what was measured. */
-export function qualityPlan({ input, receipts, measure }: PlanContext, config: { preset: QualityPreset; thresholds: Thresholds }): StepOp[] {
+export function qualityPlan({ measured, receipts, measure }: PlanContext, config: { preset: QualityPreset; thresholds: Thresholds }): StepOp[] {
   const { reason, value } = qualitySql(config.preset, config.thresholds);
   return [
     {
-      sql: `INSERT INTO ${receipts} SELECT _n, 'dropped', reason, value, NULL, NULL FROM (SELECT _n, ${reason} AS reason, ${value} AS value FROM (SELECT _n, ${measure("till_quality(text)")} AS q FROM ${input})) WHERE reason IS NOT NULL`,
+      sql: `INSERT INTO ${receipts} SELECT _n, 'dropped', reason, value, NULL, NULL FROM (SELECT _n, ${reason} AS reason, ${value} AS value FROM (SELECT _n, ${measure("till_quality(text)")} AS q FROM ${measured})) WHERE reason IS NOT NULL`,
     },
   ];
 }

@@ -19,6 +19,7 @@ mod normalize;
 mod pii;
 mod quality;
 mod redact;
+mod sketch;
 mod span_anchors;
 mod span_windows;
 mod tokens;
@@ -28,7 +29,7 @@ mod words;
 
 /// All functions.
 pub fn all() -> Vec<Function> {
-    vec![
+    let mut functions = vec![
         c4_clean::function(),
         contains::function(),
         cut_words::function(),
@@ -52,7 +53,9 @@ pub fn all() -> Vec<Function> {
         words::function(),
         #[cfg(feature = "panic-for-tests")]
         Function::new::<(), i32, (), _>("till_panic_for_tests", |_, ()| panic!("asked to panic")),
-    ]
+    ];
+    functions.extend(sketch::functions());
+    functions
 }
 
 /// Checks an n-gram size that came from SQL.

@@ -9,6 +9,7 @@ pub mod pii;
 pub mod quality;
 pub mod search;
 pub mod shingle;
+pub mod sketch;
 pub mod spans;
 pub mod tokens;
 pub mod toxicity;

@@ -21,7 +21,7 @@
 mod disguise;
 
 use super::words::Words;
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use disguise::Disguised;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -99,6 +99,7 @@ impl Lexicon {
         let mut patterns: Vec<(String, &'static str)> = patterns.into_iter().collect();
         patterns.sort_unstable();
         let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
             .match_kind(MatchKind::LeftmostLongest)
             .build(patterns.iter().map(|(pattern, _)| pattern))
             .expect("a few thousand short terms");

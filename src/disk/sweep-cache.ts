@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 
-/** Days for which what was computed from a file that nobody opened since is kept. */
+/** Days for which what nobody asked for since is kept. */
 const keptDays = 30;
 const swept = new Set<string>();
 
@@ -10,11 +10,12 @@ export function sweepCache(folder: string): void {
   if (swept.has(folder)) return;
   swept.add(folder);
   const age = (file: string) => (Date.now() - statSync(file).mtimeMs) / 86_400_000;
+  const unfinished = (file: string) => file.endsWith(".tmp") && age(file) > 1;
   for (const name of readdirSync(folder)) {
     const entry = path.join(folder, name);
     try {
-      if (age(entry) > keptDays) rmSync(entry, { recursive: true, force: true });
-      else for (const file of readdirSync(entry)) if (file.endsWith(".tmp") && age(path.join(entry, file)) > 1) rmSync(path.join(entry, file), { force: true });
+      if (age(entry) > keptDays || unfinished(entry)) rmSync(entry, { recursive: true, force: true });
+      else for (const file of readdirSync(entry)) if (unfinished(path.join(entry, file))) rmSync(path.join(entry, file), { force: true });
     } catch {
       // Another process is at it, or it is not ours to remove: the cache works all the same.
     }
