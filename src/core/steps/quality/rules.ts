@@ -28,6 +28,9 @@ export function qualityRules(preset: QualityPreset): QualityRule[] {
   return rules.filter((rule) => rule.preset === preset);
 }
 
+/** Gopher's rules on repetition alone, which the preset gopher has too. */
+export const repetitionRules = rules.filter((rule) => rule.filter === "gopher_repetition");
+
 /** The names of all rules of all presets. */
 export const qualityRuleNames = [...new Set(rules.map((rule) => rule.name))];
 
