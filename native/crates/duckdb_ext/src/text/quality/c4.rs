@@ -25,6 +25,7 @@
 //! - the Kelvin sign is no `k` here when phrases are searched.
 
 use crate::text::english::{is_space, is_terminal, split};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::Regex;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -63,10 +64,15 @@ fn judge(line: &str) -> Judged<'_> {
     if long_word || few_words || !ends {
         return Judged { line, stays: false, lorem_ipsum: false, curly_bracket: false };
     }
-    let lorem_ipsum = has(&line, "lorem ipsum");
-    let javascript = has(&line, "javascript");
+    let [mut lorem_ipsum, mut javascript, mut policy] = [false; 3];
+    for phrase in phrases().find_overlapping_iter(line.as_bytes()) {
+        match phrase.pattern().as_usize() {
+            0 => lorem_ipsum = true,
+            1 => javascript = true,
+            _ => policy = true,
+        }
+    }
     let curly_bracket = !javascript && line.contains('{');
-    let policy = POLICY.iter().any(|phrase| has(&line, phrase));
     Judged { line, stays: !javascript && !policy, lorem_ipsum, curly_bracket }
 }
 
@@ -80,12 +86,16 @@ fn without_citations(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether `line` has `phrase`, whatever the case of its ASCII letters. The phrases are lower-case.
-fn has(line: &str, phrase: &str) -> bool {
-    let (line, phrase) = (line.as_bytes(), phrase.as_bytes());
-    let (first, rest) = phrase.split_first().expect("no phrase is empty");
-    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), line)
-        .any(|at| line.get(at + 1..at + phrase.len()).is_some_and(|tail| tail.eq_ignore_ascii_case(rest)))
+/// "lorem ipsum", "javascript" and the phrases of [`POLICY`], whatever the case of their ASCII letters.
+fn phrases() -> &'static AhoCorasick {
+    static PHRASES: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(["lorem ipsum", "javascript"].iter().chain(&POLICY))
+            .expect("eight short phrases")
+    });
+    &PHRASES
 }
 
 /// `text` without the lines that C4 removes and without marks of citations. A text that loses nothing
