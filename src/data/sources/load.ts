@@ -67,16 +67,17 @@ export async function loadSources(session: Session, recipe: Recipe, recipePath: 
     for (const [fi, file] of files.entries()) {
       step(si, recipe.sources.length, `reading ${relativePath(folder, file)}`);
       const raw = await readFile(session, file, `raw_${si}_${fi}`);
-      const shape = resolveShape(file, raw, source.as, source.map, { file: recipePath, line: source.line });
+      const shape = await resolveShape(session, file, raw, source.as, source.map, { file: recipePath, line: source.line });
       if (fi > 0 && shape.shape !== loaded.shape) throw TillageError.user("mixed_shapes", `${file} is ${shape.shape}, the files of '${source.name}' before it are ${loaded.shape}.`, "Make two sources of them.", { file: recipePath, line: source.line });
       loaded.shape = shape.shape;
       const sql = normalSql(raw, shape);
-      const others = raw.columns.map((column) => column.name).filter((name) => !sql.used.has(name));
+      const others = raw.columns.map((column) => column.name).filter((name) => !sql.used.has(name) && sql.extra?.[name] === undefined);
       const kept = others.map((name) => ({ name, as: keptName(name) }));
-      kept.forEach((column) => extras.add(column.as));
+      const made = Object.entries(sql.extra ?? {});
+      for (const name of [...kept.map((column) => column.as), ...made.map(([column]) => column)]) extras.add(name);
       for (const [column, as] of sql.used) if (as !== "" && as !== column && !loaded.aliases.some((alias) => alias.column === column)) loaded.aliases.push({ column, as });
       const part = `part_${si}_${fi}`;
-      const select = kept.map((column) => `, ${ident(column.name)} AS ${ident(column.as)}`).join("");
+      const select = [...kept.map((column) => `, ${ident(column.name)} AS ${ident(column.as)}`), ...made.map(([column, value]) => `, ${value} AS ${ident(column)}`)].join("");
       try {
         await session.run(
           `CREATE TABLE ${part} AS SELECT ${si} AS _si, ${fi} AS _fi, _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${ownColumns.map((column) => `${column === "text" ? sql.text : (sql.own[column] ?? "NULL::VARCHAR")} AS ${column}`).join(", ")}${select} FROM ${ident(raw.table)}`,

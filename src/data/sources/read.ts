@@ -23,8 +23,10 @@ export interface RawColumn {
 export interface RawTable {
   table: string;
   columns: RawColumn[];
-  /** The whole JSON object of each row stands in `_json` (JSONL only). */
+  /** The whole JSON object of each row stands in `_json` (JSON only). */
   json: boolean;
+  /** False where the types are guesses from the values (CSV): any column may be taken as text. */
+  typed?: boolean;
   bad: BadRow[];
   badRows: number;
 }
@@ -72,7 +74,7 @@ async function readParquet(session: Session, file: string, table: string): Promi
 export function parquetFault(error: unknown, file: string): unknown {
   if (isCancelled(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (!/magic bytes|too small|footer|thrift|TProtocol|parquet|corrupt|snappy|zstd|read \d+ bytes|not enough/i.test(message)) return error;
+  if (!/magic bytes|too small|footer|thrift|TProtocol|invalid TType|parquet|corrupt|snappy|zstd|read \d+ bytes|not enough/i.test(message)) return error;
   const reason = message.replace(/^DuckDB refused a query: /, "").split("\n")[0] ?? "";
   return TillageError.user("broken_parquet", `${file} is not a whole Parquet file: it was cut short, or it is no Parquet. (${reason})`, "Copy or download it again.", { file });
 }
@@ -96,7 +98,7 @@ async function readCsv(session: Session, file: string, table: string): Promise<R
   const bad = listed.map((row, i): BadRow => ({ file, line: lines[i] ?? 0, reason: row.reason }));
   await session.run(`DROP TABLE ${ident(rejects)}; DROP TABLE ${ident(`${rejects}_scan`)}`);
   const columns = (await describe(session, ident(table))).filter((column) => column.name !== "_file_row");
-  return { table, columns, json: false, bad, badRows: rows.length };
+  return { table, columns, json: false, typed: false, bad, badRows: rows.length };
 }
 
 async function readJsonl(session: Session, file: string, table: string): Promise<RawTable> {

@@ -140,7 +140,7 @@ describe("what the editor knows", () => {
     ["steps:\n  - pii: { kinds: [em|", ["email", "ip", "phone", "card", "iban"]],
     ["steps:\n  - language: { keep: [en], m|", ["min_confidence"]],
     ["sources:\n  a:\n    files: a.jsonl\n    |", ["as", "map"]],
-    ["sources:\n  a:\n    as: te|", ["text", "prompt/completion", "chat", "preference"]],
+    ["sources:\n  a:\n    as: te|", ["text", "prompt/completion", "chat", "preference", "verifiable"]],
     ["mix:\n  bu|", ["budget", "tokenizer", "shares", "by", "max_epochs"]],
     ["tillage: 1\nspl|", ["sources", "steps", "mix", "split", "seed"]],
     ["steps:\n  - dedup: { near: { | } }", ["threshold", "permutations", "ngram"]],
