@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { formatsSentence, textRows } from "../dataset/formats";
 import { oneOrMore, shareSchema, tokensSchema, type FieldDoc } from "./field";
 import { stepDefinitions } from "./steps";
 
@@ -12,6 +13,9 @@ export const sourceSchema = z.strictObject({
   files: oneOrMore(z.string().min(1)),
   as: z.enum(sourceShapes).optional(),
   map: z.record(z.string(), z.string()).default({}),
+  rows: z.enum(textRows).optional(),
+  split: z.string().min(1).optional(),
+  config: z.string().min(1).optional(),
 });
 
 export const mixSchema = z.strictObject({
@@ -51,9 +55,12 @@ const sourceField: FieldDoc = {
   doc: "A source: files of one kind that the recipe reads. They are never modified.",
   snippet: "{ files: ${1:data/file.jsonl} }",
   fields: {
-    files: { doc: "A path, a glob, or a list of them, relative to the recipe: `.parquet`, `.jsonl`/`.ndjson`, `.csv`/`.tsv`.", snippet: "${1:data/*.jsonl}" },
+    files: { doc: `A path, a glob, or a list of them, relative to the recipe: ${formatsSentence}. A folder too: a Hugging Face dataset's (see \`split\` and \`config\`), or any with files of one format.`, snippet: "${1:data/*.jsonl}" },
     as: { doc: shapeDoc, values: sourceShapes },
     map: { doc: "The shape's columns to the file's, when they are called otherwise: `map: { prompt: question, completion: answer }`.", snippet: "{ ${1:prompt}: ${2:question}, ${3:completion}: ${4:answer} }", each: { doc: "The file's column." } },
+    rows: { doc: "What plain text (`.txt`, `.md`) is cut into: a row a `file` (default: a document stays whole), a `line`, or a `paragraph` (what stands between blank lines).", values: textRows },
+    split: { doc: "The split of a Hugging Face dataset folder; default `train`.", snippet: "${1:train}" },
+    config: { doc: "The configuration of a Hugging Face dataset folder; by default the one that its README names so, or the only one.", snippet: "${1:default}" },
   },
 };
 

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utim
 import path from "node:path";
 import { z } from "zod";
 import type { Detected, ShapeColumns } from "../../core/dataset";
+import { defaultTextRows } from "../../core/dataset/formats";
 import type { BadRow } from "../../protocol/corpus";
 import { writeAtomic } from "../../disk/atomic";
 import { Database, type Session } from "../duckdb/session";
@@ -82,7 +83,7 @@ function readMeta(file: string): ImportMeta | undefined {
 }
 
 async function convert(session: Session, file: string, format: Format, rowsFile: string): Promise<ImportMeta> {
-  const raw = await readFile(session, file, "raw");
+  const raw = await readFile(session, file, "raw", { rows: defaultTextRows.browse });
   const detected: Detected = await detectRaw(session, raw).catch((error: unknown) => {
     throw parquetFault(error, file);
   });
@@ -92,7 +93,7 @@ async function convert(session: Session, file: string, format: Format, rowsFile:
   try {
     const counts = await session.one<{ good: number; faults: number }>(`SELECT count(*) FILTER ((${fault}) IS NULL) AS good, count(*) FILTER ((${fault}) IS NOT NULL) AS faults FROM raw`);
     const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, ${fault} AS reason FROM raw WHERE (${fault}) IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
-    const bad = [...raw.bad, ...faults.map((entry): BadRow => ({ file, ...entry }))].sort((a, b) => a.line - b.line).slice(0, maxListedBad);
+    const bad = [...raw.bad, ...faults.map(({ line, reason }): BadRow => ({ file, line: (raw.lineOf?.(line - 1) ?? line - 1) + 1, reason }))].sort((a, b) => a.line - b.line).slice(0, maxListedBad);
     const texts = new Set(own ? textColumns(own) : []);
     const columns = raw.columns.map((column) => ({ name: column.name, type: texts.has(column.name) ? "VARCHAR" : column.type }));
     if (format !== "parquet") await copyRows(session, raw, own, fault, rowsFile);

@@ -19,10 +19,14 @@ export function oneTurn(role: string, text: string): string {
   return `to_json([{'role': ${literal(role)}, 'content': ${text}}])::VARCHAR`;
 }
 
+/** An expression whose value is used several times, under a name. */
+export function bound(name: string, value: string, body: string): string {
+  return `list_transform([${value}], lambda ${name}: ${body})[1]`;
+}
+
 /** A column's JSON; a text that holds JSON is read, and NULL where it is none. */
-export function jsonOf(column: string): string {
-  const doc = `try_cast(${ident(column)}::VARCHAR AS JSON)`;
-  return `CASE json_type(${doc}) WHEN 'VARCHAR' THEN try_cast(json_extract_string(${doc}, '$') AS JSON) ELSE ${doc} END`;
+function jsonOf(column: string): string {
+  return bound("j", `try_cast(${ident(column)}::VARCHAR AS JSON)`, "CASE json_type(j) WHEN 'VARCHAR' THEN try_cast(json_extract_string(j, '$') AS JSON) ELSE j END");
 }
 
 const list = (json: string) => `from_json(${json}, '["JSON"]')`;
@@ -47,9 +51,8 @@ const turn = [
 
 /** A column's conversation as `messages` in JSON; what is in that form already stays as it is, to the byte. */
 export function messagesOf(column: string): string {
-  const doc = jsonOf(column);
-  const other = `list_bool_or(list_transform(${list(doc)}, lambda m: ${isShareGpt} OR ${type("content")} = 'ARRAY'))`;
-  return `CASE WHEN ${other} THEN to_json(list_transform(${list(doc)}, lambda m: ${turn}))::VARCHAR ELSE ${doc}::VARCHAR END`;
+  const other = `list_bool_or(list_transform(${list("d")}, lambda m: ${isShareGpt} OR ${type("content")} = 'ARRAY'))`;
+  return bound("d", jsonOf(column), `CASE WHEN ${other} THEN to_json(list_transform(${list("d")}, lambda m: ${turn}))::VARCHAR ELSE d::VARCHAR END`);
 }
 
 /** Why a turn cannot be read; NULL when it can. */
@@ -71,10 +74,10 @@ function turnFault(column: string): string {
 
 /** Why a column is no conversation; NULL when it is one. */
 export function conversationFault(column: string): string {
-  const doc = jsonOf(column);
-  return [
-    `CASE WHEN ${ident(column)} IS NULL OR json_type(${doc}) = 'NULL' THEN ${literal(`'${column}' is missing`)}`,
-    `WHEN json_type(${doc}) IS DISTINCT FROM 'ARRAY' OR json_array_length(${doc}) = 0 THEN ${literal(`'${column}' is not a list of turns`)}`,
-    `ELSE list_filter(list_transform(${list(doc)}, lambda m: ${turnFault(column)}), lambda f: f IS NOT NULL)[1] END`,
+  const fault = [
+    `CASE WHEN ${ident(column)} IS NULL OR json_type(d) = 'NULL' THEN ${literal(`'${column}' is missing`)}`,
+    `WHEN json_type(d) IS DISTINCT FROM 'ARRAY' OR json_array_length(d) = 0 THEN ${literal(`'${column}' is not a list of turns`)}`,
+    `ELSE list_filter(list_transform(${list("d")}, lambda m: ${turnFault(column)}), lambda f: f IS NOT NULL)[1] END`,
   ].join(" ");
+  return bound("d", jsonOf(column), fault);
 }

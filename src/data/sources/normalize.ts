@@ -1,7 +1,7 @@
 import { shapeTexts, type BuildShape, type OwnColumn, type ShapeColumns } from "../../core/dataset";
 import { answerMark } from "../../core/dataset/roles";
 import { ident, literal } from "../duckdb/sql";
-import { conversationFault, joinedTurns, messagesOf, messagesText, oneTurn } from "./conversation";
+import { bound, conversationFault, joinedTurns, messagesOf, messagesText, oneTurn } from "./conversation";
 import type { RawTable } from "./read";
 
 /** A shape's columns as SQL over a raw table, and why a row is bad (NULL when it is not). */
@@ -116,7 +116,7 @@ function chat({ shape, prompt, messages: column, system }: Extract<ShapeColumns,
   if (system !== undefined) {
     used.set(system, "");
     const said = `${ident(system)}::VARCHAR`;
-    messages = `CASE WHEN coalesce(${said}, '') = '' THEN ${messages} ELSE ${joinedTurns(oneTurn("system", said), messages)} END`;
+    messages = bound("t", messages, `CASE WHEN coalesce(${said}, '') = '' THEN t ELSE ${joinedTurns(oneTurn("system", said), "t")} END`);
   }
   return { text: wholeText(shape, () => `(${messages})`), own: { messages }, fault: firstOf(faults), used };
 }
@@ -129,7 +129,8 @@ function conversationPair(raw: RawTable, columns: Extract<ShapeColumns, { shape:
     if (prompt === undefined) return answer(column);
     if (!promptIsText) return joinedTurns(messagesOf(prompt), answer(column));
     // A prompt in words stands in front of answers alone; conversations that begin with it have it already.
-    return `CASE WHEN json_extract_string(${answer(column)}, '$[0].role') = 'assistant' AND ${textOf(raw, prompt)} IS NOT NULL THEN ${joinedTurns(oneTurn("user", textOf(raw, prompt)), answer(column))} ELSE ${answer(column)} END`;
+    const asked = textOf(raw, prompt);
+    return bound("a", answer(column), `CASE WHEN json_extract_string(a, '$[0].role') = 'assistant' AND ${asked} IS NOT NULL THEN ${joinedTurns(oneTurn("user", asked), "a")} ELSE a END`);
   };
   const own = { chosen: whole(chosen), rejected: whole(rejected) };
   const used = new Map([[chosen, "chosen"], [rejected, "rejected"], ...(prompt === undefined ? [] : [[prompt, ""] as const])]);
@@ -142,10 +143,9 @@ function conversationPair(raw: RawTable, columns: Extract<ShapeColumns, { shape:
 function dialoguePair(raw: RawTable, chosenColumn: string, rejectedColumn: string): NormalSql {
   const [whole, other] = [textOf(raw, chosenColumn), textOf(raw, rejectedColumn)];
   const mark = `(${sqlText(answerMark)})`;
-  const [a, b] = [`string_split(${whole}, ${mark})`, `string_split(${other}, ${mark})`];
-  const differs = `list_position(list_transform(list_zip(${a}, ${b}), lambda z: z[1] IS DISTINCT FROM z[2]), true)`;
-  const shared = `least(coalesce(${differs}, len(${a}) + 1) - 1, len(${a}) - 1, len(${b}) - 1)`;
-  const prompt = `CASE WHEN ${shared} > 0 THEN array_to_string((${a})[1:${shared}], ${mark}) || ${mark} END`;
+  const differs = `list_position(list_transform(list_zip(a, b), lambda z: z[1] IS DISTINCT FROM z[2]), true)`;
+  const begin = bound("k", `least(coalesce(${differs}, len(a) + 1) - 1, len(a) - 1, len(b) - 1)`, `CASE WHEN k > 0 THEN array_to_string(a[1:k], ${mark}) || ${mark} END`);
+  const prompt = bound("a", `string_split(${whole}, ${mark})`, bound("b", `string_split(${other}, ${mark})`, begin));
   const rest = (text: string) => `substr(${text}, coalesce(length(${prompt}), 0) + 1)`;
   const own = { prompt, chosen: rest(whole), rejected: rest(other) };
   const fault = `CASE WHEN (${prompt}) IS NULL THEN ${literal(`there is no 'prompt', and '${chosenColumn}' and '${rejectedColumn}' are no dialogues (Human: ... Assistant: ...) that begin alike`)} END`;

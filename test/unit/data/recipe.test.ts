@@ -139,7 +139,7 @@ describe("what the editor knows", () => {
     ["steps:\n  - pii: { action: |", ["redact", "drop", "flag"]],
     ["steps:\n  - pii: { kinds: [em|", ["email", "ip", "phone", "card", "iban"]],
     ["steps:\n  - language: { keep: [en], m|", ["min_confidence"]],
-    ["sources:\n  a:\n    files: a.jsonl\n    |", ["as", "map"]],
+    ["sources:\n  a:\n    files: a.jsonl\n    |", ["as", "map", "rows", "split", "config"]],
     ["sources:\n  a:\n    as: te|", ["text", "prompt/completion", "chat", "preference", "verifiable"]],
     ["mix:\n  bu|", ["budget", "tokenizer", "shares", "by", "max_epochs"]],
     ["tillage: 1\nspl|", ["sources", "steps", "mix", "split", "seed"]],
