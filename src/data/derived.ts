@@ -1,5 +1,5 @@
 import { piiKinds } from "../core/recipe";
-import { qualitySql } from "./steps/quality";
+import { qualitySql } from "../core/steps";
 
 /** Columns that Tillage computes from a row's text, beside the file's own. */
 export const derivedColumns = [

@@ -18,7 +18,7 @@ describe("the cache", () => {
   it("lies in the workspace, or where TILLAGE_CACHE says", () => {
     expect(cacheFolder(path.join(root, "w/a.jsonl"))).toBe(path.join(root, "w/.tillage/cache/browse"));
     process.env["TILLAGE_CACHE"] = path.join(root, "elsewhere");
-    expect(cacheFolder(path.join(root, "w/a.jsonl"))).toBe(path.join(root, "elsewhere"));
+    expect(cacheFolder(path.join(root, "w/a.jsonl"))).toBe(path.join(root, "elsewhere/browse"));
     expect(statSync(path.join(root, "elsewhere")).mode & 0o777).toBe(0o700);
   });
 

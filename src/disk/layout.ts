@@ -36,18 +36,24 @@ export function tillageFolder(root: string, ...names: string[]): string {
  * Where what is computed from a file is kept: the folder that `TILLAGE_CACHE` names (where a workspace is not to be written to), the
  * workspace's `.tillage/cache`, or the system's temporary folder for a file outside any workspace or on a read-only disk.
  */
-export function cacheFolder(file: string): string {
+export function cacheFolder(file: string, kind: "browse" | "steps" = "browse"): string {
   const given = process.env["TILLAGE_CACHE"];
-  if (given) return privateFolder(given);
+  if (given) return subfolder(privateFolder(given), kind);
   const root = enclosingWorkspace(file);
   if (root !== undefined) {
     try {
-      return tillageFolder(root, "cache", "browse");
+      return tillageFolder(root, "cache", kind);
     } catch {
-      // A workspace that cannot be written to is browsed all the same, from a cache elsewhere.
+      // A workspace that cannot be written to is looked at all the same, from a cache elsewhere.
     }
   }
-  return privateFolder(path.join(os.tmpdir(), `tillage-cache-${process.getuid?.() ?? "user"}`));
+  return subfolder(privateFolder(path.join(os.tmpdir(), `tillage-cache-${process.getuid?.() ?? "user"}`)), kind);
+}
+
+function subfolder(folder: string, name: string): string {
+  const made = path.join(folder, name);
+  mkdirSync(made, { recursive: true, mode: 0o700 });
+  return made;
 }
 
 /** A folder that only this user reads. In a shared temporary folder somebody else may have made one of that name first: then another is made. */

@@ -3,7 +3,7 @@ import type { FieldDoc } from "./field";
 import { fieldAt } from "./issues";
 import { keyOf, spanOf, stepNodes } from "./locate";
 import { recipeDocument } from "./parse";
-import { stepDefinitions, stepKeys } from "./steps";
+import { stepDefinitions, stepKeys } from "../steps";
 
 export interface Hover {
   markdown: string;

@@ -5,7 +5,7 @@ import { keyOf, keySpan, spanAt, stepNodes, type Span } from "./locate";
 import { nearest } from "./nearest";
 import { lineAt, type RecipeProblem } from "./problem";
 import { mixSchema, recipeSchema, splitSchema } from "./schema";
-import { stepDefinitions, stepKeys, type StepConfig } from "./steps";
+import { stepDefinitions, stepKeys, type StepConfig } from "../steps";
 import type { Recipe, RecipeStep, SourceSpec } from "./types";
 
 export interface ParsedRecipe {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { formatsSentence, textRows } from "../dataset/formats";
 import { oneOrMore, shareSchema, tokensSchema, type FieldDoc } from "./field";
-import { stepDefinitions } from "./steps";
+import { stepDefinitions } from "../steps";
 
 /** Shapes that a source may be declared as. */
 export const sourceShapes = ["text", "prompt/completion", "chat", "preference", "verifiable"] as const;

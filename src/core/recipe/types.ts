@@ -1,6 +1,6 @@
 import type { BuildShape } from "../dataset/shape";
 import type { TextRows } from "../dataset/formats";
-import type { StepConfig } from "./steps";
+import type { StepConfig } from "../steps";
 
 /** One entry of `sources`. */
 export interface SourceSpec {

@@ -13,7 +13,7 @@ import { formatOf, maxListedBad, parquetFault, readFile, type Format, type RawTa
 import { fileVersion } from "../sources/scan";
 import { detectRaw, textColumns } from "../sources/shape";
 import { cacheFolder } from "../../disk/layout";
-import { sweepCache } from "./sweep";
+import { sweepCache } from "../../disk/sweep-cache";
 
 /** Version of what is kept in the cache; another one is computed again. */
 const cacheVersion = 4;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
 import os from "node:os";
 import path from "node:path";
 import { parseRecipe, recipeError, type Recipe } from "../../core/recipe";
+import { comparedFiles } from "../../core/steps";
 import type { BuildProgress, BuildResult } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { fsyncPath, writeAtomic } from "../../disk/atomic";
@@ -162,7 +163,7 @@ async function write(full: Recipe, inputs: Inputs, folder: string, options: Buil
     stage: report,
     prepare: async (session) => {
       // The guard compares with the recipe's own evaluations even where its steps are left out.
-      const own = options.skipSteps ? full.steps.flatMap((step) => (step.key === "decontaminate" ? step.config.against : [])) : [];
+      const own = options.skipSteps ? full.steps.flatMap(comparedFiles) : [];
       guardEvals.push(...(await loadEvalFiles(session, -1, [...new Set(own)], recipeDir)));
     },
   });

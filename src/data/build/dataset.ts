@@ -5,9 +5,9 @@ import { TillageError } from "../../protocol/errors";
 import { Database, type Session } from "../duckdb/session";
 import { inList, literal, parquet } from "../duckdb/sql";
 import { loadEvalFiles } from "../pipeline/evals";
-import { wholeText } from "../sources/normalize";
-import { evalItems } from "../steps/decontaminate";
 import { runGuards } from "./guards";
+import { wholeText } from "../../core/dataset";
+import { evalItems } from "../../core/steps";
 import { readManifest, recipeFolder, type Manifest } from "./manifest";
 
 export interface DatasetRow {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Recipe } from "../../core/recipe";
+import { comparedFiles } from "../../core/steps";
 import { Database, type Session } from "../duckdb/session";
 import { expandFiles, relativePath, sourceFiles } from "../sources/load";
 import { scanFile, type FileVersion } from "../sources/scan";
@@ -56,8 +57,7 @@ export async function hashInputs(text: string, recipe: Recipe, recipePath: strin
         for (const file of await sourceFiles(session, source, recipePath)) hash.update(`${source.name}\0${relativePath(path.dirname(recipePath), file)}\0${await sha256(file)}\n`);
       }
       for (const step of recipe.steps) {
-        if (step.key !== "decontaminate") continue;
-        for (const file of await expandFiles(session, step.config.against, path.dirname(recipePath))) hash.update(`against\0${relativePath(path.dirname(recipePath), file)}\0${await sha256(file)}\n`);
+        for (const file of await expandFiles(session, comparedFiles(step), path.dirname(recipePath))) hash.update(`against\0${relativePath(path.dirname(recipePath), file)}\0${await sha256(file)}\n`);
       }
       const tokenizer = findTokenizer(recipe, recipePath);
       if (tokenizer !== undefined) hash.update(`tokenizer\0${await sha256(tokenizer)}\n`);

@@ -1,9 +1,10 @@
 import { computeMix, type MixResult } from "../../core/mix";
 import type { Recipe } from "../../core/recipe";
+import { lot } from "../../core/steps";
 import type { MixTable } from "../../protocol/corpus";
 import type { Session } from "../duckdb/session";
 import { tokensSql } from "../sources/load";
-import { groupColumn, lot } from "./split";
+import { groupColumn } from "./split";
 
 /** Creates `weighed(_n, grp, tokens)` of the rows that are left, and gives the mix of the training ones. Needs `split`. */
 export async function weigh(session: Session, view: string, recipe: Recipe, recipePath: string, tokenizer: string | undefined): Promise<MixResult> {

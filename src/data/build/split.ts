@@ -1,13 +1,13 @@
 import type { Recipe } from "../../core/recipe";
 import { nearest } from "../../core/recipe";
+import { lot, nearPairs } from "../../core/steps";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
 import { ident } from "../duckdb/sql";
-import { components } from "../steps/components";
-import { nearPairs } from "../steps/near";
+import { runOps } from "../pipeline/run-ops";
 
 /** Near duplicates are kept on one side of the split from this similarity on, whatever the recipe's own steps do. */
-const together = { threshold: 0.8, permutations: 128, ngram: 5 };
+const alike = { threshold: 0.8, permutations: 128, ngram: 5 };
 
 /** The column that `by` names: `source` is the source's name. Unknown ones are errors with the nearest. */
 export async function groupColumn(session: Session, view: string, by: string, recipePath: string, what: string): Promise<string> {
@@ -17,11 +17,6 @@ export async function groupColumn(session: Session, view: string, by: string, re
   const known = columns.filter((name) => !name.startsWith("_"));
   const near = nearest(by, known);
   throw TillageError.user("unknown_column", `'${what}' names the column '${by}', which the rows do not have.${near ? ` Did you mean '${near}'?` : ""}`, `The columns are source, ${known.join(", ")}.`, { file: recipePath });
-}
-
-/** A text's place in an order that looks random and depends on nothing but the text and the seed: 16 hex digits. */
-export function lot(expression: string, seed: number): string {
-  return `substr(md5('${seed}' || chr(31) || ${expression}), 1, 16)`;
 }
 
 /**
@@ -35,18 +30,16 @@ export async function createSplit(session: Session, view: string, recipe: Recipe
     await session.run(`CREATE TABLE split AS SELECT _n, 'train' AS side FROM ${view}`);
     return;
   }
-  await nearPairs(session, view, together, recipe.seed, "split_near");
-  const same = (key: string, where: string) => `SELECT first(_n) OVER (PARTITION BY ${key} ORDER BY _n) AS a, _n AS b FROM ${view} WHERE ${where}`;
-  await components(
-    session,
-    `SELECT a, b FROM (SELECT a, b FROM split_near UNION ALL ${same("md5(till_normalize(text))", "true")} UNION ALL ${same("md5(till_normalize(prompt))", "prompt IS NOT NULL")}) WHERE a <> b ORDER BY a, b`,
-    "split_groups",
-  );
+  // A hash a row is held, not the text.
+  const same = (column: string, where: string) => `SELECT first(_n) OVER (PARTITION BY h ORDER BY _n) AS a, _n AS b FROM (SELECT _n, md5(till_normalize(${column}))::UUID AS h FROM ${view} WHERE ${where})`;
+  const together = `SELECT a, b FROM splitting.near UNION ALL ${same("text", "true")} UNION ALL ${same("prompt", "prompt IS NOT NULL")}`;
+  await session.run("CREATE SCHEMA splitting");
+  await runOps(session, [...nearPairs(view, alike, recipe.seed, "splitting.near"), { components: `SELECT a, b FROM (${together}) WHERE a <> b`, into: "splitting.groups" }]);
   await session.run(
-    `CREATE TABLE split AS WITH units AS (SELECT r._n, coalesce(g.root, r._n) AS unit, r._row_id, ${by}::VARCHAR AS stratum FROM ${view} r LEFT JOIN split_groups g USING (_n)), ` +
+    `CREATE TABLE split AS WITH units AS (SELECT r._n, coalesce(g.root, r._n) AS unit, r._row_id, ${by}::VARCHAR AS stratum FROM ${view} r LEFT JOIN splitting.groups g USING (_n)), ` +
       `sized AS (SELECT unit, min(stratum) AS stratum, count(*) AS size, min(${lot("_row_id", recipe.seed)}) AS lot FROM units GROUP BY unit), ` +
       `taken AS (SELECT unit, sum(size) OVER (PARTITION BY stratum ORDER BY lot, unit) - size / 2.0 AS middle, sum(size) OVER (PARTITION BY stratum) * ${valid} AS wanted FROM sized) ` +
       `SELECT u._n, CASE WHEN t.middle < t.wanted THEN 'valid' ELSE 'train' END AS side FROM units u JOIN taken t USING (unit)`,
   );
-  await session.run("DROP TABLE split_near; DROP TABLE split_groups");
+  await session.run("DROP SCHEMA splitting CASCADE");
 }

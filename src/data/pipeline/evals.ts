@@ -1,6 +1,7 @@
 import path from "node:path";
 import { parseEvalPrompts } from "../../core/dataset";
 import type { Recipe } from "../../core/recipe";
+import { comparedFiles, evalItems } from "../../core/steps";
 import { readText } from "../../disk/read-text";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
@@ -10,9 +11,12 @@ import { normalSql } from "../sources/normalize";
 import { readFile } from "../sources/read";
 import { scanFile } from "../sources/scan";
 import { resolveShape } from "../sources/shape";
-import { evalItems } from "../steps/decontaminate";
 
 export interface EvalFile {
+  /** The step whose rows are compared with it; -1 for the guards'. */
+  step: number;
+  /** As receipts write it: relative to the recipe's folder. */
+  name: string;
   file: string;
   sha256: string;
 }
@@ -40,7 +44,7 @@ export async function loadEvalFiles(session: Session, step: number, patterns: re
         await session.run(`INSERT INTO ${evalItems} SELECT ${step}, ${literal(`${name}#`)} || (_file_row + 1), ${sql.own.prompt ?? sql.text} FROM ${ident(raw.table)} WHERE ${sql.fault} IS NULL`);
         await session.run(`DROP ${file.toLowerCase().endsWith(".parquet") ? "VIEW" : "TABLE"} ${ident(raw.table)}`);
       }
-      loaded.push({ file, sha256: (await scanFile(file, session.signal)).sha256 });
+      loaded.push({ step, name, file, sha256: (await scanFile(file, session.signal)).sha256 });
     }
   }
   return loaded;
@@ -51,8 +55,7 @@ export async function loadEvalItems(session: Session, recipe: Recipe, recipePath
   await session.run(`CREATE TABLE ${evalItems} (step BIGINT, item VARCHAR, text VARCHAR)`);
   const all: EvalFile[] = [];
   for (const step of recipe.steps) {
-    if (step.key !== "decontaminate") continue;
-    all.push(...(await loadEvalFiles(session, step.index, step.config.against, path.dirname(recipePath), { file: recipePath, line: step.line })));
+    all.push(...(await loadEvalFiles(session, step.index, comparedFiles(step), path.dirname(recipePath), { file: recipePath, line: step.line })));
   }
   return all;
 }

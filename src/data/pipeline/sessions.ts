@@ -1,6 +1,7 @@
 import path from "node:path";
 import { computeMix, type MixGroup } from "../../core/mix";
 import type { Recipe } from "../../core/recipe";
+import { comparedFiles } from "../../core/steps";
 import type { MixTable, ReceiptRow, RecipeCounts } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { checkedRecipe, sourceTokens } from "../build/build";
@@ -47,7 +48,8 @@ export class RecipeSessions {
         parts.push([name, as ?? null, map, rows ?? null, (await sourceFiles(session, source, recipePath)).map(version)]);
       }
       for (const step of recipe.steps) {
-        if (step.key === "decontaminate") parts.push([step.index, (await expandFiles(session, step.config.against, path.dirname(recipePath))).map(version), step.config.against]);
+        const against = comparedFiles(step);
+        if (against.length > 0) parts.push([step.index, (await expandFiles(session, against, path.dirname(recipePath))).map(version), against]);
       }
       return JSON.stringify(parts);
     });
@@ -69,7 +71,7 @@ export class RecipeSessions {
       }
     }
     this.close(recipePath);
-    const fresh: Open = { key, pipeline: Pipeline.open(recipe, recipePath, signal, { extensionPath: this.extensionPath }), groups: new Map(), tokens: new Map() };
+    const fresh: Open = { key, pipeline: Pipeline.open(recipe, recipePath, signal, { extensionPath: this.extensionPath, measures: true }), groups: new Map(), tokens: new Map() };
     this.open.set(recipePath, fresh);
     try {
       await fresh.pipeline;
@@ -137,7 +139,7 @@ export class RecipeSessions {
       const key = JSON.stringify([last.key, recipe.split, recipe.seed, recipe.mix.by, tokenizer ?? null]);
       let groups = open.groups.get(key);
       if (!groups) {
-        const scratch = "DROP TABLE IF EXISTS split; DROP TABLE IF EXISTS weighed; DROP TABLE IF EXISTS split_near; DROP TABLE IF EXISTS split_near_bands; DROP TABLE IF EXISTS split_groups";
+        const scratch = "DROP TABLE IF EXISTS split; DROP TABLE IF EXISTS weighed; DROP SCHEMA IF EXISTS splitting CASCADE";
         await session.run(scratch);
         await createSplit(session, last.view, recipe, recipePath);
         groups = (await weigh(session, last.view, recipe, recipePath, tokenizer)).rows;

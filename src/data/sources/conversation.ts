@@ -2,13 +2,6 @@
 import { shareGptCalls, shareGptRoles } from "../../core/dataset/roles";
 import { ident, inList, literal } from "../duckdb/sql";
 
-const turns = `'[{"role":"VARCHAR","content":"VARCHAR"}]'`;
-
-/** The contents of a conversation in JSON, one below the other. */
-export function messagesText(messages: string): string {
-  return `array_to_string(list_transform(from_json(${messages}, ${turns}), lambda m: m.content), chr(10))`;
-}
-
 /** Two lists of turns as one, in JSON; keys beyond role and content stay. */
 export function joinedTurns(first: string, second: string): string {
   return `to_json(list_concat(from_json(${first}, '["JSON"]'), from_json(${second}, '["JSON"]')))::VARCHAR`;

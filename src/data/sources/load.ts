@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
-import { ownColumns, shapeTexts, type BuildShape } from "../../core/dataset";
+import { ownColumns, type BuildShape } from "../../core/dataset";
 import { tokensPerWord } from "../../core/mix";
 import type { Recipe, SourceSpec } from "../../core/recipe";
 import type { BadRow } from "../../protocol/corpus";
@@ -9,6 +9,7 @@ import type { Session } from "../duckdb/session";
 import { ident, literal, plainPath } from "../duckdb/sql";
 import { folderFiles } from "./folder";
 import { normalSql } from "./normalize";
+import { writeRows } from "./number";
 import { maxListedBad, parquetFault, readFile, type RawTable } from "./read";
 import { scanFile } from "./scan";
 import { resolveShape } from "./shape";
@@ -25,6 +26,12 @@ export interface LoadedSource {
   files: { file: string; sha256: string }[];
   /** Names of the file's columns that the shape's were read from. */
   aliases: { column: string; as: string }[];
+}
+
+/** A source with its files, and what is in them. */
+export interface FoundSource {
+  source: SourceSpec;
+  files: { file: string; sha256: string }[];
 }
 
 export interface LoadedRows {
@@ -62,17 +69,31 @@ export async function sourceFiles(session: Session, source: SourceSpec, recipe: 
   throw TillageError.user("no_files", `The source '${source.name}' has no files: nothing matches ${source.files.join(", ")}.`, "Paths are relative to the recipe's folder.", { file: recipe, line: source.line });
 }
 
-/** Reads all sources of a recipe into the table `rows` (see `baseColumns`), with stable row ids. */
-export async function loadSources(session: Session, recipe: Recipe, recipePath: string, step: (done: number, of: number, what: string) => void): Promise<LoadedRows> {
+/** The files of a recipe's sources with the hashes of their bytes. */
+export async function findSources(session: Session, recipe: Recipe, recipePath: string, step: (done: number, of: number, what: string) => void): Promise<FoundSource[]> {
+  const found: FoundSource[] = [];
+  for (const [i, source] of recipe.sources.entries()) {
+    const files: FoundSource["files"] = [];
+    for (const file of await sourceFiles(session, source, recipePath)) {
+      step(i, recipe.sources.length, `reading ${relativePath(path.dirname(recipePath), file)}`);
+      files.push({ file, sha256: (await scanFile(file, session.signal)).sha256 });
+    }
+    found.push({ source, files });
+  }
+  return found;
+}
+
+/** Reads all sources of a recipe into `rows.parquet` in a folder (see `baseColumns`), with stable row ids. `folder` is the recipe's, to which files are relative. */
+export async function loadSources(session: Session, found: readonly FoundSource[], recipePath: string, target: string, step: (done: number, of: number, what: string) => void): Promise<LoadedRows> {
   const folder = path.dirname(recipePath);
   const sources: LoadedSource[] = [];
-  const parts: string[] = [];
+  const parts: { name: string; drop: string }[] = [];
   const extras = new Set<string>();
-  for (const [si, source] of recipe.sources.entries()) {
-    const files = await sourceFiles(session, source, recipePath);
-    const loaded: LoadedSource = { name: source.name, shape: source.as ?? "text", rows: 0, bad: [], badRows: 0, files: [], aliases: [] };
-    for (const [fi, file] of files.entries()) {
-      step(si, recipe.sources.length, `reading ${relativePath(folder, file)}`);
+  let next = 0;
+  for (const [si, { source, files }] of found.entries()) {
+    const loaded: LoadedSource = { name: source.name, shape: source.as ?? "text", rows: 0, bad: [], badRows: 0, files, aliases: [] };
+    for (const [fi, { file }] of files.entries()) {
+      step(si, found.length, `reading ${relativePath(folder, file)}`);
       const raw = await readFile(session, file, `raw_${si}_${fi}`, { rows: source.rows });
       const shape = await resolveShape(session, file, raw, source.as, source.map, { file: recipePath, line: source.line });
       if (fi > 0 && shape.shape !== loaded.shape) throw TillageError.user("mixed_shapes", `${file} is ${shape.shape}, the files of '${source.name}' before it are ${loaded.shape}.`, "Make two sources of them.", { file: recipePath, line: source.line });
@@ -85,26 +106,31 @@ export async function loadSources(session: Session, recipe: Recipe, recipePath: 
       for (const [column, as] of sql.used) if (as !== "" && as !== column && !loaded.aliases.some((alias) => alias.column === column)) loaded.aliases.push({ column, as });
       const part = `part_${si}_${fi}`;
       const select = [...kept.map((column) => `, ${ident(column.name)} AS ${ident(column.as)}`), ...made.map(([column, value]) => `, ${value} AS ${ident(column)}`)].join("");
+      const own = ownColumns.map((column) => `${column === "text" ? sql.text : (sql.own[column] ?? "NULL::VARCHAR")} AS ${column}`).join(", ");
       try {
         await session.run(
-          `CREATE TABLE ${part} AS SELECT ${si} AS _si, ${fi} AS _fi, _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${ownColumns.map((column) => `${column === "text" ? sql.text : (sql.own[column] ?? "NULL::VARCHAR")} AS ${column}`).join(", ")}${select} FROM ${ident(raw.table)}`,
+          `CREATE VIEW ${part} AS SELECT (_file_row + ${next})::BIGINT AS _n, _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${own}${select} FROM ${ident(raw.table)}`,
         );
+        next += await collectFaults(session, part, file, loaded, raw);
       } catch (error) {
         throw parquetFault(error, file);
       }
-      await session.run(`DROP ${file.toLowerCase().endsWith(".parquet") ? "VIEW" : "TABLE"} ${ident(raw.table)}`);
-      await collectFaults(session, part, file, loaded, raw);
-      loaded.files.push({ file, sha256: (await scanFile(file, session.signal)).sha256 });
-      parts.push(part);
+      parts.push({ name: part, drop: `DROP VIEW ${part}; DROP ${file.toLowerCase().endsWith(".parquet") ? "VIEW" : "TABLE"} ${ident(raw.table)}` });
     }
     if (loaded.rows === 0) {
       const first = loaded.bad[0];
-      throw TillageError.user("no_rows", `The source '${source.name}' has no good row.${first ? ` The first bad one: ${first.reason}.` : ""}`, "Mend the file, or take the source out.", { file: first?.file ?? loaded.files[0]?.file, line: first?.line });
+      throw TillageError.user("no_rows", `The source '${source.name}' has no good row.${first ? ` The first bad one: ${first.reason}.` : ""}`, "Mend the file, or take the source out.", { file: first?.file ?? files[0]?.file, line: first?.line });
     }
     sources.push(loaded);
   }
-  step(recipe.sources.length, recipe.sources.length, "numbering rows");
-  await numberRows(session, parts, [...extras]);
+  step(found.length, found.length, "numbering rows");
+  try {
+    await writeRows(session, parts.map((part) => part.name), [...extras], target);
+  } catch (error) {
+    const files = found.flatMap((entry) => entry.files.map(({ file }) => file));
+    throw parquetFault(error, files.find((file) => error instanceof Error && error.message.includes(file)) ?? files[0] ?? recipePath);
+  }
+  for (const part of parts) await session.run(part.drop);
   return { sources, extras: [...extras] };
 }
 
@@ -114,26 +140,15 @@ export function keptName(name: string): string {
   return reserved ? `file_${name.replace(/^_+/, "")}` : name;
 }
 
-async function collectFaults(session: Session, part: string, file: string, source: LoadedSource, { bad, badRows, lineOf }: RawTable): Promise<void> {
-  const counts = await session.one<{ good: number; faults: number }>(`SELECT count(*) FILTER (_fault IS NULL) AS good, count(*) FILTER (_fault IS NOT NULL) AS faults FROM ${part}`);
+/** Counts a part's good and bad rows and lists the bad ones; gives the numbers of rows that the file takes, bad ones included. */
+async function collectFaults(session: Session, part: string, file: string, source: LoadedSource, { bad, badRows, lineOf }: RawTable): Promise<number> {
+  const counts = await session.one<{ good: number; faults: number; numbers: number }>(`SELECT count(*) FILTER (_fault IS NULL) AS good, count(*) FILTER (_fault IS NOT NULL) AS faults, coalesce(max(_file_row), -1) + 1 AS numbers FROM ${part}`);
   const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, _fault AS reason FROM ${part} WHERE _fault IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
   source.rows += counts.good;
   source.badRows += badRows + counts.faults;
   const all = [...bad, ...faults.map(({ line, reason }): BadRow => ({ file, line: (lineOf?.(line - 1) ?? line - 1) + 1, reason }))].sort((a, b) => a.line - b.line);
   source.bad.push(...all.slice(0, Math.max(0, maxListedBad - source.bad.length)));
-}
-
-/** A row's id is a 128-bit hash of its source's name and its content, with an ordinal where several rows are equal. MD5 serves as a hash here, not as a safeguard. */
-async function numberRows(session: Session, parts: readonly string[], extras: readonly string[]): Promise<void> {
-  const union = parts.map((part) => `SELECT * EXCLUDE (_fault) FROM ${part} WHERE _fault IS NULL`).join(" UNION ALL BY NAME ");
-  const content = `CASE _shape ${Object.entries(shapeTexts).map(([shape, texts]) => `WHEN ${literal(shape)} THEN ${texts.length === 1 ? texts[0] : `to_json([${texts.join(", ")}])::VARCHAR`}`).join(" ")} END`;
-  await session.run(`CREATE TABLE hashed AS SELECT *, md5(_source || chr(31) || ${content}) AS _hash FROM (${union})`);
-  const columns = extras.map((name) => `, ${ident(name)}`).join("");
-  await session.run(
-    `CREATE TABLE rows AS SELECT row_number() OVER (ORDER BY _si, _fi, _file_row) - 1 AS _n, CASE WHEN _ordinal = 0 THEN _hash ELSE md5(_hash || ':' || _ordinal) END AS _row_id, _source, _file, _file_row, _shape, ${ownColumns.join(", ")}${columns} ` +
-      `FROM (SELECT *, row_number() OVER (PARTITION BY _hash ORDER BY _si, _fi, _file_row) - 1 AS _ordinal FROM hashed) ORDER BY _n`,
-  );
-  await session.run(`DROP TABLE hashed; ${parts.map((part) => `DROP TABLE ${part}`).join("; ")}`);
+  return counts.numbers;
 }
 
 /** A row's tokens as SQL over `text`: exact with a tokenizer, else 1.3 a word. */

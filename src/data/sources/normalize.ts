@@ -1,7 +1,7 @@
-import { shapeTexts, type BuildShape, type OwnColumn, type ShapeColumns } from "../../core/dataset";
+import { wholeText, type BuildShape, type OwnColumn, type ShapeColumns } from "../../core/dataset";
 import { answerMark } from "../../core/dataset/roles";
 import { ident, literal } from "../duckdb/sql";
-import { bound, conversationFault, joinedTurns, messagesOf, messagesText, oneTurn } from "./conversation";
+import { bound, conversationFault, joinedTurns, messagesOf, oneTurn } from "./conversation";
 import type { RawTable } from "./read";
 
 /** A shape's columns as SQL over a raw table, and why a row is bad (NULL when it is not). */
@@ -15,12 +15,6 @@ export interface NormalSql {
   fault: string;
   /** The file's columns that are the shape's, each with the name that it is kept under. */
   used: Map<string, string>;
-}
-
-/** The whole text of rows of a shape as SQL, from the columns under other names where they have others. */
-export function wholeText(shape: BuildShape, column: (own: OwnColumn) => string = (own) => own): string {
-  const text = (own: OwnColumn) => (shape === "chat" || shape === "preference/chat" ? messagesText(column(own)) : column(own));
-  return shapeTexts[shape].map(text).join(" || chr(10) || ");
 }
 
 /** A column's text; from the JSON itself where a file's rows disagree about the column's type. */

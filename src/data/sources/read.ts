@@ -101,7 +101,7 @@ async function readParquet(session: Session, file: string, table: string): Promi
 export function parquetFault(error: unknown, file: string): unknown {
   if (isCancelled(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (!/magic bytes|too small|footer|thrift|TProtocol|invalid TType|parquet|corrupt|snappy|zstd|read \d+ bytes|not enough/i.test(message)) return error;
+  if (!/magic bytes|too small|footer|thrift|TProtocol|TType|parquet|corrupt|snappy|zstd|read \d+ bytes|not enough/i.test(message)) return error;
   const reason = message.replace(/^DuckDB refused a query: /, "").split("\n")[0] ?? "";
   return TillageError.user("broken_parquet", `${file} is not a whole Parquet file: it was cut short, or it is no Parquet. (${reason})`, "Copy or download it again.", { file });
 }

@@ -135,7 +135,7 @@ describe("what the editor knows", () => {
   });
 
   it.each([
-    ["tillage: 1\nsources: { a: { files: a.jsonl } }\nsteps:\n  - |", ["where", "quality", "language", "pii", "dedup exact", "dedup near", "decontaminate"]],
+    ["tillage: 1\nsources: { a: { files: a.jsonl } }\nsteps:\n  - |", Object.values(stepDefinitions).flatMap((step) => step.snippets.map((snippet) => snippet.label))],
     ["steps:\n  - pii: { action: |", ["redact", "drop", "flag"]],
     ["steps:\n  - pii: { kinds: [em|", ["email", "ip", "phone", "card", "iban"]],
     ["steps:\n  - language: { keep: [en], m|", ["min_confidence"]],

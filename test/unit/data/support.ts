@@ -2,9 +2,10 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "nod
 import { rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { expect } from "vitest";
+import { afterAll, afterEach, expect } from "vitest";
+import { createLocalCorpus } from "../../../src/data/local";
 import { TillageError, type Problem } from "../../../src/protocol/errors";
-import type { CorpusApi } from "../../../src/protocol/corpus";
+import type { CorpusApi, ReceiptRow, RecipeCounts } from "../../../src/protocol/corpus";
 
 export const fixtures = path.resolve("test/fixtures/corpora");
 
@@ -71,4 +72,46 @@ export async function datasetRows(corpus: CorpusApi, files: readonly string[]): 
     await corpus.close({ handle: opened.handle });
   }
   return all;
+}
+
+/** A recipe over one source, `s.jsonl`, whose steps are tried; it cleans up after itself. */
+export class StepBench {
+  static readonly head = "tillage: 1\nsources:\n  s: { files: s.jsonl }\nsteps:\n";
+  readonly corpus = createLocalCorpus();
+  workspace = new Workspace();
+
+  constructor() {
+    afterEach(() => this.workspace.remove());
+    afterAll(() => this.corpus.dispose());
+  }
+
+  /** Makes these the source's rows; `names` are fixtures that are copied beside it. */
+  rows(list: readonly object[], ...names: string[]): void {
+    this.workspace = new Workspace(...names);
+    this.workspace.rows("s.jsonl", list);
+  }
+
+  private params(steps: string): { path: string; text: string } {
+    return { path: this.workspace.at("s.recipe.yaml"), text: StepBench.head + steps };
+  }
+
+  counts(steps: string): Promise<RecipeCounts> {
+    return this.corpus.counts(this.params(steps));
+  }
+
+  /** The receipts of a step. */
+  dropped(steps: string, step = 0, limit = 1000): Promise<ReceiptRow[]> {
+    return this.corpus.dropped({ ...this.params(steps), step, limit });
+  }
+
+  /** The receipts of a built dataset and the rows that it has. */
+  async built(steps: string): Promise<{ rows: Record<string, unknown>[]; receipts: ReceiptRow[] }> {
+    const built = await this.corpus.build(this.params(steps));
+    return { rows: await datasetRows(this.corpus, built.split[0]?.files ?? []), receipts: await this.corpus.receipts({ dataset: built.dataset, limit: 1000 }) };
+  }
+
+  /** What is wrong with a build. */
+  problem(steps: string): Promise<Problem> {
+    return problemOf(this.corpus.build(this.params(steps)));
+  }
 }

@@ -17,13 +17,14 @@ mod normalize;
 mod pii;
 mod quality;
 mod redact;
+mod sketch;
 mod tokens;
 mod version;
 mod words;
 
 /// All functions.
 pub fn all() -> Vec<Function> {
-    vec![
+    let mut functions = vec![
         contains::function(),
         hash128::function(),
         jaccard::function(),
@@ -42,7 +43,9 @@ pub fn all() -> Vec<Function> {
         words::function(),
         #[cfg(feature = "panic-for-tests")]
         Function::new::<(), i32, (), _>("till_panic_for_tests", |_, ()| panic!("asked to panic")),
-    ]
+    ];
+    functions.extend(sketch::functions());
+    functions
 }
 
 /// Checks an n-gram size that came from SQL.

@@ -9,5 +9,6 @@ pub mod pii;
 pub mod quality;
 pub mod search;
 pub mod shingle;
+pub mod sketch;
 pub mod tokens;
 pub mod words;

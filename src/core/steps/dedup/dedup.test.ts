@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { StepBench } from "../../../../test/unit/data/support";
+
+const bench = new StepBench();
+
+describe("dedup", () => {
+  it("exact keeps the first, or the longest when normalised texts are equal", async () => {
+    bench.rows([{ text: "Same words here" }, { text: "same  words, here!!" }, { text: "Same words here" }]);
+    expect((await bench.dropped("  - dedup: { exact: exact }\n")).map((receipt) => receipt.fileRow)).toEqual([2]);
+    expect((await bench.dropped("  - dedup: { exact: normalized }\n")).map((receipt) => receipt.fileRow)).toEqual([1, 2]);
+    expect((await bench.dropped("  - dedup: { exact: normalized, keep: longest }\n")).map((receipt) => receipt.fileRow)).toEqual([0, 2]);
+  });
+
+  it("near finds a large group of copies, each differing a little, and names the row that stays", async () => {
+    const base = Array.from({ length: 80 }, (_, i) => `word${i}`);
+    bench.rows([...Array.from({ length: 150 }, (_, i) => ({ text: [...base, `tail${i}`].join(" ") })), { text: "something else entirely that shares nothing with the others at all" }]);
+    const left = await bench.dropped("  - dedup: { near: { threshold: 0.8 }, keep: first }\n");
+    expect(left.length).toBe(149);
+    expect(new Set(left.map((receipt) => receipt.matchedRowId)).size).toBe(1);
+    expect(left[0]?.matchedText).toContain("word0 word1");
+    expect(Number(left[0]?.value)).toBeCloseTo(76 / 78, 3);
+  });
+
+  it("near takes rows as one group that are alike only through a third", async () => {
+    const words = Array.from({ length: 60 }, (_, i) => `w${i}`);
+    const changed = (from: number) => words.map((word, i) => (i >= from && i < from + 4 ? `${word}x` : word)).join(" ");
+    bench.rows([{ text: changed(0) }, { text: changed(56) }, { text: words.join(" ") }]);
+    expect((await bench.dropped("  - dedup: { near: { threshold: 0.8, permutations: 256 }, keep: first }\n")).map((receipt) => receipt.fileRow)).toEqual([1, 2]);
+  });
+
+  it("near finds, in a group too large to compare all with all, the rows that are like its first and not like each other", async () => {
+    const words = Array.from({ length: 400 }, (_, i) => `w${i}`);
+    const texts = Array.from({ length: 130 }, (_, i) => words.map((word, j) => (i > 0 && j === 3 * i ? `${word}x` : word)).join(" "));
+    bench.rows(texts.map((text) => ({ text })));
+    const left = await bench.dropped("  - dedup: { near: { threshold: 0.96, permutations: 256 }, keep: first }\n");
+    expect(left.length).toBe(129);
+  });
+
+  it("near agrees with the exact Jaccard similarity of all pairs", async () => {
+    const words = (seed: number) => Array.from({ length: 60 }, (_, j) => `v${seed}n${j}`);
+    const changed = (seed: number, changes: number) => words(seed).map((word, j) => (j % 60 < changes ? `${word}c` : word)).join(" ");
+    bench.rows(Array.from({ length: 12 }, (_, i) => [{ text: changed(i, 0) }, { text: changed(i, i) }]).flat());
+    const grams = (text: string) => new Set(text.split(" ").flatMap((_, i, all) => (i + 5 <= all.length ? [all.slice(i, i + 5).join(" ")] : [])));
+    const jaccard = (a: string, b: string) => {
+      const [x, y] = [grams(a), grams(b)];
+      const both = [...x].filter((gram) => y.has(gram)).length;
+      return both / (x.size + y.size - both);
+    };
+    const expected = Array.from({ length: 12 }, (_, i) => i).filter((i) => jaccard(changed(i, 0), changed(i, i)) >= 0.8).map((i) => 2 * i + 1);
+    const left = await bench.dropped("  - dedup: { near: { threshold: 0.8, permutations: 256 }, keep: first }\n");
+    expect(left.map((receipt) => receipt.fileRow)).toEqual(expected);
+    expect(expected.length).toBeGreaterThan(2);
+    expect(expected.length).toBeLessThan(12);
+  });
+});
