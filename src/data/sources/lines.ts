@@ -4,8 +4,8 @@ import { closeSync, createReadStream, openSync, readSync } from "node:fs";
 import { TillageError } from "../../protocol/errors";
 import { throwIfCancelled } from "../duckdb/failure";
 
-/** A line longer than this is a bad row. */
-export const maxLineBytes = 64 * 1024 * 1024;
+/** A row longer than this is a bad row: some four million tokens. What steps and guards make of a text takes up to 100 times its size in memory. */
+export const maxLineBytes = 16 * 1024 * 1024;
 
 /** JSON nested deeper than this is a bad row: DuckDB walks it by recursion. */
 export const maxDepth = 1000;
