@@ -27,11 +27,27 @@ export interface BadRow {
   reason: string;
 }
 
+/** A shape with the file's column of each of its roles, such as `{ prompt: "question", completion: "answer" }`. */
+export interface ShapeGuess {
+  shape: Shape;
+  columns: Record<string, string>;
+}
+
+/** What a file's columns speak of. */
+export interface Detection extends ShapeGuess {
+  confidence: "sure" | "unsure";
+  /** Why, as the end of "detected because ...". */
+  reason: string;
+  /** What they might be as well, the likeliest first. */
+  alternatives: ShapeGuess[];
+}
+
 export interface OpenResult {
   handle: string;
   path: string;
-  format: "parquet" | "jsonl" | "csv";
+  format: "parquet" | "jsonl" | "json" | "csv" | "text";
   shape: Shape;
+  detection: Detection;
   columns: Column[];
   rows: number;
   bytes: number;
@@ -165,7 +181,7 @@ export interface BuildResult {
   /** Absolute path of the dataset's folder. */
   dataset: string;
   /** `mixed` where the sources' shapes differ: then every row has `text`. */
-  shape?: "text" | "prompt/completion" | "chat" | "preference" | "preference/chat" | "mixed";
+  shape?: "text" | "prompt/completion" | "chat" | "preference" | "preference/chat" | "preference/label" | "verifiable" | "mixed";
   hash: string;
   /** False when the same dataset was there already. */
   built: boolean;

@@ -63,7 +63,7 @@ export async function runGuards(session: Session, options: GuardOptions): Promis
     results.push(tooLongGuard(await findings(session, sized, "tokens || ' tokens'", "tokens DESC, _row_id"), cut, options.context, options.tokenizer !== undefined));
   }
 
-  const answers: Record<BuildShape, string> = { text, "prompt/completion": "completion", chat: text, preference: "chosen", "preference/chat": text };
+  const answers: Record<BuildShape, string> = { text, "prompt/completion": "completion", chat: text, preference: "chosen", "preference/chat": text, "preference/label": "completion", verifiable: "completion" };
   const answer = shape === "text" && columns.has("completion") ? "coalesce(completion, text)" : answers[shape];
   results.push(emptyCompletionGuard(await findings(session, `guarded WHERE NOT regexp_matches(coalesce(${answer}, ''), '\\S')`, "'empty'", "_row_id")));
   if (columns.has("completion")) {
