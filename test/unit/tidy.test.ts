@@ -58,10 +58,10 @@ describe("the repository", () => {
     expect(bytes).toBeLessThan(12e6);
   });
 
-  it("keeps each step of a recipe in a folder of its own: its words, its SQL, its tests", () => {
+  it("keeps each step of a recipe in a folder of its own: its definition, its words, its tests", () => {
     const steps = [...new Set(files.flatMap((file) => /^src\/core\/steps\/([a-z_]+)\//.exec(file)?.[1] ?? []))];
     expect(steps.length).toBeGreaterThan(5);
-    const wanted = steps.flatMap((step) => ["index.ts", "sql.ts", "README.md", `${step}.test.ts`].map((name) => `src/core/steps/${step}/${name}`));
+    const wanted = steps.flatMap((step) => ["index.ts", "README.md", `${step}.test.ts`].map((name) => `src/core/steps/${step}/${name}`));
     expect(wanted.filter((file) => !files.includes(file))).toEqual([]);
     expect(Object.keys(stepDefinitions).sort()).toEqual(steps.sort());
   });

@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { StepBench } from "../../../../test/unit/data/support";
+import { qualityPresets, qualityRules } from "./rules";
 
 const bench = new StepBench();
 
@@ -30,5 +33,12 @@ describe("quality", () => {
     bench.rows([{ prompt: `Home\n${sentences}`, completion: "Menu" }]);
     const pair = await bench.built("  - quality: { preset: c4 }\n");
     expect([pair.rows[0]?.["prompt"], pair.rows[0]?.["completion"], pair.receipts]).toEqual([`Home\n${sentences}`, "Menu", []]);
+  });
+
+  it("has every rule with its threshold and its source in its words", () => {
+    const words = readFileSync(path.join(import.meta.dirname, "README.md"), "utf8").split("\n");
+    const rows = qualityPresets.flatMap(qualityRules).map((rule) => `| ${rule.name} | ${rule.doc} | ${rule.field} ${rule.op} ${rule.default} | ${rule.source} |`);
+    expect(rows.length).toBeGreaterThan(5);
+    expect(rows.filter((row) => !words.includes(row))).toEqual([]);
   });
 });

@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { StepBench } from "../../../../test/unit/data/support";
+import { repetitionRules } from "../quality/rules";
 
 const bench = new StepBench();
 const plain = "The potter opens the kiln at dawn, takes out every bowl, and writes down which of the new glazes ran, which of them cracked and which stayed clear.";
@@ -20,5 +23,12 @@ describe("repetition", () => {
     expect(rules).toEqual(["max_dup_line_frac"]);
     expect((await bench.dropped("  - repetition: { max_dup_line_frac: off }\n")).map(({ reason }) => reason)).toEqual(["max_dup_line_char_frac"]);
     expect((await bench.problem("  - repetition: { min_words: 3 }\n")).message).toMatch(/min_words/);
+  });
+
+  it("has every rule with its threshold and its source in its words", () => {
+    const words = readFileSync(path.join(import.meta.dirname, "README.md"), "utf8").split("\n");
+    const rows = repetitionRules.map((rule) => `| ${rule.name} | ${rule.doc} | ${rule.field} ${rule.op} ${rule.default} | ${rule.source} |`);
+    expect(rows.length).toBeGreaterThan(5);
+    expect(rows.filter((row) => !words.includes(row))).toEqual([]);
   });
 });

@@ -101,7 +101,7 @@ const FORMATS: &[(&str, Body)] = &[
     ("xai-", Run(Alphanumeric, 80, 80, is_mixed)),
     ("pplx-", Run(Alphanumeric, 48, 48, is_mixed)),
     ("r8_", Run(Alphanumeric, 37, 37, is_mixed)),
-    // "pypi.org" and "test.pypi.org" in the base 64 of a macaroon.
+    // The names of the index and of its test index, in the base 64 of a macaroon.
     ("pypi-AgEIcHlwaS5vcmc", Run(Url, 50, 1000, any)),
     ("pypi-AgENdGVzdC5weXBpLm9yZw", Run(Url, 50, 1000, any)),
     ("SG.", Other(sendgrid)),
