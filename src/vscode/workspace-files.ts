@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { corpusGlob, isTextualCorpus } from "../core/dataset/formats";
 
 /** Folders whose files nobody means when they say "my corpora". */
 const EXCLUDED = "**/{node_modules,.git,.tillage,.venv,venv,__pycache__,dist,target}/**";
@@ -6,13 +7,13 @@ const MOST = 1000;
 
 /** Files that the corpus editor opens. `.jsonl` of other tools' making is included: telling them apart needs reading them. */
 export async function findCorpora(): Promise<vscode.Uri[]> {
-  return sorted(await vscode.workspace.findFiles("**/*.{parquet,jsonl,ndjson,csv,tsv}", EXCLUDED, MOST));
+  return sorted(await vscode.workspace.findFiles(corpusGlob, EXCLUDED, MOST));
 }
 
 /** The corpus that stands open as text in front of the person, if it is one. */
 export function corpusShownAsText(): vscode.Uri | undefined {
   const uri = vscode.window.activeTextEditor?.document.uri;
-  return uri?.scheme === "file" && /\.(?:jsonl|ndjson|csv|tsv)$/iu.test(uri.path) ? uri : undefined;
+  return uri?.scheme === "file" && isTextualCorpus(uri.path) ? uri : undefined;
 }
 
 export async function findRecipes(): Promise<vscode.Uri[]> {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { ESLint } from "eslint";
 import { describe, expect, it } from "vitest";
 import { root } from "../../scripts/lib/run.mjs";
+import { stepDefinitions } from "../../src/core/recipe";
 
 const binary = /\.(png|ttf|parquet|safetensors|gguf|gz|npz|bin|ico)$/;
 /** Every file that is in the repository or about to be, relative to the root. */
@@ -55,6 +56,14 @@ describe("the repository", () => {
   it("keeps the reference fixtures under 12 MB", () => {
     const bytes = files.filter((file) => file.startsWith("test/fixtures/")).reduce((sum, file) => sum + readFileSync(path.join(root, file)).length, 0);
     expect(bytes).toBeLessThan(12e6);
+  });
+
+  it("keeps each step of a recipe in a folder of its own: its words, its SQL, its tests", () => {
+    const steps = [...new Set(files.flatMap((file) => /^src\/core\/steps\/([a-z_]+)\//.exec(file)?.[1] ?? []))];
+    expect(steps.length).toBeGreaterThan(5);
+    const wanted = steps.flatMap((step) => ["index.ts", "sql.ts", "README.md", `${step}.test.ts`].map((name) => `src/core/steps/${step}/${name}`));
+    expect(wanted.filter((file) => !files.includes(file))).toEqual([]);
+    expect(Object.keys(stepDefinitions).sort()).toEqual(steps.sort());
   });
 
   it("splits Rust files before 400 lines", () => {

@@ -1,5 +1,6 @@
 export { parseEvalPrompts, type EvalPrompt } from "./eval-prompts";
-export { buildShapes, detectShape, isBuildShape, ownColumns, shapeColumns, shapeTexts, type BuildShape, type OwnColumn, type ShapeColumns } from "./shape";
+export { detect, detectShape, familyOf, type Detected } from "./detect";
+export { buildShapes, isBuildShape, knownColumns, ownColumns, rolesOf, shapeColumns, shapeTexts, type BuildShape, type ColumnHolds, type Holds, type OwnColumn, type ShapeColumns } from "./shape";
 export * from "./guards";
 export { niceBins, niceStep, type Bins } from "./bins";
 export { messagesText, wholeText } from "./text-sql";

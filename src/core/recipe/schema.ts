@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { formatsSentence, textRows } from "../dataset/formats";
 import { oneOrMore, shareSchema, tokensSchema, type FieldDoc } from "./field";
 import { stepDefinitions } from "../steps";
 
 /** Shapes that a source may be declared as. */
-export const sourceShapes = ["text", "prompt/completion", "chat", "preference"] as const;
+export const sourceShapes = ["text", "prompt/completion", "chat", "preference", "verifiable"] as const;
 
 /** How often a row is seen at most unless the recipe says otherwise: Muennighoff et al. 2023 found repeats to be worth nearly as much as new text up to 4 epochs. */
 export const defaultMaxEpochs = 4;
@@ -12,6 +13,9 @@ export const sourceSchema = z.strictObject({
   files: oneOrMore(z.string().min(1)),
   as: z.enum(sourceShapes).optional(),
   map: z.record(z.string(), z.string()).default({}),
+  rows: z.enum(textRows).optional(),
+  split: z.string().min(1).optional(),
+  config: z.string().min(1).optional(),
 });
 
 export const mixSchema = z.strictObject({
@@ -42,13 +46,21 @@ export const recipeSchema = z.strictObject({
   seed: z.int().min(0).default(0),
 });
 
+const shapeDoc =
+  "The rows' shape; detected when it is absent. `text`: column `text`. `prompt/completion`: columns `prompt` and `completion` (or Alpaca's `instruction`, `input`, `output`; `question` and `answer`). " +
+  "`chat`: column `messages`, beside it `tools` (or ShareGPT's `conversations`). `preference`: columns `prompt`, `chosen` and `rejected`, texts or lists of turns; dialogues as in hh-rlhf without a `prompt`; or `prompt`, `completion` and a `label` that is true or false. " +
+  "`verifiable`: `prompt` and `answer` or `tests`; built with what answers are judged by as `completion`.";
+
 const sourceField: FieldDoc = {
   doc: "A source: files of one kind that the recipe reads. They are never modified.",
   snippet: "{ files: ${1:data/file.jsonl} }",
   fields: {
-    files: { doc: "A path, a glob, or a list of them, relative to the recipe: `.parquet`, `.jsonl`/`.ndjson`, `.csv`/`.tsv`.", snippet: "${1:data/*.jsonl}" },
-    as: { doc: "The rows' shape; detected when it is absent. `text`: column `text`. `prompt/completion`: columns `prompt` and `completion` (or Alpaca's `instruction`, `input`, `output`). `chat`: column `messages` (or ShareGPT's `conversations`). `preference`: columns `prompt`, `chosen` and `rejected`, texts or lists of turns.", values: sourceShapes },
+    files: { doc: `A path, a glob, or a list of them, relative to the recipe: ${formatsSentence}. A folder too: a Hugging Face dataset's (see \`split\` and \`config\`), or any with files of one format.`, snippet: "${1:data/*.jsonl}" },
+    as: { doc: shapeDoc, values: sourceShapes },
     map: { doc: "The shape's columns to the file's, when they are called otherwise: `map: { prompt: question, completion: answer }`.", snippet: "{ ${1:prompt}: ${2:question}, ${3:completion}: ${4:answer} }", each: { doc: "The file's column." } },
+    rows: { doc: "What plain text (`.txt`, `.md`) is cut into: a row a `file` (default: a document stays whole), a `line`, or a `paragraph` (what stands between blank lines).", values: textRows },
+    split: { doc: "The split of a Hugging Face dataset folder; default `train`.", snippet: "${1:train}" },
+    config: { doc: "The configuration of a Hugging Face dataset folder; by default the one that its README names so, or the only one.", snippet: "${1:default}" },
   },
 };
 

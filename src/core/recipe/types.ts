@@ -1,4 +1,5 @@
 import type { BuildShape } from "../dataset/shape";
+import type { TextRows } from "../dataset/formats";
 import type { StepConfig } from "../steps";
 
 /** One entry of `sources`. */
@@ -10,6 +11,11 @@ export interface SourceSpec {
   as?: BuildShape;
   /** The shape's column to the file's column, such as `prompt: question`. */
   map: Record<string, string>;
+  /** What plain text is cut into; a row a file when absent. */
+  rows?: TextRows;
+  /** Of a dataset's folder: its split (`train` when absent) and configuration. */
+  split?: string;
+  config?: string;
   /** Where it stands in the recipe's text: 0-based offsets and the 1-based line. */
   start: number;
   end: number;

@@ -127,7 +127,7 @@ export class Browser {
       const { doubles } = await session.one<{ doubles: number }>(`SELECT count(*) - count(DISTINCT md5(till_normalize(${this.file.text}))) AS doubles FROM file`);
       return {
         path: this.file.path,
-        shape: imported.shape,
+        shape: imported.detected.shape,
         rows: imported.rows,
         bad: imported.bad,
         badRows: imported.badRows,

@@ -5,9 +5,10 @@ import { TillageError } from "../../protocol/errors";
 import { derivedColumns, derivedSql } from "../derived";
 import { Database, type Session } from "../duckdb/session";
 import { ident, literal, parquet } from "../duckdb/sql";
+import { rolesOf } from "../../core/dataset";
 import { normalSql } from "../sources/normalize";
 import { isNested } from "../sources/read";
-import { importFile, shapeOf, versionOf, type Imported } from "./import";
+import { importFile, versionOf, type Imported } from "./import";
 
 /** Rows from which the kind of a column is told. */
 const sampleRows = 50_000;
@@ -86,8 +87,9 @@ export class CorpusFile {
   }
 
   result(): OpenResult {
-    const { format, shape, rows, bytes, bad, badRows, version } = this.imported;
-    return { handle: this.handle, path: this.path, format, shape, columns: this.columns, rows, bytes, bad, badRows, version };
+    const { format, rows, bytes, bad, badRows, version } = this.imported;
+    const { own: _own, ...detection } = this.imported.detected;
+    return { handle: this.handle, path: this.path, format, shape: detection.shape, detection, columns: this.columns, rows, bytes, bad, badRows, version };
   }
 
   /** Throws when the file is no longer what was opened: positions and counts would be of another file. */
@@ -150,7 +152,7 @@ function abortable(work: Promise<void>, signal?: AbortSignal): Promise<void> {
 
 /** A row's whole text: the shape's, or all of its texts one below the other. A dataset of several shapes has a `text` for every row. */
 function wholeText(imported: Imported): string {
-  const { own } = shapeOf(imported.columns.map((column) => column.name));
+  const { own } = imported.detected;
   if (own) {
     const text = normalSql({ table: "file", columns: imported.columns, json: false, bad: [], badRows: 0 }, own).text;
     return own.shape !== "text" && imported.columns.some((column) => column.name === "text" && column.type === "VARCHAR") ? `coalesce(${text}, "text")` : text;
@@ -163,8 +165,9 @@ const numeric = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECI
 
 async function columnKinds(session: Session, imported: Imported): Promise<Map<string, ColumnKind>> {
   const kinds = new Map<string, ColumnKind>();
-  const { own } = shapeOf(imported.columns.map((column) => column.name));
-  const texts = new Set<string>(own ? Object.entries(own).filter(([role]) => role !== "shape" && role !== "dialect").map(([, column]) => column) : []);
+  const { own } = imported.detected;
+  const { label: _label, ...roles } = own ? rolesOf(own) : {};
+  const texts = new Set<string>(Object.values(roles));
   const open = imported.columns.filter(({ name, type }) => {
     const kind: ColumnKind | undefined = numeric.test(type) ? "number" : type === "BOOLEAN" ? "boolean" : type === "JSON" || isNested(type) ? "nested" : texts.has(name) ? "text" : undefined;
     if (kind) kinds.set(name, kind);

@@ -1,3 +1,4 @@
+import { rolesOf, type ShapeColumns } from "../../core/dataset";
 import type { Clause, Column, Query } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { isCancelled } from "../duckdb/failure";
@@ -6,7 +7,6 @@ import { ident, literal } from "../duckdb/sql";
 import { bindPredicate, runPredicate } from "../predicate";
 import { keptName } from "../sources/load";
 import type { CorpusFile } from "./corpus-file";
-import { shapeOf } from "./import";
 
 /** Results of searches and predicates that are kept. */
 const keptMatches = 24;
@@ -38,15 +38,15 @@ function searchedColumns(file: CorpusFile): Column[] {
   return file.columns.filter((column) => !column.derived && column.kind !== "number" && column.kind !== "boolean");
 }
 
-type Own = ReturnType<typeof shapeOf>["own"];
+type Own = ShapeColumns | undefined;
 
 function ownColumns(file: CorpusFile): Own {
-  return shapeOf(file.imported.columns.map((column) => column.name)).own;
+  return file.imported.detected.own;
 }
 
 /** A column under the name that a recipe's `where` knows. */
 function recipeColumn({ name, derived }: Column, own: Own): string {
-  return plain(derived || (own && Object.values(own).includes(name)) ? name : keptName(name));
+  return plain(derived || (own && Object.values(rolesOf(own)).includes(name)) ? name : keptName(name));
 }
 
 /** What a search looks into, as a recipe's `where` knows it: an instruction's input stands in the whole `text` only. */

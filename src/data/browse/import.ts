@@ -2,24 +2,28 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { detectShape, isBuildShape, shapeColumns, type ShapeColumns } from "../../core/dataset";
-import type { BadRow, Shape } from "../../protocol/corpus";
+import type { Detected, ShapeColumns } from "../../core/dataset";
+import { defaultTextRows } from "../../core/dataset/formats";
+import type { BadRow } from "../../protocol/corpus";
 import { writeAtomic } from "../../disk/atomic";
 import { Database, type Session } from "../duckdb/session";
 import { ident, literal } from "../duckdb/sql";
-import { normalSql } from "../sources/normalize";
+import { jsonPath, normalSql } from "../sources/normalize";
 import { formatOf, maxListedBad, parquetFault, readFile, type Format, type RawTable } from "../sources/read";
 import { fileVersion } from "../sources/scan";
-import { textColumns } from "../sources/shape";
+import { detectRaw, textColumns } from "../sources/shape";
 import { cacheFolder } from "../../disk/layout";
 import { sweepCache } from "../../disk/sweep-cache";
 
 /** Version of what is kept in the cache; another one is computed again. */
-const cacheVersion = 3;
+const cacheVersion = 4;
 
+const shapeSchema = z.enum(["text", "prompt/completion", "chat", "preference", "verifiable", "table"]);
+const guessSchema = z.object({ shape: shapeSchema, columns: z.record(z.string(), z.string()) });
 const metaSchema = z.object({
-  format: z.enum(["parquet", "jsonl", "csv"]),
-  shape: z.enum(["text", "prompt/completion", "chat", "preference", "verifiable", "table"]),
+  format: z.enum(["parquet", "jsonl", "json", "csv", "text"]),
+  /** `own` is what `shapeColumns` made; it is written here only. */
+  detected: guessSchema.extend({ confidence: z.enum(["sure", "unsure"]), reason: z.string(), alternatives: z.array(guessSchema), own: z.custom<ShapeColumns>((value) => typeof value === "object" && value !== null && "shape" in value).optional() }),
   columns: z.array(z.object({ name: z.string(), type: z.string() })),
   rows: z.number(),
   bad: z.array(z.object({ file: z.string(), line: z.number(), reason: z.string() })),
@@ -42,14 +46,6 @@ export interface Imported extends ImportMeta {
 export function versionOf(file: string): string {
   const { mtimeMs, size } = fileVersion(file);
   return `${Math.round(mtimeMs * 1000)}-${size}`;
-}
-
-/** The shape of a file's columns, and where the shape's columns are; undefined for shapes that have no text of their own. */
-export function shapeOf(columns: readonly string[]): { shape: Shape; own?: ShapeColumns } {
-  const shape = detectShape(columns);
-  if (!isBuildShape(shape)) return { shape };
-  const resolved = shapeColumns(shape, columns, {});
-  return "columns" in resolved ? { shape, own: resolved.columns } : { shape };
 }
 
 /** Reads a file for browsing, or finds in the cache what was read before. */
@@ -87,18 +83,21 @@ function readMeta(file: string): ImportMeta | undefined {
 }
 
 async function convert(session: Session, file: string, format: Format, rowsFile: string): Promise<ImportMeta> {
-  const raw = await readFile(session, file, "raw");
-  const { shape, own } = shapeOf(raw.columns.map((column) => column.name));
+  const raw = await readFile(session, file, "raw", { rows: defaultTextRows.browse });
+  const detected: Detected = await detectRaw(session, raw).catch((error: unknown) => {
+    throw parquetFault(error, file);
+  });
+  const { own } = detected;
   // A Parquet file is shown as it is: its rows without a text are NULLs like others, no broken lines.
   const fault = own && format !== "parquet" ? normalSql(raw, own).fault : "NULL::VARCHAR";
   try {
     const counts = await session.one<{ good: number; faults: number }>(`SELECT count(*) FILTER ((${fault}) IS NULL) AS good, count(*) FILTER ((${fault}) IS NOT NULL) AS faults FROM raw`);
     const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, ${fault} AS reason FROM raw WHERE (${fault}) IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
-    const bad = [...raw.bad, ...faults.map((entry): BadRow => ({ file, ...entry }))].sort((a, b) => a.line - b.line).slice(0, maxListedBad);
+    const bad = [...raw.bad, ...faults.map(({ line, reason }): BadRow => ({ file, line: (raw.lineOf?.(line - 1) ?? line - 1) + 1, reason }))].sort((a, b) => a.line - b.line).slice(0, maxListedBad);
     const texts = new Set(own ? textColumns(own) : []);
     const columns = raw.columns.map((column) => ({ name: column.name, type: texts.has(column.name) ? "VARCHAR" : column.type }));
     if (format !== "parquet") await copyRows(session, raw, own, fault, rowsFile);
-    return { format, shape, columns, rows: counts.good, bad, badRows: raw.badRows + counts.faults };
+    return { format, detected, columns, rows: counts.good, bad, badRows: raw.badRows + counts.faults };
   } catch (error) {
     throw parquetFault(error, file);
   }
@@ -108,7 +107,7 @@ async function copyRows(session: Session, raw: RawTable, own: ShapeColumns | und
   const texts = new Set(own ? textColumns(own) : []);
   const columns = raw.columns.map(({ name }) => {
     if (!texts.has(name)) return ident(name);
-    const value = raw.json ? `json_extract_string(_json, ${literal(`$."${name.replaceAll('"', '\\"')}"`)})` : `${ident(name)}::VARCHAR`;
+    const value = raw.json ? `json_extract_string(_json, ${jsonPath(name)})` : `${ident(name)}::VARCHAR`;
     return `${value} AS ${ident(name)}`;
   });
   const temporary = `${rowsFile}.${randomUUID()}.tmp`;

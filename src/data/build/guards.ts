@@ -18,10 +18,18 @@ export interface GuardOptions {
   tokenizer?: string;
 }
 
+/** The rows of a query, the first of them and their number; the query is run once. */
 async function findings(session: Session, from: string, detail: string, order: string): Promise<GuardFindings> {
-  const rows = await session.rows<{ rowId: string; detail: string }>(`SELECT _row_id AS "rowId", ${detail} AS detail FROM ${from} ORDER BY ${order} LIMIT ${guardRows}`);
-  const { n } = await session.one<{ n: number }>(`SELECT count(*) AS n FROM ${from}`);
+  await session.run(`CREATE TABLE guard_found AS SELECT _row_id AS "rowId", ${detail} AS detail, row_number() OVER (ORDER BY ${order}) AS place FROM ${from}`);
+  const rows = await session.rows<{ rowId: string; detail: string }>(`SELECT "rowId", detail FROM guard_found WHERE place <= ${guardRows} ORDER BY place`);
+  const { n } = await session.one<{ n: number }>("SELECT count(*) AS n FROM guard_found");
+  await session.run("DROP TABLE guard_found");
   return { rows, count: n };
+}
+
+/** The training rows once each, numbered by shard and place in it, as a query over the shards: nothing is copied. */
+function numbered(files: readonly string[]): string {
+  return files.map((file, i) => `SELECT ${i * 2 ** 32} + file_row_number AS _n, * EXCLUDE (file_row_number) FROM ${parquet([file], "file_row_number = true")} WHERE _copy = 0`).join(" UNION ALL BY NAME ");
 }
 
 /** The shape of a dataset by the columns that its shards have; mixed ones have `text`. */
@@ -35,7 +43,7 @@ function builtShape(columns: ReadonlySet<string>): BuildShape {
 export async function runGuards(session: Session, options: GuardOptions): Promise<GuardResult[]> {
   const files = options.trainFiles.map((file) => path.join(options.folder, file));
   const receipts = path.join(options.folder, "receipts.parquet");
-  await session.run(`CREATE TABLE guarded AS SELECT row_number() OVER () AS _n, * FROM ${parquet(files, "union_by_name = true")} WHERE _copy = 0`);
+  await session.run(`CREATE VIEW guarded AS ${numbered(files)}`);
   const columns = new Set((await session.rows<{ column_name: string }>("DESCRIBE guarded")).map((row) => row.column_name));
   const shape = builtShape(columns);
   const text = wholeText(shape);
@@ -55,7 +63,7 @@ export async function runGuards(session: Session, options: GuardOptions): Promis
     results.push(tooLongGuard(await findings(session, sized, "tokens || ' tokens'", "tokens DESC, _row_id"), cut, options.context, options.tokenizer !== undefined));
   }
 
-  const answers: Record<BuildShape, string> = { text, "prompt/completion": "completion", chat: text, preference: "chosen", "preference/chat": text };
+  const answers: Record<BuildShape, string> = { text, "prompt/completion": "completion", chat: text, preference: "chosen", "preference/chat": text, "preference/label": "completion", verifiable: "completion" };
   const answer = shape === "text" && columns.has("completion") ? "coalesce(completion, text)" : answers[shape];
   results.push(emptyCompletionGuard(await findings(session, `guarded WHERE NOT regexp_matches(coalesce(${answer}, ''), '\\S')`, "'empty'", "_row_id")));
   if (columns.has("completion")) {
@@ -68,8 +76,11 @@ export async function runGuards(session: Session, options: GuardOptions): Promis
     const alike = "guarded WHERE till_normalize(chosen) = till_normalize(rejected)";
     results.push(sameAnswersGuard(await findings(session, alike, "'chosen and rejected are the same'", "_row_id"), total));
   }
-  const doubles = "(SELECT _row_id, first(_row_id) OVER w AS original FROM guarded_text WINDOW w AS (PARTITION BY md5(till_normalize(text)) ORDER BY _n) QUALIFY original <> _row_id)";
+  // A hash a row is held; ids are looked up for the rows that have the same.
+  await session.run("CREATE TABLE guard_hashes AS SELECT _n, md5(till_normalize(text))::UUID AS h FROM guarded_text");
+  await session.run("CREATE TABLE guard_doubles AS SELECT _n, first(_n) OVER (PARTITION BY h ORDER BY _n) AS kept FROM guard_hashes WHERE h IN (SELECT h FROM guard_hashes GROUP BY h HAVING count(*) > 1)");
+  const doubles = "(SELECT x._row_id, y._row_id AS original FROM guard_doubles d JOIN guarded x ON x._n = d._n JOIN guarded y ON y._n = d.kept WHERE d._n <> d.kept)";
   results.push(duplicateGuard(await findings(session, doubles, "'same text as ' || original", "_row_id"), total));
-  await session.run("DROP VIEW guarded_text; DROP TABLE guarded; DROP TABLE guard_matches");
+  await session.run("DROP VIEW guarded_text; DROP VIEW guarded; DROP TABLE guard_matches; DROP TABLE guard_hashes; DROP TABLE guard_doubles");
   return results;
 }

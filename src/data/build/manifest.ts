@@ -13,7 +13,7 @@ const manifestSchema = z.object({
   versions: z.object({ dataset: z.number(), duckdb: z.string(), extension: z.string() }),
   seed: z.number(),
   skipSteps: z.boolean(),
-  shape: z.enum(["text", "prompt/completion", "chat", "preference", "preference/chat", "mixed"]),
+  shape: z.enum(["text", "prompt/completion", "chat", "preference", "preference/chat", "preference/label", "verifiable", "mixed"]),
   files: z.array(z.object({ source: z.string(), path: z.string(), sha256: z.string() })),
   /** Evaluations that the rows were compared with. */
   evals: z.array(z.object({ path: z.string(), sha256: z.string() })),

@@ -44,8 +44,8 @@ export class RecipeSessions {
       const parts: unknown[] = [];
       const version = (file: string) => [file, fileVersion(file).size, fileVersion(file).mtimeMs];
       for (const source of recipe.sources) {
-        const { name, as, map } = source;
-        parts.push([name, as ?? null, map, (await sourceFiles(session, source, recipePath)).map(version)]);
+        const { name, as, map, rows } = source;
+        parts.push([name, as ?? null, map, rows ?? null, (await sourceFiles(session, source, recipePath)).map(version)]);
       }
       for (const step of recipe.steps) {
         const against = comparedFiles(step);

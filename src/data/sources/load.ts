@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { ownColumns, type BuildShape } from "../../core/dataset";
 import { tokensPerWord } from "../../core/mix";
@@ -7,9 +7,10 @@ import type { BadRow } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
 import { ident, literal, plainPath } from "../duckdb/sql";
+import { folderFiles } from "./folder";
 import { normalSql } from "./normalize";
 import { writeRows } from "./number";
-import { maxListedBad, parquetFault, readFile } from "./read";
+import { maxListedBad, parquetFault, readFile, type RawTable } from "./read";
 import { scanFile } from "./scan";
 import { resolveShape } from "./shape";
 
@@ -57,7 +58,13 @@ export function relativePath(folder: string, file: string): string {
 
 /** The files of a source; none is an error at the source's line. */
 export async function sourceFiles(session: Session, source: SourceSpec, recipe: string): Promise<string[]> {
-  const files = await expandFiles(session, source.files, path.dirname(recipe));
+  const named = await expandFiles(session, source.files, path.dirname(recipe));
+  const place = { file: recipe, line: source.line };
+  const inFolders = named.map((file) => ({ file, folder: statSync(file).isDirectory() }));
+  if ((source.split ?? source.config) !== undefined && !inFolders.some(({ folder }) => folder)) {
+    throw TillageError.user("no_folder", `The source '${source.name}' names a ${source.split === undefined ? "config" : "split"}, but no folder.`, "Splits and configurations are those of a dataset's folder: name the folder in 'files', or take them out.", place);
+  }
+  const files = [...new Set(inFolders.flatMap(({ file, folder }) => (folder ? folderFiles(file, source, place) : [file])))];
   if (files.length > 0) return files;
   throw TillageError.user("no_files", `The source '${source.name}' has no files: nothing matches ${source.files.join(", ")}.`, "Paths are relative to the recipe's folder.", { file: recipe, line: source.line });
 }
@@ -87,23 +94,24 @@ export async function loadSources(session: Session, found: readonly FoundSource[
     const loaded: LoadedSource = { name: source.name, shape: source.as ?? "text", rows: 0, bad: [], badRows: 0, files, aliases: [] };
     for (const [fi, { file }] of files.entries()) {
       step(si, found.length, `reading ${relativePath(folder, file)}`);
-      const raw = await readFile(session, file, `raw_${si}_${fi}`);
-      const shape = resolveShape(file, raw, source.as, source.map, { file: recipePath, line: source.line });
+      const raw = await readFile(session, file, `raw_${si}_${fi}`, { rows: source.rows });
+      const shape = await resolveShape(session, file, raw, source.as, source.map, { file: recipePath, line: source.line });
       if (fi > 0 && shape.shape !== loaded.shape) throw TillageError.user("mixed_shapes", `${file} is ${shape.shape}, the files of '${source.name}' before it are ${loaded.shape}.`, "Make two sources of them.", { file: recipePath, line: source.line });
       loaded.shape = shape.shape;
       const sql = normalSql(raw, shape);
-      const others = raw.columns.map((column) => column.name).filter((name) => !sql.used.has(name));
+      const others = raw.columns.map((column) => column.name).filter((name) => !sql.used.has(name) && sql.extra?.[name] === undefined);
       const kept = others.map((name) => ({ name, as: keptName(name) }));
-      kept.forEach((column) => extras.add(column.as));
+      const made = Object.entries(sql.extra ?? {});
+      for (const name of [...kept.map((column) => column.as), ...made.map(([column]) => column)]) extras.add(name);
       for (const [column, as] of sql.used) if (as !== "" && as !== column && !loaded.aliases.some((alias) => alias.column === column)) loaded.aliases.push({ column, as });
       const part = `part_${si}_${fi}`;
-      const select = kept.map((column) => `, ${ident(column.name)} AS ${ident(column.as)}`).join("");
+      const select = [...kept.map((column) => `, ${ident(column.name)} AS ${ident(column.as)}`), ...made.map(([column, value]) => `, ${value} AS ${ident(column)}`)].join("");
       const own = ownColumns.map((column) => `${column === "text" ? sql.text : (sql.own[column] ?? "NULL::VARCHAR")} AS ${column}`).join(", ");
       try {
         await session.run(
           `CREATE VIEW ${part} AS SELECT (_file_row + ${next})::BIGINT AS _n, _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${own}${select} FROM ${ident(raw.table)}`,
         );
-        next += await collectFaults(session, part, file, loaded, raw.bad, raw.badRows);
+        next += await collectFaults(session, part, file, loaded, raw);
       } catch (error) {
         throw parquetFault(error, file);
       }
@@ -133,12 +141,12 @@ export function keptName(name: string): string {
 }
 
 /** Counts a part's good and bad rows and lists the bad ones; gives the numbers of rows that the file takes, bad ones included. */
-async function collectFaults(session: Session, part: string, file: string, source: LoadedSource, bad: readonly BadRow[], badRows: number): Promise<number> {
+async function collectFaults(session: Session, part: string, file: string, source: LoadedSource, { bad, badRows, lineOf }: RawTable): Promise<number> {
   const counts = await session.one<{ good: number; faults: number; numbers: number }>(`SELECT count(*) FILTER (_fault IS NULL) AS good, count(*) FILTER (_fault IS NOT NULL) AS faults, coalesce(max(_file_row), -1) + 1 AS numbers FROM ${part}`);
   const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, _fault AS reason FROM ${part} WHERE _fault IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
   source.rows += counts.good;
   source.badRows += badRows + counts.faults;
-  const all = [...bad, ...faults.map((fault): BadRow => ({ file, ...fault }))].sort((a, b) => a.line - b.line);
+  const all = [...bad, ...faults.map(({ line, reason }): BadRow => ({ file, line: (lineOf?.(line - 1) ?? line - 1) + 1, reason }))].sort((a, b) => a.line - b.line);
   source.bad.push(...all.slice(0, Math.max(0, maxListedBad - source.bad.length)));
   return counts.numbers;
 }

@@ -1,15 +1,18 @@
-import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
-import os from "node:os";
-import path from "node:path";
+import { defaultTextRows, formatOfName, formatsSentence, type Format, type TextRows } from "../../core/dataset/formats";
 import type { BadRow } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { isCancelled } from "../duckdb/failure";
 import type { Session } from "../duckdb/session";
 import { ident, literal, parquet, plainPath } from "../duckdb/sql";
-import { fileVersion, lineFault, lineNumbers, maxLineBytes, readLines, sanitizeLines, scanFile } from "./scan";
+import { scanCsv } from "./csv";
+import { jsonElements, jsonLayout } from "./json";
+import { lineFault, maxDepth, maxLineBytes, readLines, refuseWideEncodings } from "./lines";
+import { fileVersion, sanitizeLines, scanLines } from "./scan";
+import { readText } from "./text";
+import { temporaryFile, withPlain } from "./unpack";
 
-export type Format = "parquet" | "jsonl" | "csv";
+export type { Format } from "../../core/dataset/formats";
 
 /** Bad rows that are listed; all are counted. */
 export const maxListedBad = 1000;
@@ -19,31 +22,60 @@ export interface RawColumn {
   type: string;
 }
 
-/** A file as a table or view: `_file_row` (0-based; the line for JSONL) and the file's columns, nested ones as JSON. */
+/** Fields of a struct that is taken apart at once. */
+const structFields = 256;
+
+/** A file and what of it is read: itself, or its unpacked copy. */
+export interface SourceFile {
+  file: string;
+  plain: string;
+}
+
+export interface ReadOptions {
+  /** What a text file is cut into. */
+  rows?: TextRows;
+}
+
+/**
+ * A file as a table or view: `_file_row` and the file's columns, nested ones as JSON. `_file_row` is 0-based: the line on which the row begins
+ * (JSONL, CSV, text), the element (JSON), the row (Parquet).
+ */
 export interface RawTable {
   table: string;
   columns: RawColumn[];
-  /** The whole JSON object of each row stands in `_json` (JSONL only). */
+  /** The whole JSON object of each row stands in `_json` (JSON only). */
   json: boolean;
+  /** False where the types are guesses from the values (CSV): any column may be taken as text. */
+  typed?: boolean;
+  /** The 0-based line of a `_file_row`, where that is another number. */
+  lineOf?: (fileRow: number) => number;
   bad: BadRow[];
   badRows: number;
 }
 
 /** The format that a file's name speaks of. */
 export function formatOf(file: string): Format {
-  const extension = path.extname(file).toLowerCase();
-  if (extension === ".parquet") return "parquet";
-  if (extension === ".jsonl" || extension === ".ndjson") return "jsonl";
-  if (extension === ".csv" || extension === ".tsv") return "csv";
-  throw TillageError.user("unknown_format", `${file} is of no format that Tillage reads.`, "Use .parquet, .jsonl, .ndjson, .csv or .tsv.", { file });
+  const found = formatOfName(file);
+  if (found) return found.format;
+  const hint = /\.arrow$/iu.test(file) ? " Arrow is read in Python: datasets.Dataset.from_file(FILE).to_parquet(NEW)." : "";
+  throw TillageError.user("unknown_format", `${file} is of no format that Tillage reads.`, `Use ${formatsSentence}.${hint}`, { file });
 }
 
 /** Reads a file into the table given. Broken rows are kept out and listed; a file of which nothing can be read is an error. */
-export async function readFile(session: Session, file: string, table: string): Promise<RawTable> {
-  if (fileVersion(file).size === 0) throw TillageError.user("empty_file", `${file} is empty.`, "Take it out of the sources, or write rows into it.", { file });
+export async function readFile(session: Session, file: string, table: string, options: ReadOptions = {}): Promise<RawTable> {
+  const empty = () => TillageError.user("empty_file", `${file} is empty.`, "Take it out of the sources, or write rows into it.", { file });
+  if (fileVersion(file).size === 0) throw empty();
   const format = formatOf(file);
   if (format === "parquet") return readParquet(session, file, table);
-  return format === "jsonl" ? readJsonl(session, file, table) : readCsv(session, file, table);
+  const { compression, extension } = formatOfName(file) ?? { extension: "" };
+  return withPlain(file, compression, session.signal, async (plain) => {
+    if (fileVersion(plain).size === 0) throw empty();
+    refuseWideEncodings(plain, file);
+    const source = { file, plain };
+    if (format === "csv") return readCsv(session, source, table, extension === "tsv");
+    if (format === "text") return readText(session, source, table, options.rows ?? defaultTextRows.recipe);
+    return format === "json" ? readJson(session, source, table) : readJsonl(session, source, table);
+  });
 }
 
 async function describe(session: Session, from: string): Promise<RawColumn[]> {
@@ -77,37 +109,71 @@ export function parquetFault(error: unknown, file: string): unknown {
   return TillageError.user("broken_parquet", `${file} is not a whole Parquet file: it was cut short, or it is no Parquet. (${reason})`, "Copy or download it again.", { file });
 }
 
-async function readCsv(session: Session, file: string, table: string): Promise<RawTable> {
-  const rejects = `${table}_rejects`;
-  const options = [
-    "header = true", "sample_size = -1", "store_rejects = true", `rejects_table = ${literal(rejects)}`, `rejects_scan = ${literal(`${rejects}_scan`)}`, "rejects_limit = 0", "hive_partitioning = false", `max_line_size = ${maxLineBytes}`,
-    ...(file.toLowerCase().endsWith(".tsv") ? ["delim = '\\t'"] : []),
-  ];
+async function readCsv(session: Session, { file, plain }: SourceFile, table: string, tabs: boolean): Promise<RawTable> {
+  const copy = temporaryFile("csv");
   try {
-    await session.run(`CREATE TABLE ${ident(table)} AS SELECT row_number() OVER () - 1 AS _file_row, * FROM read_csv(${literal(plainPath(file))}, ${options.join(", ")})`);
+    const scan = await scanCsv(plain, undefined, tabs, session.signal);
+    // Broken records are taken out before DuckDB sees the file: its own guesses at a dialect depend on them.
+    if (scan.bad.length > 0) await scanCsv(plain, copy, tabs, session.signal);
+    const from = scan.bad.length > 0 ? copy : plain;
+    const options = ["header = true", "sample_size = -1", `delim = ${literal(scan.delimiter)}`, "quote = '\"'", "escape = '\"'", "hive_partitioning = false", `max_line_size = ${maxLineBytes + 1024}`, `buffer_size = ${4 * maxLineBytes}`];
+    if (scan.records > 0) await session.run(`CREATE TABLE ${ident(table)} AS SELECT row_number() OVER () - 1 AS _file_row, * FROM read_csv(${literal(plainPath(from))}, ${options.join(", ")})`);
+    const bad = scan.bad.slice(0, maxListedBad).map(({ line, reason }): BadRow => ({ file, line: line + 1, reason }));
+    if (scan.records === 0) throw TillageError.user("no_rows", `${file} has no row that can be read${bad[0] ? `: ${bad[0].reason}` : ""}.`, "The first line should name the columns, and every line have as many fields.", { file, line: bad[0]?.line ?? 1 });
+    const { n } = await session.one<{ n: number }>(`SELECT count(*) AS n FROM ${ident(table)}`);
+    if (n !== scan.records) throw csvFault(file, `it has ${scan.records} records, of which ${n} were read`);
+    await placeRecords(session, table, scan.lines);
+    const columns = (await describe(session, ident(table))).filter((column) => column.name !== "_file_row");
+    return { table, columns, json: false, typed: false, bad, badRows: scan.bad.length };
   } catch (error) {
-    if (isCancelled(error)) throw error;
-    throw TillageError.user("broken_csv", `${file} cannot be read as CSV: ${(error instanceof Error ? error.message : String(error)).replace(/^DuckDB refused a query: /, "").split("\n")[0] ?? ""}`, "The first line should name the columns, and every line have as many fields.", { file });
+    if (isCancelled(error) || (error instanceof TillageError && error.problem.code !== "duckdb")) throw error;
+    throw csvFault(file, (error instanceof Error ? error.message : String(error)).replace(/^DuckDB refused a query: /, "").split("\n")[0] ?? "");
+  } finally {
+    rmSync(copy, { force: true });
   }
-  const rows = await session.rows<{ byte: number; reason: string }>(`SELECT line_byte_position::BIGINT AS byte, min(error_message) AS reason FROM ${ident(rejects)} GROUP BY line, line_byte_position ORDER BY byte`);
-  const listed = rows.slice(0, maxListedBad);
-  // DuckDB counts records; a quoted line break makes them fewer than lines.
-  const lines = await lineNumbers(file, listed.map((row) => row.byte), session.signal);
-  const bad = listed.map((row, i): BadRow => ({ file, line: lines[i] ?? 0, reason: row.reason }));
-  await session.run(`DROP TABLE ${ident(rejects)}; DROP TABLE ${ident(`${rejects}_scan`)}`);
-  const columns = (await describe(session, ident(table))).filter((column) => column.name !== "_file_row");
-  return { table, columns, json: false, bad, badRows: rows.length };
 }
 
-async function readJsonl(session: Session, file: string, table: string): Promise<RawTable> {
-  const scan = await scanFile(file, session.signal);
+function csvFault(file: string, reason: string): TillageError {
+  return TillageError.user("broken_csv", `${file} cannot be read as CSV: ${reason}`, "The first line should name the columns, and every line have as many fields.", { file });
+}
+
+/** Puts the line of each record in the place of its number. */
+async function placeRecords(session: Session, table: string, lines: readonly (readonly [number, number])[]): Promise<void> {
+  const shifts = [[0, 1], ...lines.map(([record, line]) => [record, line - record])].map((pair) => `(${pair.join(", ")})`).join(", ");
+  if (lines.length === 0) await session.run(`UPDATE ${ident(table)} SET _file_row = _file_row + 1`);
+  else await session.run(`CREATE OR REPLACE TABLE ${ident(table)} AS SELECT r._file_row + s.shift AS _file_row, r.* EXCLUDE (_file_row) FROM ${ident(table)} r ASOF JOIN (SELECT start, max(shift) AS shift FROM (VALUES ${shifts}) t(start, shift) GROUP BY start) s ON r._file_row >= s.start ORDER BY 1`);
+}
+
+async function readJson(session: Session, source: SourceFile, table: string): Promise<RawTable> {
+  const layout = await jsonLayout(source.plain, session.signal);
+  if (layout === "lines") return readJsonl(session, source, table);
+  const { file } = source;
+  const wrong = (what: string) => TillageError.user("broken_json", `${file} ${what}.`, "A JSON file should be a list of objects, or an object with one such list; one object a line is read too.", { file, line: 1 });
+  if (layout === "other") throw wrong("is no list of objects");
+  const copy = temporaryFile("jsonl");
+  try {
+    const lines = await jsonElements(file, source.plain, layout === "array" ? "array" : "object", copy, session.signal);
+    if (lines.length > 0) {
+      const lineOf = (element: number) => lines[element] ?? 0;
+      return { ...(await readJsonl(session, { file, plain: copy }, table, lineOf)), lineOf };
+    }
+    // One object in one line, without a list in it, is a row.
+    if (layout !== "line") throw wrong("has no list of objects");
+    return await readJsonl(session, source, table);
+  } finally {
+    rmSync(copy, { force: true });
+  }
+}
+
+async function readJsonl(session: Session, { file, plain }: SourceFile, table: string, lineOf: (line: number) => number = (line) => line): Promise<RawTable> {
+  const scan = await scanLines(plain, session.signal);
   const staged = `${table}_lines`;
   const load = (from: string) =>
-    session.run(`CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT row_number() OVER () - 1 AS k, json FROM read_ndjson_objects(${literal(plainPath(from))}, hive_partitioning = false, ignore_errors = true, maximum_object_size = ${maxLineBytes})`);
+    session.run(`CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT row_number() OVER () - 1 AS k, json FROM read_ndjson_objects(${literal(plainPath(from))}, format = 'newline_delimited', hive_partitioning = false, ignore_errors = true, maximum_object_size = ${maxLineBytes})`);
   let clean = false;
-  if (scan.longestLine <= maxLineBytes && !scan.byteOrderMark) {
+  if (scan.longestLine <= maxLineBytes && scan.mostOpened <= maxDepth && !scan.byteOrderMark) {
     try {
-      await load(file);
+      await load(plain);
       clean = (await session.one<{ n: number }>(`SELECT count(*) AS n FROM ${ident(staged)}`)).n === scan.lines;
     } catch (error) {
       if (isCancelled(error)) throw error;
@@ -115,22 +181,24 @@ async function readJsonl(session: Session, file: string, table: string): Promise
   }
   if (!clean) {
     // What DuckDB does not read line by line is read once here, so that every row keeps its line number.
-    const copy = path.join(os.tmpdir(), `tillage-${randomUUID()}.jsonl`);
+    const copy = temporaryFile("jsonl");
     try {
-      await sanitizeLines(file, copy, session.signal);
+      await sanitizeLines(plain, copy, session.signal);
       await load(copy);
     } finally {
       rmSync(copy, { force: true });
     }
   }
   await numberLines(session, staged, scan.blank);
-  const { bad, badRows } = await badLines(session, staged, file);
+  const { bad, badRows } = await badLines(session, staged, { file, plain }, lineOf);
   const columns = await jsonColumns(session, staged);
-  const structure = JSON.stringify(Object.fromEntries(columns.map((column) => [column.name, column.type])));
-  const fields = columns.map((column) => `v.${ident(column.name)} AS ${ident(column.name)}`);
-  if (columns.length === 0) throw TillageError.user("no_rows", `${file} has no row that can be read: ${bad[0]?.reason ?? "it is empty"}.`, "Every line should be a JSON object.", { file, line: bad[0]?.line ?? 1 });
+  // In groups: DuckDB's cost of taking a struct apart grows with the square of its fields.
+  const groups = Array.from({ length: Math.ceil(columns.length / structFields) }, (_, i) => columns.slice(i * structFields, (i + 1) * structFields));
+  const structs = groups.map((group, i) => `json_transform(json, ${literal(JSON.stringify(Object.fromEntries(group.map((column) => [column.name, column.type]))))}) AS v${i}`);
+  const fields = groups.flatMap((group, i) => group.map((column) => `v${i}.${ident(column.name)} AS ${ident(column.name)}`));
+  if (columns.length === 0) throw TillageError.user("no_rows", `${file} has no row that can be read: ${bad[0]?.reason ?? "it is empty"}.`, "Every row should be a JSON object.", { file, line: bad[0]?.line ?? 1 });
   await session.run(
-    `CREATE TABLE ${ident(table)} AS SELECT _file_row, json AS _json, ${fields.join(", ")} FROM (SELECT line AS _file_row, json, json_transform(json, ${literal(structure)}) AS v FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT')`,
+    `CREATE TABLE ${ident(table)} AS SELECT _file_row, json AS _json, ${fields.join(", ")} FROM (SELECT line AS _file_row, json, ${structs.join(", ")} FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT')`,
   );
   await session.run(`DROP TABLE ${ident(staged)}`);
   return { table, columns, json: true, bad, badRows };
@@ -149,15 +217,15 @@ async function numberLines(session: Session, staged: string, blank: readonly num
   );
 }
 
-async function badLines(session: Session, staged: string, file: string): Promise<{ bad: BadRow[]; badRows: number }> {
+async function badLines(session: Session, staged: string, { file, plain }: SourceFile, lineOf: (line: number) => number): Promise<{ bad: BadRow[]; badRows: number }> {
   const faulty = `json IS NULL OR json_type(json) <> 'OBJECT'`;
   const badRows = (await session.one<{ n: number }>(`SELECT count(*) AS n FROM ${ident(staged)} WHERE ${faulty}`)).n;
   if (badRows === 0) return { bad: [], badRows };
   const lines = new Set((await session.rows<{ line: number }>(`SELECT line FROM ${ident(staged)} WHERE ${faulty} ORDER BY line LIMIT ${maxListedBad}`)).map((row) => row.line));
   const bad: BadRow[] = [];
   let number = 0;
-  for await (const bytes of readLines(file, session.signal)) {
-    if (lines.has(number)) bad.push({ file, line: number + 1, reason: lineFault(bytes) ?? "it cannot be read" });
+  for await (const bytes of readLines(plain, session.signal)) {
+    if (lines.has(number)) bad.push({ file, line: lineOf(number) + 1, reason: lineFault(bytes) ?? "it has escapes that are no text, such as half of a surrogate pair (\\ud800)" });
     number++;
     if (bad.length === lines.size) break;
   }

@@ -1,23 +1,62 @@
-import { detectShape, isBuildShape, shapeColumns, type BuildShape, type ShapeColumns } from "../../core/dataset";
+import { detect, isBuildShape, knownColumns, rolesOf, shapeColumns, type BuildShape, type ColumnHolds, type Detected, type Holds, type ShapeColumns } from "../../core/dataset";
 import { nearest } from "../../core/recipe";
 import { TillageError } from "../../protocol/errors";
-import type { RawTable } from "./read";
+import type { Session } from "../duckdb/session";
+import { ident } from "../duckdb/sql";
+import { parquetFault, type RawTable } from "./read";
 
 /** Parquet and CSV columns that hold texts; JSON's are checked row by row. */
 const textTypes = new Set(["VARCHAR", "JSON"]);
+const numeric = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*)$/;
+
+/** Rows that tell what a column holds. */
+const sampleRows = 200;
+
+/** What the columns hold, by their types and the first rows of those that may have a role (and of those named). */
+export async function columnHolds(session: Session, raw: Pick<RawTable, "table" | "columns">, named: readonly string[] = []): Promise<Holds> {
+  const open = raw.columns.filter(({ name, type }) => textTypes.has(type) && (knownColumns.includes(name) || named.includes(name)));
+  const turns = new Set<string>();
+  if (open.length > 0) {
+    const looks = open.map(({ name }, i) => `coalesce(bool_or(regexp_matches(left(${ident(name)}::VARCHAR, 400), '^\\s*\\[\\s*\\{\\s*"')), false) AS c${i}`);
+    const found = await session.one<Record<string, boolean>>(`SELECT ${looks.join(", ")} FROM (SELECT ${open.map(({ name }) => ident(name)).join(", ")} FROM ${ident(raw.table)} LIMIT ${sampleRows})`);
+    open.forEach(({ name }, i) => found[`c${i}`] && turns.add(name));
+  }
+  const types = new Map(raw.columns.map(({ name, type }): [string, ColumnHolds] => [name, turns.has(name) ? "turns" : type === "VARCHAR" ? "text" : type === "BOOLEAN" ? "boolean" : numeric.test(type) ? "number" : "other"]));
+  return (name) => types.get(name) ?? "other";
+}
+
+/** What a file's rows speak of. */
+export async function detectRaw(session: Session, raw: Pick<RawTable, "table" | "columns">): Promise<Detected> {
+  return detect(raw.columns.map((column) => column.name), await columnHolds(session, raw));
+}
+
+/** The shape that a source's map speaks of. */
+function mappedShape(map: Readonly<Record<string, string>>): BuildShape | undefined {
+  const has = (...roles: string[]) => roles.some((role) => map[role] !== undefined);
+  if (has("chosen", "rejected", "label")) return "preference";
+  if (has("answer", "tests")) return "verifiable";
+  if (has("messages")) return "chat";
+  if (has("prompt", "completion")) return "prompt/completion";
+  return has("text") ? "text" : undefined;
+}
 
 /**
  * The shape of a file's rows as the recipe says or as its columns speak; a missing column is an error with the nearest that there is,
  * at the place where the recipe names the file.
  */
-export function resolveShape(file: string, raw: RawTable, declared: BuildShape | undefined, map: Readonly<Record<string, string>>, place: { file: string; line?: number } = { file }): ShapeColumns {
+export async function resolveShape(session: Session, file: string, raw: RawTable, declared: BuildShape | undefined, map: Readonly<Record<string, string>>, place: { file: string; line?: number } = { file }): Promise<ShapeColumns> {
   const names = raw.columns.map((column) => column.name);
-  const asked = declared ?? (map.chosen !== undefined || map.rejected !== undefined ? "preference" : map.prompt !== undefined || map.completion !== undefined ? "prompt/completion" : map.messages !== undefined ? "chat" : map.text !== undefined ? "text" : detectShape(names));
+  const holds = await columnHolds(session, raw, Object.values(map)).catch((error: unknown) => {
+    throw parquetFault(error, file);
+  });
+  const detected = detect(names, holds);
+  const asked = declared ?? mappedShape(map) ?? detected.shape;
   if (!isBuildShape(asked)) {
-    throw TillageError.user("unknown_shape", `The shape of ${file} is not clear from its columns: ${names.join(", ")}.`, "Say in the source what it is, such as 'as: text' with 'map: { text: body }'.", place);
+    const [guess] = detected.alternatives;
+    const example = guess ? `as: ${guess.shape}, map: { ${Object.entries(guess.columns).map(([role, column]) => `${role}: ${column}`).join(", ")} }` : "as: text' with 'map: { text: body }";
+    throw TillageError.user("unknown_shape", `The shape of ${file} is not clear from its columns: ${names.join(", ")}.`, `Say in the source what it is, such as '${example}'.`, place);
   }
-  const typeOf = (name: string) => raw.columns.find((column) => column.name === name)?.type ?? "";
-  const resolved = shapeColumns(asked, names, map, (name) => /JSON|STRUCT|\[/u.test(typeOf(name)));
+  const resolved = shapeColumns(asked, names, map, holds);
   if ("missing" in resolved) {
     const near = nearest(resolved.missing, names);
     throw TillageError.user(
@@ -28,27 +67,19 @@ export function resolveShape(file: string, raw: RawTable, declared: BuildShape |
     );
   }
   const columns = resolved.columns;
-  const texts = textColumns(columns);
-  for (const name of raw.json ? [] : texts) {
+  const typeOf = (name: string) => raw.columns.find((column) => column.name === name)?.type ?? "";
+  for (const name of raw.json || raw.typed === false ? [] : textColumns(columns)) {
     const type = typeOf(name);
-    if (!textTypes.has(type) && !file.toLowerCase().match(/\.[ct]sv$/)) {
-      throw TillageError.user("wrong_type", `The column '${name}' of ${file} is ${type}, not text.`, "Map another column, or convert it.", place);
-    }
+    if (!textTypes.has(type)) throw TillageError.user("wrong_type", `The column '${name}' of ${file} is ${type}, not text.`, "Map another column, or convert it.", place);
   }
   return columns;
 }
 
-/** The file's columns that hold texts, not lists of turns. */
+/** The file's columns that hold texts, not lists of turns, verdicts or answers of any type. */
 export function textColumns(columns: ShapeColumns): string[] {
-  switch (columns.shape) {
-    case "text":
-      return [columns.text];
-    case "prompt/completion":
-      return [columns.prompt, columns.completion, ...(columns.input === undefined ? [] : [columns.input])];
-    case "preference":
-      return [columns.prompt, columns.chosen, columns.rejected];
-    case "chat":
-    case "preference/chat":
-      return [];
-  }
+  const { messages, label, answer, tests, ...texts } = rolesOf(columns);
+  void [messages, label, answer, tests];
+  if (columns.shape === "chat") return [];
+  if (columns.shape !== "preference/chat") return Object.values(texts);
+  return [...(columns.promptIsText && columns.prompt !== undefined ? [columns.prompt] : []), ...(columns.answersAreTexts ? [columns.chosen, columns.rejected] : [])];
 }

@@ -1,6 +1,7 @@
 import { copyFile, mkdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import * as vscode from "vscode";
+import { dialogExtensions } from "../../core/dataset/formats";
 import { TillageError } from "../../protocol/errors";
 import { pathArgument } from "../../vscode/arguments";
 import { editorOf } from "./editor";
@@ -8,7 +9,7 @@ import { editorOf } from "./editor";
 /** "Add a corpus": a file from anywhere comes into the workspace's `data` folder as a copy, or is only opened where it lies. */
 export async function addCorpus(argument: unknown): Promise<void> {
   const given = pathArgument(argument);
-  const [file] = given !== undefined ? [vscode.Uri.file(given)] : (await vscode.window.showOpenDialog({ title: "Add a corpus", openLabel: "Add", filters: { Corpora: ["parquet", "jsonl", "ndjson", "csv", "tsv"] } })) ?? [];
+  const [file] = given !== undefined ? [vscode.Uri.file(given)] : (await vscode.window.showOpenDialog({ title: "Add a corpus", openLabel: "Add", filters: { Corpora: [...dialogExtensions] } })) ?? [];
   if (!file) return;
   const folder = vscode.workspace.workspaceFolders?.[0];
   const inside = vscode.workspace.getWorkspaceFolder(file) !== undefined;

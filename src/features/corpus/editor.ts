@@ -18,7 +18,7 @@ export function editorOf(uri: vscode.Uri): string {
 /** The word count comes with signals of every row, some 20,000 rows a second: beyond this many it would compete with what a person does. */
 const SUMMARY_ROWS = 100_000;
 
-/** The read-only editor for Parquet, JSONL and CSV. */
+/** The read-only editor for corpora. */
 export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<CorpusDocument> {
   private readonly documents = new Map<string, CorpusDocument>();
   /** Rows asked for before their document was there. */

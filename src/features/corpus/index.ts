@@ -1,5 +1,6 @@
 import path from "node:path";
 import * as vscode from "vscode";
+import { dialogExtensions } from "../../core/dataset/formats";
 import { z } from "zod";
 import { pathArgument } from "../../vscode/arguments";
 import type { Feature } from "../../vscode/services";
@@ -45,7 +46,7 @@ async function corpusToOpen(argument: unknown): Promise<vscode.Uri | undefined> 
   const shown = corpusShownAsText();
   if (shown) return shown;
   const uris = await findCorpora();
-  const browse = { label: "$(folder-opened) Browse…", description: "a Parquet, JSONL or CSV file anywhere", uri: undefined };
+  const browse = { label: "$(folder-opened) Browse…", description: "a file anywhere: Parquet, JSONL, JSON, CSV or text", uri: undefined };
   const items = uris.map((uri) => {
     const folder = path.dirname(vscode.workspace.asRelativePath(uri));
     return { label: path.basename(uri.fsPath), description: folder === "." ? "" : folder, uri };
@@ -54,6 +55,6 @@ async function corpusToOpen(argument: unknown): Promise<vscode.Uri | undefined> 
   const picked = await vscode.window.showQuickPick([...items, browse], { title: "Open as corpus", placeHolder, matchOnDescription: true });
   if (!picked) return undefined;
   if (picked.uri) return picked.uri;
-  const files = await vscode.window.showOpenDialog({ title: "Open as corpus", openLabel: "Open", filters: { Corpora: ["parquet", "jsonl", "ndjson", "csv", "tsv"] } });
+  const files = await vscode.window.showOpenDialog({ title: "Open as corpus", openLabel: "Open", filters: { Corpora: [...dialogExtensions] } });
   return files?.[0];
 }

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { formatOfName, formatsSentence } from "../../core/dataset/formats";
 import type { TreeNode } from "./nodes";
 
 const URIS = "text/uri-list";
@@ -16,9 +17,9 @@ export class AddByDrop implements vscode.TreeDragAndDropController<TreeNode> {
   async handleDrop(_target: TreeNode | undefined, data: vscode.DataTransfer): Promise<void> {
     const text = await data.get(URIS)?.asString();
     const files = (text ?? "").split(/\r?\n/u).filter((line) => line !== "" && !line.startsWith("#")).map((line) => vscode.Uri.parse(line));
-    const corpora = files.filter((uri) => uri.scheme === "file" && /\.(parquet|jsonl|ndjson|csv|tsv)$/iu.test(uri.path));
+    const corpora = files.filter((uri) => uri.scheme === "file" && formatOfName(uri.path) !== undefined);
     if (corpora.length === 0) {
-      void vscode.window.showInformationMessage("A corpus is a Parquet, JSONL or CSV file.");
+      void vscode.window.showInformationMessage(`A corpus is a file that ends in ${formatsSentence}.`);
       return;
     }
     for (const file of corpora) await vscode.commands.executeCommand("tillage.corpus.add", file);

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { corpusGlob } from "../../core/dataset/formats";
 import { isLive } from "../../core/run/state";
 import { Owner } from "../../vscode/disposable";
 import { groups, treeOf } from "./nodes";
@@ -10,7 +11,7 @@ const QUIET_MS = 250;
 const LIVE_MS = 1000;
 
 const watched: readonly [glob: string, groups: readonly Group[]][] = [
-  ["**/*.{parquet,jsonl,ndjson,csv,tsv}", ["sources"]],
+  [corpusGlob, ["sources"]],
   ["**/*.recipe.{yaml,yml}", ["recipes"]],
   ["**/*.run.{yaml,yml}", ["runs"]],
   ["**/*.eval.{yaml,yml}", ["evals"]],

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { readableGlob } from "../../core/dataset/formats";
 import { parseRecipe } from "../../core/recipe";
 import type { CorpusApi, RecipeCounts } from "../../protocol/corpus";
 import { toProblem } from "../../protocol/errors";
@@ -10,7 +11,6 @@ import { isRecipe } from "./selector";
 const PAUSE_MS = 350;
 /** A count that takes less is not announced: lines that flicker while one types are worse than late ones. */
 const ANNOUNCE_MS = 400;
-const DATA_FILES = "**/*.{jsonl,json,ndjson,csv,tsv,parquet,txt,gz,zst}";
 
 export interface LiveState {
   /** The last counts, possibly of an older text. */
@@ -41,7 +41,7 @@ export class LiveCounts extends Owner {
     }));
     this.register(vscode.workspace.onDidOpenTextDocument((document) => this.follow(document)));
     this.register(vscode.workspace.onDidCloseTextDocument((document) => this.forget(document)));
-    const files = this.register(vscode.workspace.createFileSystemWatcher(DATA_FILES));
+    const files = this.register(vscode.workspace.createFileSystemWatcher(readableGlob));
     const recount = (uri: vscode.Uri): void => this.sourcesChanged(uri);
     for (const event of [files.onDidChange, files.onDidCreate, files.onDidDelete]) this.register(event(recount));
     for (const document of vscode.workspace.textDocuments) this.follow(document);

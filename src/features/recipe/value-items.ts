@@ -1,10 +1,11 @@
 import path from "node:path";
 import * as vscode from "vscode";
+import { readableGlob } from "../../core/dataset/formats";
 import type { SourceColumns } from "./source-columns";
 import { sourceRanges } from "./source-ranges";
 import type { ValueKind, ValuePlace } from "./value-place";
 
-const GLOBS = { data: "**/*.{jsonl,ndjson,csv,tsv,parquet}", evals: "**/*.eval.{yaml,yml}", tokenizer: "**/tokenizer.json" } as const;
+const GLOBS = { data: readableGlob, evals: "**/*.eval.{yaml,yml}", tokenizer: "**/tokenizer.json" } as const;
 const NEVER = "**/{node_modules,.tillage,.git}/**";
 const MOST = 500;
 
