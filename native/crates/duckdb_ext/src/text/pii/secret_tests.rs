@@ -139,7 +139,7 @@ fn what_only_looks_like_a_key_is_left() {
 #[test]
 fn a_secret_goes_before_what_is_in_it() {
     let key = format!(
-        "-----BEGIN PRIVATE KEY-----\n{}4111111111111111\n-----END PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\n{}\n4111 1111 1111 1111\n-----END PRIVATE KEY-----",
         letters(64, BASE62)
     );
     let kinds: Vec<Kind> = find_all(&key, &Kind::ALL).into_iter().map(|finding| finding.kind).collect();

@@ -96,6 +96,7 @@ fn short_texts_have_none() {
 #[test]
 fn case_and_marks_make_no_difference() {
     let mut spans = Spans::default();
+    assert_eq!(spans.anchors("The kiln, it is WARM", 5).len(), 1);
     assert_eq!(spans.anchors("The kiln, it is WARM", 5), spans.anchors("the kiln: it is warm!", 5));
 }
 

@@ -16,7 +16,8 @@
 //!
 //! Measured (terms of English, hits in 10,000 words): 2.4 MB of Wikipedia 2.3; 7,473 school maths
 //! questions and answers 0.2; Shakespeare 3.2; 2,312 dialogues that were made to provoke 35.2. None of
-//! the hits in the first three came from a disguise.
+//! the hits in the first three came from a disguise. By texts: 13.0 % of the dialogues have a hit and 6.6 % a
+//! ratio above 0.02; of 3,841 paragraphs of Wikipedia 1.7 % and 0.2 %, of the maths rows 0.08 % and 0.05 %.
 
 mod disguise;
 
