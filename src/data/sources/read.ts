@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { defaultTextRows, formatOfName, formatsSentence, type Format, type TextRows } from "../../core/dataset/formats";
 import type { BadRow } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
@@ -140,9 +140,21 @@ function csvFault(file: string, reason: string): TillageError {
 
 /** Puts the line of each record in the place of its number. */
 async function placeRecords(session: Session, table: string, lines: readonly (readonly [number, number])[]): Promise<void> {
-  const shifts = [[0, 1], ...lines.map(([record, line]) => [record, line - record])].map((pair) => `(${pair.join(", ")})`).join(", ");
   if (lines.length === 0) await session.run(`UPDATE ${ident(table)} SET _tillage_row = _tillage_row + 1`);
-  else await session.run(`CREATE OR REPLACE TABLE ${ident(table)} AS SELECT r._tillage_row + s.shift AS _tillage_row, r.* EXCLUDE (_tillage_row) FROM ${ident(table)} r ASOF JOIN (SELECT start, max(shift) AS shift FROM (VALUES ${shifts}) t(start, shift) GROUP BY start) s ON r._tillage_row >= s.start ORDER BY 1`);
+  else await shiftRows(session, table, "_tillage_row", [[0, 1], ...lines.map(([record, line]): [number, number] => [record, line - record])]);
+}
+
+/** Adds to a column of ascending numbers: from each `start` on the `shift` beside it. */
+async function shiftRows(session: Session, table: string, column: string, shifts: readonly (readonly [start: number, shift: number])[]): Promise<void> {
+  const file = temporaryFile("csv");
+  try {
+    // Where most records have several lines these are as many as rows: too many for a statement.
+    writeFileSync(file, shifts.map(([start, shift]) => `${start},${shift}\n`).join(""), { flag: "wx", mode: 0o600 });
+    const from = `(SELECT start, max(shift) AS shift FROM read_csv(${literal(file)}, header = false, auto_detect = false, delim = ',', columns = {start: 'BIGINT', shift: 'BIGINT'}) GROUP BY start)`;
+    await session.run(`CREATE OR REPLACE TABLE ${ident(table)} AS SELECT r.${column} + coalesce(s.shift, 0) AS ${column}, r.* EXCLUDE (${column}) FROM ${ident(table)} r ASOF LEFT JOIN ${from} s ON r.${column} >= s.start ORDER BY 1`);
+  } finally {
+    rmSync(file, { force: true });
+  }
 }
 
 async function readJson(session: Session, source: SourceFile, table: string): Promise<RawTable> {
@@ -213,10 +225,8 @@ async function numberLines(session: Session, staged: string, blank: readonly num
     return;
   }
   // The i-th blank line b comes before the row b - i: rows from there on stand i + 1 lines further down.
-  const shifts = blank.map((b, i) => `(${b - i}, ${i + 1})`).join(", ");
-  await session.run(
-    `CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT l.k + coalesce(s.shift, 0) AS line, l.json FROM ${ident(staged)} l ASOF LEFT JOIN (SELECT start, max(shift) AS shift FROM (VALUES ${shifts}) t(start, shift) GROUP BY start) s ON l.k >= s.start ORDER BY l.k`,
-  );
+  await shiftRows(session, staged, "k", blank.map((b, i): [number, number] => [b - i, i + 1]));
+  await session.run(`ALTER TABLE ${ident(staged)} RENAME COLUMN k TO line`);
 }
 
 async function badLines(session: Session, staged: string, { file, plain }: SourceFile, lineOf: (line: number) => number): Promise<{ bad: BadRow[]; badRows: number }> {
@@ -236,7 +246,9 @@ async function badLines(session: Session, staged: string, { file, plain }: Sourc
 
 /** The keys of all objects with the type that holds all of their values; nested and mixed values stay JSON. */
 async function jsonColumns(session: Session, staged: string): Promise<RawColumn[]> {
-  const { s } = await session.one<{ s: string | null }>(`SELECT json_group_structure(json)::VARCHAR AS s FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT'`);
+  // One row of each structure stands for all of them: putting structures together costs DuckDB more than all the rest.
+  const one = `SELECT any_value(json) AS json FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT' GROUP BY json_structure(json)`;
+  const { s } = await session.one<{ s: string | null }>(`SELECT json_group_structure(json)::VARCHAR AS s FROM (${one})`);
   const structure = s === null ? {} : (JSON.parse(s) as Record<string, unknown>);
   if (typeof structure !== "object") return [];
   const scalar: Record<string, string> = { UBIGINT: "UBIGINT", BIGINT: "BIGINT", DOUBLE: "DOUBLE", BOOLEAN: "BOOLEAN", VARCHAR: "VARCHAR", NULL: "VARCHAR" };
