@@ -7,9 +7,13 @@ import type { AttributeOptions } from "./commands/attribute";
 import { bench } from "./commands/bench";
 import type { BenchOptions } from "./commands/bench";
 import { build } from "./commands/build";
+import { diff } from "./commands/diff";
+import type { DiffOptions } from "./commands/diff";
 import { demo } from "./commands/demo";
 import type { DemoOptions } from "./commands/demo";
 import { compare, evaluate } from "./commands/evaluate";
+import { exportData } from "./commands/export-data";
+import type { ExportDataOptions } from "./commands/export-data";
 import { exportModel } from "./commands/export";
 import type { ExportOptions } from "./commands/export";
 import { stats, tokens, why } from "./commands/inspect";
@@ -36,6 +40,17 @@ const program = new Command("tillage")
 program.command("build").description("build a recipe's dataset").argument("<recipe>", "a *.recipe.yaml")
   .option("--raw", "take the sources as they are: no step runs")
   .action(async (recipe: string, options: { raw?: boolean }) => run(recipe, (context) => build(context, recipe, options)));
+
+program.command("diff").description("which rows two datasets differ in, and which step is why").argument("<before>", "a dataset's folder, recipe@hash, or a recipe: the newest built of it").argument("<after>", "likewise")
+  .option("--rows <n>", "rows of each change that are shown (default: 3)")
+  .addHelpText("after", examples("tillage diff corpus@1f0c corpus@77ab", "tillage diff raw.recipe.yaml corpus.recipe.yaml --rows 20"))
+  .action(async (before: string, after: string, options: DiffOptions) => run(process.cwd(), (context) => diff(context, before, after, options)));
+
+program.command("export-data").description("write a built dataset for other programs, with a card that lists its sources and steps").argument("<dataset>", "a dataset's folder, recipe@hash, or a recipe: the newest built of it")
+  .requiredOption("--to <format>", "hub (a folder for the Hugging Face hub), parquet or jsonl").requiredOption("--out <dir>", "a new folder")
+  .option("--plain", "without the columns that lead back to the sources")
+  .addHelpText("after", examples("tillage export-data corpus.recipe.yaml --to hub --out corpus-hub", "tillage export-data corpus@1f0c --to jsonl --out lines --plain"))
+  .action(async (dataset: string, options: ExportDataOptions) => run(process.cwd(), (context) => exportData(context, dataset, options)));
 
 program.command("train").description("start a run and follow it; Ctrl-C pauses it at a checkpoint").argument("<run>", "a *.run.yaml; with --resume a run's folder")
   .option("--resume", "go on with a paused or interrupted run")

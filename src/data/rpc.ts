@@ -1,6 +1,6 @@
 import { ParameterStructures, ProgressType, RequestType } from "vscode-jsonrpc";
 import { z } from "zod";
-import type { BuildProgress, CorpusApi } from "../protocol/corpus";
+import { datasetFormats, type BuildProgress, type CorpusApi } from "../protocol/corpus";
 
 /** Progress of a build; the request carries the token. */
 export const buildProgress = new ProgressType<BuildProgress>();
@@ -45,5 +45,7 @@ export const paramSchemas = {
   build: z.object({ path: file, text: z.string().optional(), skipSteps: z.boolean().optional(), evals: z.array(z.string()).optional(), root: z.string().optional() }),
   receipts: z.object({ dataset: file, rowId: z.string().optional(), step: z.string().optional(), limit: count }),
   rows: z.object({ dataset: file, rowIds: z.array(z.string()) }),
+  diff: z.object({ before: file, after: file, limit: count }),
+  exportDataset: z.object({ dataset: file, to: z.enum(datasetFormats), out: file, plain: z.boolean().optional() }),
   guards: z.object({ dataset: file, evals: z.array(z.string()).optional(), context: z.int().positive().optional(), tokenizer: z.string().optional() }),
 } satisfies { [M in keyof CorpusApi]: z.ZodType<Parameters<CorpusApi[M]>[0]> };

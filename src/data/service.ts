@@ -1,10 +1,13 @@
 import path from "node:path";
-import type { BuildProgress, BuildResult, CorpusApi, Facet, GuardResult, MixTable, OpenResult, Page, Query, ReceiptRow, RecipeCounts, RowDetail, Stats } from "../protocol/corpus";
+import type { BuildProgress, BuildResult, CorpusApi, DatasetExport, Facet, GuardResult, MixTable, OpenResult, Page, Query, ReceiptRow, RecipeCounts, RowDetail, Stats } from "../protocol/corpus";
+import type { DatasetDiff } from "../protocol/dataset-diff";
 import { readText } from "../disk/read-text";
 import { TillageError } from "../protocol/errors";
 import { Browser } from "./browse/browser";
 import { CorpusFile } from "./browse/corpus-file";
 import { build } from "./build/build";
+import { datasetDiff } from "./build/diff";
+import { exportDataset } from "./build/export";
 import { settleOnCancel } from "./duckdb/failure";
 import { datasetGuards, datasetReceipts, datasetRows, type DatasetRow } from "./build/dataset";
 import { RecipeSessions } from "./pipeline/sessions";
@@ -104,6 +107,14 @@ export class CorpusService implements CorpusApi {
 
   async rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<DatasetRow[]> {
     return settleOnCancel(datasetRows(params, this.options.extensionPath, signal), signal);
+  }
+
+  async diff(params: Parameters<CorpusApi["diff"]>[0], signal?: AbortSignal): Promise<DatasetDiff> {
+    return settleOnCancel(datasetDiff(params, this.options.extensionPath, signal), signal);
+  }
+
+  async exportDataset(params: Parameters<CorpusApi["exportDataset"]>[0], signal?: AbortSignal): Promise<DatasetExport> {
+    return settleOnCancel(exportDataset(params, this.options.extensionPath, signal), signal);
   }
 
   async guards(params: Parameters<CorpusApi["guards"]>[0], signal?: AbortSignal): Promise<GuardResult[]> {

@@ -2,6 +2,7 @@
  * The contract with the corpus service: the Node child that owns DuckDB.
  * Every method is a JSON-RPC request of the same name; `signal` becomes a cancellation that reaches DuckDB's interrupt.
  */
+import type { DatasetDiff } from "./dataset-diff";
 import type { Problem } from "./errors";
 
 /** The shapes of rows that the field uses. */
@@ -236,6 +237,18 @@ export interface Stats {
   quality: { reason: string; rows: number }[];
 }
 
+/** Forms in which a dataset is written for others: a folder as the Hugging Face hub reads it, Parquet files, or JSON lines. */
+export const datasetFormats = ["hub", "parquet", "jsonl"] as const;
+export type DatasetFormat = (typeof datasetFormats)[number];
+
+export interface DatasetExport {
+  /** Absolute path of the folder. */
+  out: string;
+  /** Absolute paths of the files with rows. */
+  files: string[];
+  rows: number;
+}
+
 export interface CorpusApi {
   open(params: { path: string }, signal?: AbortSignal): Promise<OpenResult>;
   close(params: { handle: string }): Promise<null>;
@@ -268,6 +281,10 @@ export interface CorpusApi {
   receipts(params: { dataset: string; rowId?: string; step?: string; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]>;
   /** The guards of a built dataset. `evals`: absolute paths; `context` and `tokenizer` (a tokenizer.json or its folder): for rows that are too long. */
   guards(params: { dataset: string; evals?: string[]; context?: number; tokenizer?: string }, signal?: AbortSignal): Promise<GuardResult[]>;
+  /** What two built datasets differ in; `limit` rows of each change come with their texts. */
+  diff(params: { before: string; after: string; limit: number }, signal?: AbortSignal): Promise<DatasetDiff>;
+  /** Writes a built dataset into a new folder for other programs; `plain` leaves out the columns that lead back to the sources. */
+  exportDataset(params: { dataset: string; to: DatasetFormat; out: string; plain?: boolean }, signal?: AbortSignal): Promise<DatasetExport>;
   /** Rows of a built dataset by id. */
   rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<{ rowId: string; source: string; values: Record<string, Cell> }[]>;
 }
@@ -279,5 +296,5 @@ export interface RpcFailure {
 
 /** Names of the API's methods, for registering handlers and building clients. */
 export const corpusMethods = [
-  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows", "guards",
+  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows", "guards", "diff", "exportDataset",
 ] as const satisfies readonly (keyof CorpusApi)[];

@@ -51,8 +51,13 @@ const calls = [
   "till_normalize($)",
   "till_hash128($)",
   "till_quality($)",
+  "till_c4_clean($)",
   "till_language($)",
   "till_pii($)",
+  "till_toxicity($, 'en,de')",
+  "till_span_anchors($, 3)",
+  "till_span_windows($, 3, till_span_anchors($, 3))",
+  "till_cut_words($, []::INTEGER[], []::INTEGER[])",
   "till_redact($, 'all')",
   "till_minhash($, 16, 3, 1)",
   "till_ngrams($, 3)",
@@ -120,6 +125,14 @@ describe("quality", () => {
     expect(row).toEqual({ n_words: "12", stop_words: 2, bullet_line_frac: 0.5, dup_line_frac: 0.25, ellipsis_line_frac: 0.25 });
   });
 
+  it("removes the lines that C4 removes", async () => {
+    const page = text("Home | About\nThe kiln stays warm overnight.[1]\nPlease enable JavaScript now.\nShe opens it at dawn.");
+    expect(await value(`till_c4_clean(${page})`)).toBe("The kiln stays warm overnight.\nShe opens it at dawn.");
+    expect(await rows(`SELECT q.c4_sentences, q.c4_removed_lines, q.c4_curly_bracket_lines FROM (SELECT till_quality(${page}) AS q)`)).toEqual([
+      { c4_sentences: "2", c4_removed_lines: "2", c4_curly_bracket_lines: "0" },
+    ]);
+  });
+
   it("gives NULL in every field for NULL", async () => {
     expect(await rows("SELECT q.n_words, q.dup_10_gram_char_frac FROM (SELECT till_quality(text) AS q FROM docs WHERE i = 7)")).toEqual([
       { n_words: null, dup_10_gram_char_frac: null },
@@ -148,9 +161,66 @@ describe("personal data", () => {
     expect(await value("till_pii('in 1998 it cost $1,000,000')")).toEqual([]);
   });
 
+  it("has keys and tokens with right checks", async () => {
+    const key = "gh" + "p_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17";
+    expect(await value(`till_redact('token ${key}', 'secret')`)).toBe("token <SECRET>");
+    expect(await value(`till_redact('token ${key.replace(/7$/, "8")}', 'all')`)).toBe(`token ${key.replace(/7$/, "8")}`);
+  });
+
   it("is redacted by kind", async () => {
     expect(await value("till_redact('a@b.org from 203.0.113.9', 'ip')")).toBe("a@b.org from <IP>");
     await expect(value("till_redact('x', 'email,passport')")).rejects.toThrow(/till_redact: 'passport' is not a kind/);
+  });
+});
+
+describe("profanity", () => {
+  it("is counted by words of the languages asked for", async () => {
+    expect(await value("till_toxicity('You bastard, you b@stard! Go.', 'en')")).toEqual({ hits: "2", words: "6", ratio: 2 / 6, terms: ["bastard"] });
+    expect(await value("(till_toxicity('Der Hurensohn ging', 'en')).hits")).toBe("0");
+    expect(await value("(till_toxicity('Der Hurensohn ging', 'de')).terms")).toEqual(["hurensohn"]);
+    await expect(value("till_toxicity('x', 'xx')")).rejects.toThrow(/till_toxicity: the lexicon has no language 'xx'/);
+  });
+});
+
+describe("repeated passages", () => {
+  // The query of native/crates/duckdb_ext/src/text/spans.
+  const query = (n: number) => `WITH anchors AS MATERIALIZED (SELECT n, unnest(till_span_anchors(text, ${n})) AS anchor FROM passages),
+    repeated AS (SELECT anchor FROM anchors GROUP BY anchor HAVING count(*) > 1),
+    candidates AS (SELECT n, list(DISTINCT anchor) AS anchors FROM anchors SEMI JOIN repeated USING (anchor) GROUP BY n),
+    windows AS MATERIALIZED (
+      SELECT n, w.hash AS hash, w.start AS start
+      FROM (SELECT n, unnest(till_span_windows(text, ${n}, anchors)) AS w FROM passages JOIN candidates USING (n))),
+    firsts AS (SELECT hash, min({n: n, start: start}) AS first FROM windows GROUP BY hash HAVING count(*) > 1),
+    cuts AS (
+      SELECT n, list(CASE WHEN n = first.n THEN greatest(start, first.start + ${n}) ELSE start END) AS starts,
+             list(start + ${n}) AS ends, min(first.n) AS matched
+      FROM windows JOIN firsts USING (hash) WHERE (n, start) <> (first.n, first.start) GROUP BY n)
+    SELECT n, matched, till_cut_words(text, starts, ends) AS text FROM passages JOIN cuts USING (n) ORDER BY n`;
+
+  it("are cut from all texts but the first, whatever their case and marks", async () => {
+    await connection.run(`CREATE OR REPLACE TABLE passages AS FROM (VALUES
+      (1, 'Intro. The potter opens the kiln at dawn and takes the pots out one by one. End.'),
+      (2, 'Other words here: the potter opens the kiln at dawn, and takes the pots out one by one! More.'),
+      (3, 'The potter opens the kiln at dusk and takes the pots in one by one.'),
+      (4, 'tick tock tick tock tick tock tick tock tick tock tick tock')) t(n, text)`);
+    expect(await rows(query(8))).toEqual([
+      { n: 2, matched: 1, text: "Other words here: More." },
+      { n: 4, matched: 4, text: "tick tock tick tock tick tock tick tock " },
+    ]);
+    expect(await rows(query(14))).toEqual([{ n: 2, matched: 1, text: "Other words here: More." }]);
+    expect(await rows(query(16))).toEqual([]);
+  });
+
+  it("of every length from n on are found in ten thousand texts", async () => {
+    // Each tenth text begins with the same 21 words, and has others of its own.
+    await connection.run("CREATE OR REPLACE TABLE passages AS SELECT i AS n, CASE WHEN i % 10 = 0 THEN (SELECT string_agg('same' || w, ' ' ORDER BY w) FROM range(21) r(w)) || ' ' ELSE '' END || (SELECT string_agg('w' || i || 'x' || w, ' ' ORDER BY w) FROM range(30) r(w)) AS text FROM range(10000) t(i)");
+    expect(await rows(`SELECT count(*) AS cut, count(*) FILTER (text LIKE '%same%') AS left_over, min(till_words(text)) AS least, max(matched) AS matched FROM (${query(20)})`)).toEqual([{ cut: "999", left_over: "0", least: "30", matched: "0" }]);
+    expect(await rows(query(22))).toEqual([]);
+  });
+
+  it("refuses ranges that are none", async () => {
+    await expect(value("till_cut_words('a b', [0], [3])")).rejects.toThrow(/till_cut_words: words 0 to 3 are no range of a text of 2 words/);
+    await expect(value("till_span_anchors('a b', 0)")).rejects.toThrow(/n-gram size/);
   });
 });
 

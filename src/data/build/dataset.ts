@@ -28,12 +28,13 @@ async function withDataset<T>(dataset: string, extensionPath: string | undefined
 }
 
 /** All shards of a dataset as one table. */
-function shards(manifest: Manifest, folder: string, side?: string): string {
+export function shards(manifest: Manifest, folder: string, side?: string): string {
   const files = manifest.split.filter((split) => side === undefined || split.name === side).flatMap((split) => split.files.map((file) => path.join(folder, file)));
   return parquet(files, "union_by_name = true");
 }
 
-function textOf(manifest: Manifest): string {
+/** The whole text of a dataset's row as SQL. */
+export function textOf(manifest: Manifest): string {
   return manifest.shape === "mixed" ? "text" : wholeText(manifest.shape);
 }
 

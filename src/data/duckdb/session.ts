@@ -10,6 +10,14 @@ import { list, literal, plainPath } from "./sql";
 export type Value = string | number | boolean | null;
 export type Row = Record<string, Value>;
 
+/** Memory for a database beyond which it spills to the disk: enough for its threads (DuckDB asks for 125 MB each), and little enough that an editor and a model fit beside it. */
+function memoryLimit(): string {
+  const given = process.env["TILLAGE_MEMORY"];
+  if (given !== undefined && given !== "") return given;
+  const gigabyte = 1e9;
+  return `${Math.round(Math.min(Math.max(2 * gigabyte, os.availableParallelism() * 0.2 * gigabyte), os.totalmem() / 2) / 1e6)}MB`;
+}
+
 /** One DuckDB database in memory with our text functions; it spills to a folder of its own in the system's temporary folder. */
 export class Database {
   private readonly scratch: string;
@@ -31,6 +39,7 @@ export class Database {
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false",
       temp_directory: scratch,
+      memory_limit: memoryLimit(),
     });
     const main = await instance.connect();
     try {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, utimesSync } from "node:fs";
 import path from "node:path";
 import type { z } from "zod";
 import { writeAtomic } from "../../disk/atomic";
@@ -10,6 +10,8 @@ import { sweepCache } from "../../disk/sweep-cache";
 export const storeVersion = 1;
 
 const metaFile = "meta.json";
+/** Hours for which what was used last is never removed: somebody may still be looking at it. */
+const heldHours = 24;
 
 /** What a step left behind: a folder with its files, and what is known of it. */
 export interface Stored<T> {
@@ -28,7 +30,9 @@ export class StageStore {
   static of(recipePath: string): StageStore {
     const folder = cacheFolder(recipePath, "steps");
     sweepCache(folder);
-    return new StageStore(folder);
+    const store = new StageStore(folder);
+    store.makeRoom();
+    return store;
   }
 
   /** What is stored under a key. What cannot be read is not there, and makes way. */
@@ -64,8 +68,22 @@ export class StageStore {
     }
   }
 
-  /** The names of the folders that are whole. */
-  keys(): string[] {
-    return readdirSync(this.folder).filter((name) => !name.endsWith(".tmp"));
+  /**
+   * Removes what was not used for longest, while all takes more than `limit` bytes: unless it is given, a quarter of what would be free on the disk
+   * without the store. What was used in the last day stays.
+   */
+  makeRoom(limit?: number): void {
+    const entries = readdirSync(this.folder).map((name) => {
+      const folder = path.join(this.folder, name);
+      return { folder, used: statSync(folder).mtimeMs, bytes: readdirSync(folder).reduce((sum, file) => sum + statSync(path.join(folder, file)).size, 0) };
+    });
+    let total = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    const disk = statfsSync(this.folder);
+    const most = limit ?? (disk.bavail * disk.bsize + total) / 4;
+    for (const { folder, used, bytes } of entries.sort((a, b) => a.used - b.used)) {
+      if (total <= most || Date.now() - used < heldHours * 3_600_000) return;
+      rmSync(folder, { recursive: true, force: true });
+      total -= bytes;
+    }
   }
 }

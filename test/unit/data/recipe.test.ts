@@ -42,7 +42,7 @@ describe("parseRecipe", () => {
   it("gives defaults where nothing is written", () => {
     const { recipe } = parseRecipe("tillage: 1\nsources: { a: { files: a.jsonl } }\nsteps:\n  - dedup: { near: {} }\n  - pii: {}\n");
     expect(recipe?.steps[0]).toMatchObject({ config: { near: { threshold: 0.8, permutations: 128, ngram: 5 }, keep: "longest" } });
-    expect(recipe?.steps[1]).toMatchObject({ config: { action: "redact", kinds: ["email", "ip", "phone", "card", "iban"] } });
+    expect(recipe?.steps[1]).toMatchObject({ config: { action: "redact", kinds: ["email", "ip", "phone", "card", "iban", "secret"] } });
     expect(recipe?.split).toEqual({ train: 1, valid: 0, by: "source" });
   });
 
@@ -70,7 +70,7 @@ describe("parseRecipe", () => {
     ["min_confidence: 0.7", "min_confidence: 7", /'min_confidence' of 'language' should be at most 1/, 10],
     ["keep: [en]", "keep: [english]", /two-letter/, 10],
     ["kinds: [email, ip]", "kinds: [email, address]", /one of email, ip, phone, card, iban/, 11],
-    ["preset: gopher", "preset: goofer", /'preset' of 'quality' should be one of gopher, fineweb/, 8],
+    ["preset: gopher", "preset: goofer", /'preset' of 'quality' should be one of gopher, c4, fineweb/, 8],
     ["ngram: 13", "ngram: many", /'ngram' of 'decontaminate' should be a (whole )?number/, 14],
     ["budget: 20M tokens", "budget: plenty", /'budget' of 'mix' should be a number of tokens/, 16],
     ["gsm8k: 60%, wiki: 40%", "gsm8k: 60%, wiki: 60%", /120%/, 18],
@@ -137,7 +137,7 @@ describe("what the editor knows", () => {
   it.each([
     ["tillage: 1\nsources: { a: { files: a.jsonl } }\nsteps:\n  - |", Object.values(stepDefinitions).flatMap((step) => step.snippets.map((snippet) => snippet.label))],
     ["steps:\n  - pii: { action: |", ["redact", "drop", "flag"]],
-    ["steps:\n  - pii: { kinds: [em|", ["email", "ip", "phone", "card", "iban"]],
+    ["steps:\n  - pii: { kinds: [em|", ["email", "ip", "phone", "card", "iban", "secret"]],
     ["steps:\n  - language: { keep: [en], m|", ["min_confidence"]],
     ["sources:\n  a:\n    files: a.jsonl\n    |", ["as", "map", "rows", "split", "config"]],
     ["sources:\n  a:\n    as: te|", ["text", "prompt/completion", "chat", "preference", "verifiable"]],

@@ -1,7 +1,8 @@
-import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createLocalCorpus } from "../../../src/data/local";
+import { StageStore } from "../../../src/data/pipeline/store";
 import type { BuildProgress } from "../../../src/protocol/corpus";
 import { problemOf, Workspace } from "./support";
 
@@ -83,6 +84,25 @@ describe("what steps did", () => {
     rmSync(workspace.at(".tillage/datasets"), { recursive: true });
     await build(exact + words(2), 1);
     expect(readdirSync(store()).map((name) => [name, statSync(path.join(store(), name, "meta.json")).ino])).toEqual(before);
+  });
+
+  it("makes room for others: what was not used for longest goes, and what was used today stays", async () => {
+    fresh();
+    await build(exact + words(2));
+    const store = StageStore.of(workspace.at("r.recipe.yaml"));
+    const names = readdirSync(store.folder).sort();
+    const day = 86_400;
+    const now = Date.now() / 1000;
+    names.forEach((name, i) => utimesSync(path.join(store.folder, name), now - (3 - i) * day, now - (3 - i) * day));
+    const bytes = (name: string) => readdirSync(path.join(store.folder, name)).reduce((sum, file) => sum + statSync(path.join(store.folder, name, file)).size, 0);
+    store.makeRoom(1e9);
+    expect(readdirSync(store.folder).sort()).toEqual(names);
+    store.makeRoom(names.slice(1).reduce((sum, name) => sum + bytes(name), 0));
+    expect(readdirSync(store.folder).sort()).toEqual(names.slice(1));
+    utimesSync(path.join(store.folder, names[2] ?? ""), now, now);
+    store.makeRoom(0);
+    expect(readdirSync(store.folder)).toEqual(names.slice(2));
+    expect(await build(exact + words(2))).toMatchObject({ out: [5, 4] });
   });
 
   it("is what a moved workspace goes on with", async () => {

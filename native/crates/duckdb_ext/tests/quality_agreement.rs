@@ -1,17 +1,19 @@
-//! Agreement with datatrove's own Gopher and FineWeb filters, text by text.
+//! Agreement with datatrove's own Gopher, C4 and FineWeb filters, text by text.
 //!
 //! The reference verdicts (1,216 texts, datatrove 0.10.1 with its default settings) stand beside the
 //! project in `shared/fixtures/quality`, or under the folder that TILLAGE_SHARED names. Where they
 //! are absent this test says so and checks nothing; the signals themselves are always tested by the
 //! unit tests of `text::quality`.
 
+use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use tillage::text::quality::c4::clean;
 use tillage::text::quality::{first_failure, Analyzer, Signals};
 
 /// datatrove's names for the rules of [`tillage::text::quality::THRESHOLDS`].
-const REASONS: [(&str, &str); 27] = [
+const REASONS: [(&str, &str); 30] = [
     ("gopher_short_doc", "min_words"),
     ("gopher_long_doc", "max_words"),
     ("gopher_below_avg_threshold", "min_mean_word_length"),
@@ -35,6 +37,9 @@ const REASONS: [(&str, &str); 27] = [
     ("duplicated_8_n_grams", "max_dup_8_gram_char_frac"),
     ("duplicated_9_n_grams", "max_dup_9_gram_char_frac"),
     ("duplicated_10_n_grams", "max_dup_10_gram_char_frac"),
+    ("lorem_ipsum", "max_lorem_ipsum_lines"),
+    ("curly_bracket", "max_curly_bracket_lines"),
+    ("too_few_sentences", "min_sentences"),
     ("line_punct_ratio", "min_line_punct_frac"),
     ("short_line_ratio", "max_short_line_frac"),
     ("char_dup_ratio", "max_line_char_dup_frac"),
@@ -63,7 +68,7 @@ fn verdicts_agree_with_datatrove() {
     let mut analyzer = Analyzer::default();
     let signals: Vec<Signals> =
         documents.iter().map(|row| analyzer.signals(row["text"].as_str().unwrap())).collect();
-    for filter in ["gopher_quality", "gopher_repetition", "fineweb"] {
+    for filter in ["gopher_quality", "gopher_repetition", "c4", "fineweb"] {
         let (mut verdict, mut reason) = (0, 0);
         let mut differences: BTreeMap<String, usize> = BTreeMap::new();
         for ((document, signals), expected) in documents.iter().zip(&signals).zip(&verdicts) {
@@ -85,4 +90,31 @@ fn verdicts_agree_with_datatrove() {
         );
         assert!(verdict as f64 >= 0.99 * of as f64, "{filter}: {verdict} of {of} verdicts agree");
     }
+}
+
+#[test]
+fn cleaned_texts_agree_with_datatrove() {
+    let Some(folder) = fixtures() else {
+        println!("shared/fixtures/quality is not here: agreement with datatrove was not measured");
+        return;
+    };
+    let (mut kept, mut changed, mut same) = (0, 0, 0);
+    for (document, expected) in
+        rows(folder.join("docs.jsonl")).iter().zip(&rows(folder.join("verdicts.jsonl")))
+    {
+        // The reference leaves the text of what it drops alone.
+        if expected["c4"] != "keep" {
+            continue;
+        }
+        let cleaned = clean(document["text"].as_str().unwrap());
+        let sha1: String = Sha1::digest(&cleaned).iter().map(|byte| format!("{byte:02x}")).collect();
+        kept += 1;
+        changed += usize::from(expected["c4_changed"] == true);
+        same += usize::from(expected["c4_text_sha1"] == sha1);
+        if expected["c4_text_sha1"] != sha1 {
+            println!("{}: {cleaned:?}", document["id"]);
+        }
+    }
+    println!("C4's line removal: {same} of {kept} texts are equal, {changed} of them changed by it");
+    assert!(changed > 500 && same as f64 >= 0.99 * kept as f64, "{same} of {kept} cleaned texts agree");
 }

@@ -13,6 +13,16 @@ describe("pii", () => {
     expect((await bench.counts("  - pii: { action: redact, kinds: [ip] }\n")).steps[0]).toMatchObject({ out: 3, changed: 1 });
   });
 
+  it("redacts secrets whose check sum is right", async () => {
+    // A revoked token that is published as an example of the format.
+    const token = ["ghp", "zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17"].join("_");
+    const wrong = token.replace(/7$/, "8");
+    bench.rows([{ text: `git clone with ${token}.` }, { text: `git clone with ${wrong}.` }]);
+    const built = await bench.built("  - pii: { action: redact, kinds: [secret] }\n");
+    expect(built.rows.map((row) => row.text).sort()).toEqual(["git clone with <SECRET>.", `git clone with ${wrong}.`]);
+    expect(built.receipts.map(({ effect, reason, value }) => [effect, reason, value])).toEqual([["changed", "secret", "1"]]);
+  });
+
   it("redacts prompts and completions, and leaves the kinds alone that were not asked for", async () => {
     bench.rows([{ prompt: "Who is a@example.org at 192.168.10.20?", completion: "Ask b@example.org." }]);
     const built = await bench.built("  - pii: { action: redact, kinds: [email] }\n");

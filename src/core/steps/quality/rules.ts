@@ -2,7 +2,7 @@ import { z } from "zod";
 import thresholds from "../../../../native/crates/duckdb_ext/thresholds.json";
 
 const ruleSchema = z.object({
-  preset: z.enum(["gopher", "fineweb"]),
+  preset: z.enum(["gopher", "c4", "fineweb"]),
   filter: z.string(),
   /** The receipt's reason, and the key by which a recipe overrides the threshold. */
   name: z.string(),
@@ -27,6 +27,9 @@ export const qualityPresets = [...new Set(rules.map((rule) => rule.preset))];
 export function qualityRules(preset: QualityPreset): QualityRule[] {
   return rules.filter((rule) => rule.preset === preset);
 }
+
+/** Gopher's rules on repetition alone, which the preset gopher has too. */
+export const repetitionRules = rules.filter((rule) => rule.filter === "gopher_repetition");
 
 /** The names of all rules of all presets. */
 export const qualityRuleNames = [...new Set(rules.map((rule) => rule.name))];

@@ -51,22 +51,27 @@ macro_rules! plain_argument {
 }
 plain_argument!(i32 => Type::Integer, i64 => Type::BigInt, f64 => Type::Double);
 
-/// UINTEGER[] as `&[u32]`. A NULL element is an error.
-impl Argument for Vec<u32> {
-    type Value<'v> = &'v [u32];
-    fn sql_type() -> Type {
-        Type::List(Box::new(Type::UInteger))
-    }
-    fn read<'v>(column: &Vector<'v>, row: usize) -> Result<&'v [u32], String> {
-        let entry: super::vector::ListEntry = column.read(row);
-        let child = column.list_child();
-        let elements = entry.offset as usize..(entry.offset + entry.length) as usize;
-        if elements.into_iter().any(|element| !child.is_valid(element)) {
-            return Err("the list has a NULL element".into());
+/// A list of numbers as a slice. A NULL element is an error.
+macro_rules! list_argument {
+    ($($rust:ty => $sql:expr),*) => {$(
+        impl Argument for Vec<$rust> {
+            type Value<'v> = &'v [$rust];
+            fn sql_type() -> Type {
+                Type::List(Box::new($sql))
+            }
+            fn read<'v>(column: &Vector<'v>, row: usize) -> Result<&'v [$rust], String> {
+                let entry: super::vector::ListEntry = column.read(row);
+                let child = column.list_child();
+                let elements = entry.offset as usize..(entry.offset + entry.length) as usize;
+                if elements.into_iter().any(|element| !child.is_valid(element)) {
+                    return Err("the list has a NULL element".into());
+                }
+                Ok(column.read_list(row))
+            }
         }
-        Ok(column.read_list(row))
-    }
+    )*};
 }
+list_argument!(i32 => Type::Integer, u32 => Type::UInteger, u64 => Type::UBigInt);
 
 /// The arguments of a function: a tuple of [`Argument`]s.
 pub trait Parameters: 'static {

@@ -4,7 +4,9 @@
 
 use crate::api::Function;
 
+mod c4_clean;
 mod contains;
+mod cut_words;
 mod hash128;
 mod jaccard;
 mod language;
@@ -18,14 +20,19 @@ mod pii;
 mod quality;
 mod redact;
 mod sketch;
+mod span_anchors;
+mod span_windows;
 mod tokens;
+mod toxicity;
 mod version;
 mod words;
 
 /// All functions.
 pub fn all() -> Vec<Function> {
     let mut functions = vec![
+        c4_clean::function(),
         contains::function(),
+        cut_words::function(),
         hash128::function(),
         jaccard::function(),
         language::function(),
@@ -38,7 +45,10 @@ pub fn all() -> Vec<Function> {
         pii::function(),
         quality::function(),
         redact::function(),
+        span_anchors::function(),
+        span_windows::function(),
         tokens::function(),
+        toxicity::function(),
         version::function(),
         words::function(),
         #[cfg(feature = "panic-for-tests")]

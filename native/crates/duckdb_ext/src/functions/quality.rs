@@ -61,6 +61,10 @@ fields! {
     "short_line_frac" short_line_frac: f64,
     "line_char_dup_frac" line_char_dup_frac: f64,
     "newline_word_ratio" newline_word_ratio: f64,
+    "c4_sentences" c4_sentences: i64,
+    "c4_lorem_ipsum_lines" c4_lorem_ipsum_lines: i64,
+    "c4_curly_bracket_lines" c4_curly_bracket_lines: i64,
+    "c4_removed_lines" c4_removed_lines: i64,
 }
 
 pub fn function() -> Function {

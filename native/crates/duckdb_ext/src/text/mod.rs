@@ -10,5 +10,7 @@ pub mod quality;
 pub mod search;
 pub mod shingle;
 pub mod sketch;
+pub mod spans;
 pub mod tokens;
+pub mod toxicity;
 pub mod words;

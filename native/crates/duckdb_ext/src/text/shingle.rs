@@ -36,7 +36,8 @@ impl Shingler {
     }
 }
 
-fn roll(word_hashes: &[u64], n: usize, hashes: &mut Vec<u64>) {
+/// Appends the hash of every run of `n` words, given the hashes of the words.
+pub fn roll(word_hashes: &[u64], n: usize, hashes: &mut Vec<u64>) {
     if n == 0 || word_hashes.len() < n {
         return;
     }

@@ -6,8 +6,9 @@
 //! n-grams mean something there too. Digits are kept as they are: "12 apples" and "13 apples" differ.
 
 use super::hash::hash64;
-use unicode_normalization::char::is_combining_mark;
-use unicode_normalization::{is_nfkc_quick, IsNormalized, UnicodeNormalization};
+use std::ops::Range;
+use unicode_normalization::char::{canonical_combining_class, decompose_compatible, is_combining_mark};
+use unicode_normalization::{is_nfc_quick, is_nfkc_quick, IsNormalized, UnicodeNormalization};
 
 /// The normalised words of a text, in one buffer that is reused from text to text.
 #[derive(Debug, Default)]
@@ -48,6 +49,45 @@ impl Words {
             } else {
                 text.nfkc().for_each(|character| self.push(character));
             }
+        }
+        self.finish();
+    }
+
+    /// As [`Self::read`], and puts the byte range of `text` that each word comes from into `places`.
+    /// Where several characters have one normal form, a word's range has all of them.
+    pub fn read_with_places(&mut self, text: &str, places: &mut Vec<Range<usize>>) {
+        self.buffer.clear();
+        self.ends.clear();
+        self.after_single = false;
+        places.clear();
+        let mut normal = String::new();
+        let mut start = 0;
+        while let Some(first) = text[start..].chars().next() {
+            // What belongs to the character: nothing can be composed over the end of such a piece, so
+            // the normal form of the text is that of its pieces.
+            let after = start + first.len_utf8();
+            let end = match text[after..].chars().next() {
+                Some(next) if !next.is_ascii() => {
+                    let tail = &text[after..];
+                    after
+                        + tail.char_indices().find(|&(_, c)| begins_piece(c)).map_or(tail.len(), |(at, _)| at)
+                }
+                _ => after,
+            };
+            normal.clear();
+            normal.extend(text[start..end].nfkc());
+            for character in normal.chars() {
+                let before = self.buffer.len();
+                self.push(character);
+                if self.buffer.len() > before {
+                    let word = if self.in_word() { self.ends.len() } else { self.ends.len() - 1 };
+                    match places.get_mut(word) {
+                        Some(place) => place.end = end,
+                        None => places.push(start..end),
+                    }
+                }
+            }
+            start = end;
         }
         self.finish();
     }
@@ -150,6 +190,16 @@ pub fn count(text: &str, words: &mut Words) -> usize {
     words.len()
 }
 
+/// Whether a character is never composed with one before it.
+fn begins_piece(character: char) -> bool {
+    let mut first = None;
+    decompose_compatible(character, |part| {
+        first.get_or_insert(part);
+    });
+    let first = first.unwrap_or(character);
+    canonical_combining_class(first) == 0 && is_nfc_quick(std::iter::once(first)) == IsNormalized::Yes
+}
+
 /// Characters of scripts that do not put spaces between words.
 fn stands_alone(character: char) -> bool {
     matches!(character as u32,
@@ -186,6 +236,31 @@ mod tests {
     fn scripts_without_spaces_have_one_word_a_character() {
         assert_eq!(words("我爱你 ok"), ["我", "爱", "你", "ok"]);
         assert_eq!(words("ที่นี่"), ["ที่", "นี่"]);
+    }
+
+    #[test]
+    fn places_are_where_the_words_stand() {
+        let (mut plain, mut placed, mut places) = (Words::default(), Words::default(), Vec::new());
+        for text in [
+            "The quick-brown FOX, don't_stop!",
+            "Éléphant ﬁn ＡＢＣ１２ cafe\u{301} naïve",
+            "我爱你，ok。ｶﾞｷﾞ 각각 \u{1100}\u{1161}\u{11a8}",
+            "ที่นี่ ½ a\u{300}\u{301} \u{301}x ㈠ … İI ẞ",
+            "",
+        ] {
+            plain.read(text);
+            placed.read_with_places(text, &mut places);
+            assert_eq!(placed.iter().collect::<Vec<_>>(), plain.iter().collect::<Vec<_>>(), "{text}");
+            assert_eq!(places.len(), plain.len(), "{text}");
+            let mut again = Words::default();
+            for (place, word) in places.iter().zip(plain.iter()) {
+                again.read(&text[place.clone()]);
+                let contains = again.iter().any(|part| part == word);
+                assert!(contains, "{text}: {:?}", &text[place.clone()]);
+            }
+        }
+        placed.read_with_places("我爱，ok", &mut places);
+        assert_eq!(places, [0..3, 3..6, 9..11]);
     }
 
     #[test]

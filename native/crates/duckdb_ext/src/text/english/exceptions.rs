@@ -1,23 +1,45 @@
 //! Chunks with a reading of their own: contractions, abbreviations, emoticons, clock times.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 /// Lengths in bytes of the words of an exception; they add up to the length of the chunk.
 type Parts = Box<[u8]>;
 
 struct Table {
-    entries: HashMap<Box<str>, Parts>,
+    entries: HashMap<Box<str>, Parts, BuildHasherDefault<Quick>>,
     /// Bit n of element b: an exception of n bytes begins with byte b. Spares most look-ups.
     lengths: [u64; 256],
+    /// The same of the last bytes.
+    ends: [u64; 256],
+}
+
+/// A hash for a few hundred short keys that nobody from outside adds to.
+#[derive(Default)]
+struct Quick(u64);
+
+impl Hasher for Quick {
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..piece.len()].copy_from_slice(piece);
+            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
 }
 
 /// The words of `chunk` when it is an exception.
 pub fn find(chunk: &str) -> Option<&'static [u8]> {
     static TABLE: OnceLock<Table> = OnceLock::new();
     let table = TABLE.get_or_init(Table::new);
-    let first = *chunk.as_bytes().first()?;
-    if chunk.len() >= 64 || table.lengths[first as usize] >> chunk.len() & 1 == 0 {
+    let (&first, &last) = chunk.as_bytes().first().zip(chunk.as_bytes().last())?;
+    let lengths = table.lengths[first as usize] & table.ends[last as usize];
+    if chunk.len() >= 64 || lengths >> chunk.len() & 1 == 0 {
         return None;
     }
     table.entries.get(chunk).map(|parts| &**parts)
@@ -51,7 +73,7 @@ const NOT_CONTRACTED: &str =
 
 impl Table {
     fn new() -> Self {
-        let mut table = Table { entries: HashMap::default(), lengths: [0; 256] };
+        let mut table = Table { entries: HashMap::default(), lengths: [0; 256], ends: [0; 256] };
         for letter in 'a'..='z' {
             table.add(&[&format!("{letter}.")]);
         }
@@ -72,7 +94,9 @@ impl Table {
         }
         table.curly_apostrophes();
         for chunk in table.entries.keys() {
-            table.lengths[chunk.as_bytes()[0] as usize] |= 1 << chunk.len();
+            let bytes = chunk.as_bytes();
+            table.lengths[bytes[0] as usize] |= 1 << bytes.len();
+            table.ends[bytes[bytes.len() - 1] as usize] |= 1 << bytes.len();
         }
         table
     }

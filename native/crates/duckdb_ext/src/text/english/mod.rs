@@ -20,20 +20,74 @@ pub use chars::{is_space, is_symbol, is_terminal};
 
 /// Appends the byte ranges of the words of `text`, in order. White space is in none of them.
 pub fn split(text: &str, words: &mut Vec<Range<usize>>) {
+    let bytes = text.as_bytes();
     let mut suffixes = Vec::new();
-    let mut chunk_start = None;
-    for (index, character) in text.char_indices() {
-        if is_space(character) {
-            if let Some(start) = chunk_start.take() {
-                split_chunk(text, start..index, words, &mut suffixes);
+    let mut position = 0;
+    while position < bytes.len() {
+        let start = position;
+        let mut kinds = 0;
+        while position < bytes.len() && kinds & OTHER == 0 {
+            let kind = KIND[bytes[position] as usize];
+            if kind == SPACE {
+                break;
             }
-        } else if chunk_start.is_none() {
-            chunk_start = Some(index);
+            kinds |= kind;
+            position += 1;
+        }
+        if kinds & OTHER != 0 {
+            // White space beyond ASCII has several bytes.
+            position = text[start..].find(is_space).map_or(bytes.len(), |length| start + length);
+        }
+        if position > start && (kinds & OTHER != 0 || !split_plain(text, start..position, words)) {
+            split_chunk(text, start..position, words, &mut suffixes);
+        }
+        if position == start {
+            position += text[start..].chars().next().map_or(1, char::len_utf8);
         }
     }
-    if let Some(start) = chunk_start {
-        split_chunk(text, start..text.len(), words, &mut suffixes);
+}
+
+const SPACE: u8 = 1;
+const SIGN: u8 = 2;
+const OTHER: u8 = 4;
+
+/// For every byte: 0 for a letter, or whether it is white space, another ASCII character, or part of a
+/// character beyond ASCII.
+const KIND: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => 0,
+            9..=13 | 28..=32 => SPACE,
+            _ => SIGN,
+        };
+        byte += 1;
     }
+    kinds
+};
+
+/// Splits the commonest chunks, ASCII letters alone or before a comma or, after a lower-case letter, a full
+/// stop; says whether it was one. An exception, whole or before the mark, is left to [`split_chunk`].
+fn split_plain(text: &str, chunk: Range<usize>, words: &mut Vec<Range<usize>>) -> bool {
+    let whole = &text[chunk.clone()];
+    let bytes = whole.as_bytes();
+    let (last, before) = (bytes[bytes.len() - 1], bytes.len().checked_sub(2).map(|index| bytes[index]));
+    let marks = match last {
+        b',' => 1,
+        b'.' if before.is_some_and(|byte| byte.is_ascii_lowercase()) => 1,
+        _ => 0,
+    };
+    let letters = &whole[..whole.len() - marks];
+    let plain = !letters.is_empty() && letters.bytes().all(|byte| KIND[byte as usize] == 0);
+    if !plain || exceptions::find(whole).is_some() || (marks > 0 && exceptions::find(letters).is_some()) {
+        return false;
+    }
+    words.push(chunk.start..chunk.end - marks);
+    if marks > 0 {
+        words.push(chunk.end - marks..chunk.end);
+    }
+    true
 }
 
 /// Splits one run of characters that are not white space. `suffixes` is scratch space.
@@ -145,6 +199,28 @@ mod tests {
         let mut ranges = Vec::new();
         split(text, &mut ranges);
         ranges.into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn plain_chunks_split_as_all_others_do() {
+        let pieces = [
+            "the", "Dr", "cannot", "im", "a", "U", "co", "km", "I", "wont", "ill", "Z", "'s", "5", "é",
+            "\u{a0}", "x\u{1c}y",
+        ];
+        for left in pieces {
+            for right in ["", ",", ".", ",,", "..", ".,", " ", "\u{2003}"] {
+                for tail in ["", "The", "b."] {
+                    let text = format!("{left}{right}{tail}");
+                    let (mut fast, mut slow) = (Vec::new(), Vec::new());
+                    split(&text, &mut fast);
+                    for chunk in text.split(super::is_space).filter(|chunk| !chunk.is_empty()) {
+                        let start = chunk.as_ptr() as usize - text.as_ptr() as usize;
+                        super::split_chunk(&text, start..start + chunk.len(), &mut slow, &mut Vec::new());
+                    }
+                    assert_eq!(fast, slow, "{text:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! Personal data with a shape: e-mail addresses, IP addresses, telephone, card and bank account
-//! numbers. Finding is precise rather than greedy: what carries a check digit is checked, and
+//! numbers, and secrets (keys and tokens of well-known services). Finding is precise rather than greedy: what carries a check digit is checked, and
 //! numbers that only might be telephone numbers are left alone.
 
 mod bank;
 mod email;
 mod ip;
 mod phone;
+mod secret;
 
 use std::ops::Range;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A key or token of a well-known service, or a private key.
+    Secret,
     /// An e-mail address.
     Email,
     /// An international bank account number whose check digits are right.
@@ -26,11 +29,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds. Where two claim the same characters the earlier one here wins.
-    pub const ALL: [Kind; 5] = [Kind::Email, Kind::Iban, Kind::Card, Kind::Ip, Kind::Phone];
+    pub const ALL: [Kind; 6] = [Kind::Secret, Kind::Email, Kind::Iban, Kind::Card, Kind::Ip, Kind::Phone];
 
     /// What SQL calls it.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::Secret => "secret",
             Kind::Email => "email",
             Kind::Iban => "iban",
             Kind::Card => "card",
@@ -42,6 +46,7 @@ impl Kind {
     /// What redaction puts in its place.
     pub fn placeholder(self) -> &'static str {
         match self {
+            Kind::Secret => "<SECRET>",
             Kind::Email => "<EMAIL>",
             Kind::Iban => "<IBAN>",
             Kind::Card => "<CARD>",
@@ -66,6 +71,7 @@ pub fn find(text: &str, kinds: &[Kind]) -> Vec<Finding> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     for kind in Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
         let ranges = match kind {
+            Kind::Secret => secret::find(text),
             Kind::Email => email::find(text),
             Kind::Iban if digits >= 9 => bank::ibans(text),
             Kind::Card if digits >= 13 => bank::cards(text),
@@ -114,7 +120,7 @@ pub fn parse_kinds(list: &str) -> Result<Vec<Kind>, String> {
         .map(|name| {
             Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
                 format!(
-                    "'{name}' is not a kind of personal data; there are email, ip, phone, card, iban and all"
+                    "'{name}' is not a kind of personal data; there are email, ip, phone, card, iban, secret and all"
                 )
             })
         })

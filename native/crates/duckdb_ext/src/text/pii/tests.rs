@@ -115,7 +115,7 @@ fn redaction() {
 #[test]
 fn kinds_are_parsed() {
     assert_eq!(parse_kinds(" email, ip "), Ok(vec![Kind::Email, Kind::Ip]));
-    assert_eq!(parse_kinds("all").unwrap().len(), 5);
+    assert_eq!(parse_kinds("all").unwrap().len(), 6);
     assert_eq!(parse_kinds(""), Ok(vec![]));
     assert!(parse_kinds("email,passport").unwrap_err().contains("'passport'"));
 }

@@ -93,19 +93,13 @@ fn runs(text: &str, least: usize) -> impl Iterator<Item = &str> {
 
 /// Lines as Python's `str.splitlines` gives them: it knows ten line ends, and a line end at the end
 /// of the text begins no further line.
-fn python_lines(text: &str) -> impl Iterator<Item = &str> {
+pub fn python_lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let is_end = |c: char| {
-            matches!(
-                c,
-                '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-            )
-        };
-        let Some(end) = rest.find(is_end) else {
+        let Some(end) = line_end(rest) else {
             return Some(std::mem::take(&mut rest));
         };
         let line = &rest[..end];
@@ -116,6 +110,35 @@ fn python_lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Where the first line end is.
+fn line_end(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    loop {
+        let at = from + bytes[from..].iter().position(|&byte| MAY_END_LINE[byte as usize])?;
+        let is_end = match bytes[at] {
+            0xC2 => bytes[at + 1] == 0x85,
+            0xE2 => bytes[at + 1] == 0x80 && matches!(bytes[at + 2], 0xA8 | 0xA9),
+            _ => true,
+        };
+        if is_end {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
+/// The first bytes of line ends: four controls and three separators of ASCII, U+0085, U+2028 and U+2029.
+const MAY_END_LINE: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        ends[byte] = matches!(byte, 0x0A..=0x0D | 0x1C..=0x1E | 0xC2 | 0xE2);
+        byte += 1;
+    }
+    ends
+};
+
 #[cfg(test)]
 mod tests {
     use super::{python_lines, runs};
@@ -124,6 +147,10 @@ mod tests {
     fn splits() {
         assert_eq!(python_lines("a\r\nb\n\nc\u{2028}d\n").collect::<Vec<_>>(), ["a", "b", "", "c", "d"]);
         assert_eq!(python_lines("").count(), 0);
+        assert_eq!(
+            python_lines("é\u{85}…—\u{2029}\u{b}x\u{c}y\u{1c}\u{1e}\u{1f}\r\r\n").collect::<Vec<_>>(),
+            ["é", "…—", "", "x", "y", "", "\u{1f}", ""]
+        );
         assert_eq!(runs("a\nb\n\n\nc\n", 2).collect::<Vec<_>>(), ["a\nb", "c\n"]);
         assert_eq!(runs("a\nb\n\nc\n", 1).collect::<Vec<_>>(), ["a", "b", "c", ""]);
         assert_eq!(runs("", 1).collect::<Vec<_>>(), [""]);

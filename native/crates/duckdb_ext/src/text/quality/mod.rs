@@ -1,6 +1,6 @@
 //! Every quality and repetition signal of a text in one pass: those of the Gopher rules (Rae et al.
-//! 2021, "Scaling Language Models", section A1.1 and table A1) and of FineWeb's own filter (Penedo
-//! et al. 2024).
+//! 2021, "Scaling Language Models", section A1.1 and table A1), of the C4 rules (Raffel et al. 2020,
+//! section 2.2; see [`c4`]) and of FineWeb's own filter (Penedo et al. 2024).
 //!
 //! Where the paper is vague, the published behaviour of datatrove 0.10 is followed:
 //! - Words are linguistic ([`crate::text::english`]); punctuation marks are words of their own.
@@ -16,6 +16,7 @@
 //! How far the verdicts agree is measured by the test `quality_agreement`; the classes of difference
 //! are listed there.
 
+pub mod c4;
 mod lines;
 mod repetition;
 mod table;
@@ -69,6 +70,14 @@ pub struct Signals {
     pub line_char_dup_frac: f64,
     /// Line feeds a word (FineWeb).
     pub newline_word_ratio: f64,
+    /// Sentences in the lines that C4 keeps.
+    pub c4_sentences: i64,
+    /// Lines with "lorem ipsum" that C4 would otherwise keep.
+    pub c4_lorem_ipsum_lines: i64,
+    /// Lines with a curly bracket that C4 would otherwise keep.
+    pub c4_curly_bracket_lines: i64,
+    /// Lines, blank ones aside, that C4 removes.
+    pub c4_removed_lines: i64,
 }
 
 /// The stop words of the Gopher rules.
@@ -91,6 +100,7 @@ impl Analyzer {
         let characters = if ascii { text.len() } else { text.chars().count() };
         self.words(text, ascii, &mut signals);
         lines::signals(text, characters, self.ranges.len(), &mut self.table, &mut signals);
+        c4::signals(text, &self.ranges, &mut signals);
         self.ngrams.signals(&self.tokens, characters, &mut self.table, &mut signals);
         signals
     }

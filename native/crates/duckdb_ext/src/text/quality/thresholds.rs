@@ -57,6 +57,7 @@ pub fn first_failure(filter: &str, signals: &Signals) -> Option<&'static Thresho
 
 const GOPHER_RULES: &str = "Rae et al. 2021, section A1.1";
 const GOPHER_TABLE: &str = "Rae et al. 2021, table A1";
+const C4: &str = "Raffel et al. 2020, section 2.2; datatrove 0.10";
 const FINEWEB: &str = "Penedo et al. 2024, section 3.6; datatrove 0.10";
 
 macro_rules! thresholds {
@@ -113,6 +114,11 @@ thresholds! {
         "max_dup_8_gram_char_frac" dup_ngram_char_frac [3] = "dup_8_gram_char_frac" Above 0.12, "too much text in repeated runs of 8 words", GOPHER_TABLE;
         "max_dup_9_gram_char_frac" dup_ngram_char_frac [4] = "dup_9_gram_char_frac" Above 0.11, "too much text in repeated runs of 9 words", GOPHER_TABLE;
         "max_dup_10_gram_char_frac" dup_ngram_char_frac [5] = "dup_10_gram_char_frac" Above 0.10, "too much text in repeated runs of 10 words", GOPHER_TABLE;
+    }
+    "c4" "c4" {
+        "max_lorem_ipsum_lines" c4_lorem_ipsum_lines Above 0.0, "a line says lorem ipsum", C4;
+        "max_curly_bracket_lines" c4_curly_bracket_lines Above 0.0, "a line has a curly bracket", C4;
+        "min_sentences" c4_sentences Below 5.0, "too few sentences in the lines that stay", C4;
     }
     "fineweb" "fineweb" {
         "min_line_punct_frac" line_punct_frac Below 0.12, "too few lines end a sentence", FINEWEB;
