@@ -74,7 +74,7 @@ function userError(error: unknown, columns: readonly string[], place: PredicateP
 export async function bindPredicate(session: Session, predicate: string, view: string, place: PredicatePlace = {}): Promise<void> {
   await checkPredicate(session, predicate, place);
   const columns = (await session.rows<{ column_name: string }>(`DESCRIBE ${view}`)).map((row) => row.column_name);
-  const visible = columns.filter((name) => !["_n", "_shape", "_pos", "_row", "_row_id", "_file", "_file_row"].includes(name));
+  const visible = columns.filter((name) => !["_n", "_shape", "_tillage_pos", "_tillage_row", "_row_id", "_file", "_file_row"].includes(name));
   try {
     await session.run(`EXPLAIN SELECT (\n${predicate}\n)::BOOLEAN FROM ${ident(view)}`);
   } catch (error) {

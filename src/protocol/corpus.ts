@@ -106,6 +106,11 @@ export interface FailedRule {
 
 export interface RowDetail {
   row: number;
+  /** 0-based place among the rows of the file; the row's own number counts the unreadable ones above it too. */
+  position: number;
+  /** The rows before and behind it; null where there is none. */
+  previous: number | null;
+  next: number | null;
   /** Whole values, by column; nested ones as JSON text. */
   values: Record<string, Cell>;
   /** Quality signals by name. */

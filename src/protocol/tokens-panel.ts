@@ -20,8 +20,12 @@ export interface TokensSettings {
 export interface TokensOrigin {
   path: string;
   row: number;
-  /** Rows of the file. */
+  /** Rows of the file, and the row's 0-based place among them. */
   rows: number;
+  position: number;
+  /** The rows before and behind it; null where there is none. */
+  previous: number | null;
+  next: number | null;
 }
 
 export interface TokensState {

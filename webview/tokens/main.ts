@@ -77,11 +77,13 @@ export class TillageTokens extends LitElement {
   private origin(host: TokensState): TemplateResult | typeof nothing {
     const origin = host.origin;
     if (!origin) return nothing;
-    const go = (row: number): void => this.report.call(this.connection.calls.goTo({ row }));
+    const go = (row: number | null): void => {
+      if (row !== null) this.report.call(this.connection.calls.goTo({ row }));
+    };
     return html`<div class="origin" data-testid="tokens-origin">
-      <vscode-button secondary icon="chevron-left" title="Row before" data-testid="tokens-previous" ?disabled=${origin.row === 0} @click=${() => go(origin.row - 1)}></vscode-button>
-      <vscode-button secondary icon="chevron-right" title="Next row" data-testid="tokens-next" ?disabled=${origin.row + 1 >= origin.rows} @click=${() => go(origin.row + 1)}></vscode-button>
-      <span>row ${formatCount(origin.row + 1)} of ${formatCount(origin.rows)} · <button class="link" @click=${() => this.report.call(this.connection.calls.openSource(null))}>${origin.path.split(/[\\/]/).at(-1)}</button></span>
+      <vscode-button secondary icon="chevron-left" title="Row before" data-testid="tokens-previous" ?disabled=${origin.previous === null} @click=${() => go(origin.previous)}></vscode-button>
+      <vscode-button secondary icon="chevron-right" title="Next row" data-testid="tokens-next" ?disabled=${origin.next === null} @click=${() => go(origin.next)}></vscode-button>
+      <span>row ${formatCount(origin.position + 1)} of ${formatCount(origin.rows)} · <button class="link" @click=${() => this.report.call(this.connection.calls.openSource(null))}>${origin.path.split(/[\\/]/).at(-1)}</button></span>
     </div>`;
   }
 

@@ -45,18 +45,18 @@ export class Browser {
       const key = JSON.stringify(query.clauses);
       const total = this.totals.get(key) ?? (await session.one<{ n: number }>(`SELECT count(*) AS n FROM cols c WHERE ${where}`)).n;
       this.totals.set(key, total);
-      const positions = await session.rows<{ pos: number }>(`SELECT c._pos AS pos FROM ${this.sorted(query)} LIMIT ${size} OFFSET ${offset}`.replace("$where", () => where));
+      const positions = await session.rows<{ pos: number }>(`SELECT c._tillage_pos AS pos FROM ${this.sorted(query)} LIMIT ${size} OFFSET ${offset}`.replace("$where", () => where));
       return { rows: await this.cells(session, positions.map((row) => row.pos)), total };
     });
   }
 
   private sorted(query: Query): string {
-    if (!query.sort) return "cols c WHERE $where ORDER BY c._pos";
+    if (!query.sort) return "cols c WHERE $where ORDER BY c._tillage_pos";
     const column = this.file.column(query.sort.column);
     const direction = query.sort.descending ? "DESC" : "ASC";
     const small = column.kind !== "text" && column.kind !== "nested";
-    const from = small ? "cols c" : "cols c JOIN file f ON f._pos = c._pos";
-    return `${from} WHERE $where ORDER BY ${small ? "c" : "f"}.${ident(column.name)} ${direction} NULLS LAST, c._pos`;
+    const from = small ? "cols c" : "cols c JOIN file f ON f._tillage_pos = c._tillage_pos";
+    return `${from} WHERE $where ORDER BY ${small ? "c" : "f"}.${ident(column.name)} ${direction} NULLS LAST, c._tillage_pos`;
   }
 
   private async cells(session: Session, positions: readonly number[]): Promise<PageRow[]> {
@@ -64,10 +64,10 @@ export class Browser {
     const cell = (source: string, name: string, type: string) => (type === "VARCHAR" || type === "JSON" || /\[\]|STRUCT|MAP|TIME|DATE|UUID|BLOB|ENUM/.test(type) ? `left(${source}.${ident(name)}::VARCHAR, ${cellLength})` : `${source}.${ident(name)}`);
     const ready = this.file.prepared;
     const columns = this.file.columns.map((column) => cell(column.derived && ready ? "c" : "f", column.name, column.type));
-    const from = ready ? "file f JOIN cols c ON c._pos = f._pos" : "computed f";
+    const from = ready ? "file f JOIN cols c ON c._tillage_pos = f._tillage_pos" : "computed f";
     const [low, high] = [Math.min(...positions), Math.max(...positions)];
-    const which = high - low + 1 === positions.length ? `f._pos BETWEEN ${low} AND ${high}` : `f._pos IN (${positions.join(", ")})`;
-    const rows = await session.lists(`SELECT f._pos, f._row, ${columns.join(", ")} FROM ${from} WHERE ${which}`);
+    const which = high - low + 1 === positions.length ? `f._tillage_pos BETWEEN ${low} AND ${high}` : `f._tillage_pos IN (${positions.join(", ")})`;
+    const rows = await session.lists(`SELECT f._tillage_pos, f._tillage_row, ${columns.join(", ")} FROM ${from} WHERE ${which}`);
     const found = new Map(rows.map(([pos, row, ...cells]) => [Number(pos), { row: Number(row), cells }]));
     return positions.flatMap((pos) => found.get(pos) ?? []);
   }
@@ -83,19 +83,33 @@ export class Browser {
       const columns = this.file.imported.columns.map((column) => `${ident(column.name)}${/VARCHAR|BOOLEAN|INT|DOUBLE|FLOAT/.test(column.type) && !/\[/.test(column.type) ? "" : "::VARCHAR"} AS ${ident(column.name)}`);
       const rules = qualityRules("gopher");
       const failed = rules.map((rule) => `CASE WHEN q.${rule.field} ${rule.op} ${rule.default} THEN true ELSE false END AS ${ident(`_rule_${rule.name}`)}`);
-      const [found] = await session.rows(`SELECT ${[...columns, ...failed, "to_json(q)::VARCHAR AS _signals", "to_json(till_pii(_whole))::VARCHAR AS _pii", "till_language(_whole).confidence AS _confidence"].join(", ")} FROM (SELECT *, ${this.file.text} AS _whole, till_quality(${this.file.text}) AS q FROM file WHERE _row = ?)`, [row]);
-      if (!found) throw TillageError.user("no_row", `There is no row ${row} in ${this.file.path}.`, "Open the file again.", { file: this.file.path });
+      const [found] = await session.rows(`SELECT ${[...columns, ...failed, "to_json(q)::VARCHAR AS _signals", "to_json(till_pii(_whole))::VARCHAR AS _pii", "till_language(_whole).confidence AS _confidence"].join(", ")} FROM (SELECT *, ${this.file.text} AS _whole, till_quality(${this.file.text}) AS q FROM file WHERE _tillage_row = ?)`, [row]);
+      if (!found) throw this.noRow(row);
       const signals = JSON.parse(String(found._signals)) as Record<string, number>;
       const pii = JSON.parse(String(found._pii)) as { kind: string; value: string }[];
       const values = Object.fromEntries(this.file.imported.columns.map((column): [string, Cell] => [column.name, found[column.name] ?? null]));
       return {
         row,
+        ...(await this.neighbours(session, row)),
         values,
         signals: { ...signals, language_confidence: Number(found._confidence ?? 0) },
         failed: rules.filter((rule) => found[`_rule_${rule.name}`] === true).map((rule) => ({ rule: rule.name, reason: `${describeRule(rule)}: ${signals[rule.field]}` })),
         pii: pii.map(({ kind, value }) => ({ kind, value })),
       };
     });
+  }
+
+  /** A row's place among the good ones. Of Parquet every row is there. */
+  private async neighbours(session: Session, row: number): Promise<Pick<RowDetail, "position" | "previous" | "next">> {
+    const { format, rows } = this.file.imported;
+    if (format === "parquet") return { position: row, previous: row > 0 ? row - 1 : null, next: row + 1 < rows ? row + 1 : null };
+    return session.one(`SELECT count(*) FILTER (_tillage_row < ${row}) AS position, max(_tillage_row) FILTER (_tillage_row < ${row}) AS previous, min(_tillage_row) FILTER (_tillage_row > ${row}) AS next FROM file`);
+  }
+
+  private noRow(row: number): TillageError {
+    const bad = this.file.imported.bad.find((one) => one.line === row + 1);
+    const message = bad ? `Line ${bad.line} of ${this.file.path} is no row: ${bad.reason}.` : `There is no row ${row} in ${this.file.path}.`;
+    return TillageError.user("no_row", message, bad ? "Mend the line, or choose another one." : "Open the file again.", { file: this.file.path, ...(bad ? { line: bad.line } : {}) });
   }
 
   predicate(query: Query): { sql: string } {
@@ -121,8 +135,8 @@ export class Browser {
       const has = (name: string) => this.file.columns.some((column) => column.derived && column.name === name);
       const computed = Object.entries(derivedSql(this.file.text)).filter(([name]) => !has(name)).map(([name, sql]) => `, ${sql} AS ${name}`);
       const side = derivedColumns.filter(({ name }) => has(name)).map(({ name }) => name);
-      const kept = `(SELECT ${["_pos AS _side", ...side].join(", ")} FROM cols)`;
-      const from = `(SELECT ${side.map((name) => `c.${name}`).join(", ")}${computed.join("")} FROM (SELECT * EXCLUDE (_row) FROM file) f JOIN ${kept} c ON c._side = f._pos)`;
+      const kept = `(SELECT ${["_tillage_pos AS _side", ...side].join(", ")} FROM cols)`;
+      const from = `(SELECT ${side.map((name) => `c.${name}`).join(", ")}${computed.join("")} FROM (SELECT * EXCLUDE (_tillage_row) FROM file) f JOIN ${kept} c ON c._side = f._tillage_pos)`;
       const tally = (column: string, as: string) => session.rows<{ rows: number } & Record<string, string | number>>(`SELECT ${column} AS ${as}, count(*) AS rows FROM ${from} GROUP BY 1 ORDER BY 2 DESC, 1`);
       const { doubles } = await session.one<{ doubles: number }>(`SELECT count(*) - count(DISTINCT md5(till_normalize(${this.file.text}))) AS doubles FROM file`);
       return {

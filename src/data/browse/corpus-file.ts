@@ -17,7 +17,7 @@ const categoryValues = 1000;
 const categoryLength = 64;
 
 /**
- * An open file: the view `file` over its Parquet form (`_pos`, `_row` and its columns), the view `seen` with `text` and the derived columns
+ * An open file: the view `file` over its Parquet form (`_tillage_pos`, `_tillage_row` and its columns), the view `seen` with `text` and the derived columns
  * beside them, and, once it is ready, the table `cols` of all columns but the long texts, which facets and filters run on.
  */
 export class CorpusFile {
@@ -50,8 +50,8 @@ export class CorpusFile {
     try {
       return await database.session(signal, async (session) => {
         const columns = imported.columns.map((column) => (column.type === "JSON" ? `to_json(${ident(column.name)}) AS ${ident(column.name)}` : ident(column.name)));
-        const row = imported.format === "parquet" ? "file_row_number AS _row" : "_row";
-        await session.run(`CREATE VIEW file AS SELECT file_row_number AS _pos, ${row}, ${columns.join(", ")} FROM ${parquet([imported.rowsFile], "file_row_number = true")}`);
+        const row = imported.format === "parquet" ? "file_row_number AS _tillage_row" : "_tillage_row";
+        await session.run(`CREATE VIEW file AS SELECT file_row_number AS _tillage_pos, ${row}, ${columns.join(", ")} FROM ${parquet([imported.rowsFile], "file_row_number = true")}`);
         const file = new CorpusFile(path, handle, database, imported, await columnKinds(session, imported));
         const sees = file.derived().map(([name, sql]) => `${sql} AS ${ident(name)}`);
         const text = file.has("text") ? [] : [`${file.text} AS text`];
@@ -115,7 +115,7 @@ export class CorpusFile {
       if (!existsSync(derivedFile)) {
         const temporary = this.derivedTemporary;
         try {
-          await session.run(`COPY (SELECT _pos, ${derived.map(([name]) => ident(name)).join(", ")} FROM computed ORDER BY _pos) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`);
+          await session.run(`COPY (SELECT _tillage_pos, ${derived.map(([name]) => ident(name)).join(", ")} FROM computed ORDER BY _tillage_pos) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`);
           renameSync(temporary, derivedFile);
         } finally {
           rmSync(temporary, { force: true });
@@ -123,11 +123,11 @@ export class CorpusFile {
       }
       const own = this.small.filter((column) => !column.derived).map((column) => `f.${ident(column.name)}`);
       const side = derived.map(([name]) => `d.${ident(name)}`);
-      await session.run(`CREATE TABLE cols AS SELECT ${["f._pos", "f._row", ...own, ...side].join(", ")} FROM file f JOIN ${parquet([derivedFile])} d ON d._pos = f._pos ORDER BY f._pos`);
+      await session.run(`CREATE TABLE cols AS SELECT ${["f._tillage_pos", "f._tillage_row", ...own, ...side].join(", ")} FROM file f JOIN ${parquet([derivedFile])} d ON d._tillage_pos = f._tillage_pos ORDER BY f._tillage_pos`);
       const text = this.has("text") ? [] : [`${this.text} AS text`];
       // Only the derived columns are joined: `cols` holds the file's small columns too, and their names would be ambiguous.
-      const computed = ["_pos", ...derived.map(([name]) => ident(name))].join(", ");
-      await session.run(`CREATE VIEW seen AS SELECT ${["f.*", ...text, ...side].join(", ")} FROM file f JOIN (SELECT ${computed} FROM cols) d ON d._pos = f._pos`);
+      const computed = ["_tillage_pos", ...derived.map(([name]) => ident(name))].join(", ");
+      await session.run(`CREATE VIEW seen AS SELECT ${["f.*", ...text, ...side].join(", ")} FROM file f JOIN (SELECT ${computed} FROM cols) d ON d._tillage_pos = f._tillage_pos`);
       this.prepared = true;
     });
   }

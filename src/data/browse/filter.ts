@@ -86,7 +86,7 @@ export class Filters {
       if (column.kind !== "text" && column.kind !== "nested") return columnSql(clause, `c.${ident(column.name)}`);
     }
     if (clause.kind === "search" && clause.text === "") return "true";
-    return `c._pos IN (SELECT _pos FROM ${await this.matched(session, clause)})`;
+    return `c._tillage_pos IN (SELECT _tillage_pos FROM ${await this.matched(session, clause)})`;
   }
 
   private async matched(session: Session, clause: Clause): Promise<string> {
@@ -109,7 +109,7 @@ export class Filters {
 
   private async match(session: Session, clause: Clause): Promise<string> {
     const table = `match_${++this.serial}`;
-    const create = (condition: string, from: string) => session.run(`CREATE TABLE ${table} AS SELECT _pos FROM ${from} WHERE (\n${condition}\n)`);
+    const create = (condition: string, from: string) => session.run(`CREATE TABLE ${table} AS SELECT _tillage_pos FROM ${from} WHERE (\n${condition}\n)`);
     if (clause.kind === "search") {
       try {
         await create(searchSql(clause, this.texts()), "file");
@@ -138,10 +138,20 @@ function searchFault(error: unknown, pattern: string): unknown {
   return TillageError.user("regex_syntax", `'${pattern}' is not a regular expression: ${reason.trim()}`, "Mend it, or search for the literal text.");
 }
 
+/** A predicate as a recipe may have it: Alpaca's input is no column there, and without its name the predicate would mean something else. */
+function keptPredicate(file: CorpusFile, predicate: string): string {
+  const own = ownColumns(file);
+  const input = own && "input" in own ? own.input : undefined;
+  if (input !== undefined && new RegExp(`(^|[^\\w'])"?${input}"?(?![\\w'])`, "i").test(predicate)) {
+    throw TillageError.user("not_in_recipe", `In a recipe '${input}' is no column of its own: it stands behind the instruction in 'prompt'.`, "Write the condition over prompt or text, then keep it.");
+  }
+  return predicate.trim();
+}
+
 /** A query as one predicate over the file's columns, its whole `text` and the derived columns, as a recipe's `where` knows them. */
 export function predicateSql(file: CorpusFile, query: Query): string {
   const parts = query.clauses.map((clause): string => {
-    if (clause.kind === "sql") return `(${clause.predicate.trim()})`;
+    if (clause.kind === "sql") return `(${keptPredicate(file, clause.predicate)})`;
     if (clause.kind !== "search") return columnSql(clause, recipeColumn(file.column(clause.column), ownColumns(file))).replace(/::VARCHAR IN/, file.column(clause.column).type === "VARCHAR" ? " IN" : "::VARCHAR IN");
     if (clause.text === "") return "true";
     const calls = searchedInRecipe(file).map((name) => `till_${clause.mode === "regex" ? "matches" : "contains"}(${name}, ${literal(clause.text)}, ${clause.caseSensitive})`);

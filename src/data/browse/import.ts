@@ -36,7 +36,7 @@ export type ImportMeta = z.infer<typeof metaSchema>;
 export interface Imported extends ImportMeta {
   version: string;
   bytes: number;
-  /** The Parquet file to read: the file itself, or its copy in the cache with `_row`. */
+  /** The Parquet file to read: the file itself, or its copy in the cache with `_tillage_row`. */
   rowsFile: string;
   /** Where the derived columns are kept. */
   derivedFile: string;
@@ -92,7 +92,7 @@ async function convert(session: Session, file: string, format: Format, rowsFile:
   const fault = own && format !== "parquet" ? normalSql(raw, own).fault : "NULL::VARCHAR";
   try {
     const counts = await session.one<{ good: number; faults: number }>(`SELECT count(*) FILTER ((${fault}) IS NULL) AS good, count(*) FILTER ((${fault}) IS NOT NULL) AS faults FROM raw`);
-    const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, ${fault} AS reason FROM raw WHERE (${fault}) IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
+    const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _tillage_row + 1 AS line, ${fault} AS reason FROM raw WHERE (${fault}) IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
     const bad = [...raw.bad, ...faults.map(({ line, reason }): BadRow => ({ file, line: (raw.lineOf?.(line - 1) ?? line - 1) + 1, reason }))].sort((a, b) => a.line - b.line).slice(0, maxListedBad);
     const texts = new Set(own ? textColumns(own) : []);
     const columns = raw.columns.map((column) => ({ name: column.name, type: texts.has(column.name) ? "VARCHAR" : column.type }));
@@ -107,12 +107,12 @@ async function copyRows(session: Session, raw: RawTable, own: ShapeColumns | und
   const texts = new Set(own ? textColumns(own) : []);
   const columns = raw.columns.map(({ name }) => {
     if (!texts.has(name)) return ident(name);
-    const value = raw.json ? `json_extract_string(_json, ${jsonPath(name)})` : `${ident(name)}::VARCHAR`;
+    const value = raw.json ? `json_extract_string(_tillage_json, ${jsonPath(name)})` : `${ident(name)}::VARCHAR`;
     return `${value} AS ${ident(name)}`;
   });
   const temporary = `${rowsFile}.${randomUUID()}.tmp`;
   try {
-    await session.run(`COPY (SELECT _file_row AS _row, ${columns.join(", ")} FROM raw WHERE (${fault}) IS NULL) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10240)`);
+    await session.run(`COPY (SELECT _tillage_row, ${columns.join(", ")} FROM raw WHERE (${fault}) IS NULL) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10240)`);
     renameSync(temporary, rowsFile);
   } finally {
     rmSync(temporary, { force: true });

@@ -2,7 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import { isBlank, LongLine, maxLineBytes, readLines, tooLong, withoutBom, withoutReturn } from "./lines";
+import { isBlank, LongLine, maxLineBytes, lineBatches, tooLong, withoutBom, withoutReturn } from "./lines";
 
 export interface CsvScan {
   delimiter: string;
@@ -66,8 +66,8 @@ function fieldsOf(line: Buffer, delimiter: number, open: boolean): Fields {
 /** Reads a CSV file's records. With a target, the good ones are copied there. */
 export async function scanCsv(plain: string, target: string | undefined, tabs: boolean, signal?: AbortSignal): Promise<CsvScan> {
   const scan: CsvScan = { delimiter: tabs ? "\t" : ",", records: 0, lines: [], bad: [] };
-  if (target === undefined) for await (const part of goodRecords(plain, scan, tabs, signal)) void part;
-  else await pipeline(goodRecords(plain, scan, tabs, signal), createWriteStream(target, { flags: "wx", mode: 0o600 }));
+  if (target === undefined) for await (const part of goodRecords(plain, scan, tabs, false, signal)) void part;
+  else await pipeline(goodRecords(plain, scan, tabs, true, signal), createWriteStream(target, { flags: "wx", mode: 0o600 }));
   scan.bad.sort((a, b) => a.line - b.line);
   return scan;
 }
@@ -75,7 +75,7 @@ export async function scanCsv(plain: string, target: string | undefined, tabs: b
 /** Lines of a record at most: beyond, its quote was never closed. */
 const recordLines = 100_000;
 
-async function* goodRecords(plain: string, scan: CsvScan, tabs: boolean, signal?: AbortSignal): AsyncGenerator<Buffer> {
+async function* goodRecords(plain: string, scan: CsvScan, tabs: boolean, keep: boolean, signal?: AbortSignal): AsyncGenerator<Buffer> {
   let columns = 0;
   let shift = 1;
   let record: Buffer[] = [];
@@ -85,8 +85,9 @@ async function* goodRecords(plain: string, scan: CsvScan, tabs: boolean, signal?
     record = [];
     [held, count, open] = [0, 0, false];
   };
-  const put = (): Buffer[] => {
-    const whole = [...record.flatMap((part) => [part, newline])];
+  let out: Buffer[] = [];
+  const put = (): void => {
+    if (keep) for (const part of record) out.push(part, newline);
     if (columns === 0) columns = count;
     else {
       if (start !== scan.records + shift) {
@@ -96,22 +97,20 @@ async function* goodRecords(plain: string, scan: CsvScan, tabs: boolean, signal?
       scan.records++;
     }
     reset();
-    return whole;
   };
   /** The lines of a record that broke off: the first is bad, the others are read anew. */
   let again: { line: number; bytes: Buffer | LongLine }[] = [];
-  const next = (line: number, read: Buffer | LongLine): Buffer[] => {
-    const broken = (reason: string): Buffer[] => {
+  const next = (line: number, read: Buffer | LongLine): void => {
+    const broken = (reason: string): void => {
       scan.bad.push({ line: start, reason });
       const rest = record.slice(1).map((bytes, i) => ({ line: start + 1 + i, bytes }));
       if (record.length > 0) again.push(...rest, { line, bytes: read });
       reset();
-      return [];
     };
     if (!open) start = line;
     if (read instanceof LongLine) return broken(tooLong(read.bytes));
     const bytes = withoutReturn(read);
-    if (!open && isBlank(bytes)) return [];
+    if (!open && isBlank(bytes)) return;
     const fields = fieldsOf(bytes, scan.delimiter.charCodeAt(0), open);
     const total = open ? count + fields.count - 1 : fields.count;
     if (fields.fault !== undefined) return broken(fields.fault);
@@ -121,7 +120,7 @@ async function* goodRecords(plain: string, scan: CsvScan, tabs: boolean, signal?
     record.push(bytes);
     held += bytes.length + 1;
     [count, open] = [total, fields.open];
-    if (open && held <= maxLineBytes && record.length <= recordLines) return [];
+    if (open && held <= maxLineBytes && record.length <= recordLines) return;
     if (open || held > maxLineBytes) {
       // This line is read anew with the others.
       const reason = held > maxLineBytes ? tooLong(held, "the record") : "a quote is never closed";
@@ -131,16 +130,16 @@ async function* goodRecords(plain: string, scan: CsvScan, tabs: boolean, signal?
     if (columns > 0 && total !== columns) {
       scan.bad.push({ line: start, reason: `it has ${total} ${total === 1 ? "field" : "fields"}, the header ${columns}` });
       reset();
-      return [];
+      return;
     }
-    return put();
+    put();
   };
-  const drain = function* (): Generator<Buffer> {
+  const drain = (): void => {
     while (again.length > 0) {
       const lines = again;
       again = [];
       for (const [i, { line, bytes }] of lines.entries()) {
-        yield* next(line, bytes);
+        next(line, bytes);
         if (again.length > 0) {
           again.push(...lines.slice(i + 1));
           break;
@@ -149,21 +148,26 @@ async function* goodRecords(plain: string, scan: CsvScan, tabs: boolean, signal?
     }
   };
   let line = 0;
-  for await (const read of readLines(plain, signal)) {
-    let bytes = read;
-    if (first && !(read instanceof LongLine)) {
-      bytes = withoutBom(read);
-      if (!tabs) scan.delimiter = delimiterOf(bytes);
+  for await (const lines of lineBatches(plain, signal)) {
+    for (const read of lines) {
+      let bytes = read;
+      if (first && !(read instanceof LongLine)) {
+        bytes = withoutBom(read);
+        if (!tabs) scan.delimiter = delimiterOf(bytes);
+      }
+      first = false;
+      next(line++, bytes);
+      if (again.length > 0) drain();
     }
-    first = false;
-    yield* next(line++, bytes);
-    yield* drain();
+    if (out.length > 0) yield Buffer.concat(out);
+    out = [];
   }
   while (open) {
     // The file ended within a quoted field.
     scan.bad.push({ line: start, reason: "a quote is never closed" });
     again = record.slice(1).map((bytes, i) => ({ line: start + 1 + i, bytes }));
     reset();
-    yield* drain();
+    drain();
   }
+  if (out.length > 0) yield Buffer.concat(out);
 }

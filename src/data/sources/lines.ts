@@ -38,6 +38,11 @@ export class LongLine {
 
 /** The lines of a file, without their line breaks; of one that is too long only how long it is. */
 export async function* readLines(file: string, signal?: AbortSignal): AsyncGenerator<Buffer | LongLine> {
+  for await (const lines of lineBatches(file, signal)) yield* lines;
+}
+
+/** The lines of a file, many at a time: a step of an asynchronous loop costs more than a short line. */
+export async function* lineBatches(file: string, signal?: AbortSignal): AsyncGenerator<(Buffer | LongLine)[]> {
   let rest: Buffer[] = [];
   let held = 0;
   const line = (end: Buffer): Buffer | LongLine => {
@@ -49,18 +54,20 @@ export async function* readLines(file: string, signal?: AbortSignal): AsyncGener
   };
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
     throwIfCancelled(signal);
+    const lines: (Buffer | LongLine)[] = [];
     let from = 0;
     for (let newline = chunk.indexOf(10); newline >= 0; newline = chunk.indexOf(10, from)) {
-      yield line(chunk.subarray(from, newline));
+      lines.push(line(chunk.subarray(from, newline)));
       from = newline + 1;
     }
+    if (lines.length > 0) yield lines;
     if (from === chunk.length) continue;
     held += chunk.length - from;
     // What is too long already is not kept any more.
     if (held <= maxLineBytes) rest.push(chunk.subarray(from));
     else rest = [];
   }
-  if (held > 0) yield line(Buffer.alloc(0));
+  if (held > 0) yield [line(Buffer.alloc(0))];
 }
 
 /** Why a row of so many bytes is too long. */

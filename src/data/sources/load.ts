@@ -109,7 +109,7 @@ export async function loadSources(session: Session, found: readonly FoundSource[
       const own = ownColumns.map((column) => `${column === "text" ? sql.text : (sql.own[column] ?? "NULL::VARCHAR")} AS ${column}`).join(", ");
       try {
         await session.run(
-          `CREATE VIEW ${part} AS SELECT (_file_row + ${next})::BIGINT AS _n, _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${own}${select} FROM ${ident(raw.table)}`,
+          `CREATE VIEW ${part} AS SELECT (_tillage_row + ${next})::BIGINT AS _n, _tillage_row AS _file_row, ${literal(source.name)} AS _source, ${literal(relativePath(folder, file))} AS _file, ${literal(shape.shape)} AS _shape, ${sql.fault} AS _fault, ${own}${select} FROM ${ident(raw.table)}`,
         );
         next += await collectFaults(session, part, file, loaded, raw);
       } catch (error) {

@@ -19,7 +19,7 @@ export interface NormalSql {
 
 /** A column's text; from the JSON itself where a file's rows disagree about the column's type. */
 function textOf(raw: RawTable, column: string): string {
-  return raw.json ? `json_extract_string(_json, ${jsonPath(column)})` : `${ident(column)}::VARCHAR`;
+  return raw.json ? `json_extract_string(_tillage_json, ${jsonPath(column)})` : `${ident(column)}::VARCHAR`;
 }
 
 /** A column's name as a path into a row's JSON. */
@@ -28,13 +28,13 @@ export function jsonPath(column: string): string {
 }
 
 function isMissing(raw: RawTable, column: string): string {
-  const absent = raw.json ? `coalesce(json_type(_json, ${jsonPath(column)}), 'NULL') = 'NULL'` : `${ident(column)} IS NULL`;
+  const absent = raw.json ? `coalesce(json_type(_tillage_json, ${jsonPath(column)}), 'NULL') = 'NULL'` : `${ident(column)} IS NULL`;
   return `WHEN ${absent} THEN ${literal(`'${column}' is missing`)}`;
 }
 
 function isText(raw: RawTable, column: string): string {
   if (!raw.json) return `CASE ${isMissing(raw, column)} END`;
-  const type = `json_type(_json, ${jsonPath(column)})`;
+  const type = `json_type(_tillage_json, ${jsonPath(column)})`;
   return `CASE ${isMissing(raw, column)} WHEN ${type} <> 'VARCHAR' THEN ${literal(`'${column}' is not a text but `)} || lower(${type}) END`;
 }
 

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { defaultTextRows, formatOfName, formatsSentence, type Format, type TextRows } from "../../core/dataset/formats";
 import type { BadRow } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
@@ -8,6 +8,7 @@ import { ident, literal, parquet, plainPath } from "../duckdb/sql";
 import { scanCsv } from "./csv";
 import { jsonElements, jsonLayout } from "./json";
 import { lineFault, maxDepth, maxLineBytes, readLines, refuseWideEncodings } from "./lines";
+import { jsonPath } from "./normalize";
 import { fileVersion, sanitizeLines, scanLines } from "./scan";
 import { readText } from "./text";
 import { temporaryFile, withPlain } from "./unpack";
@@ -37,17 +38,17 @@ export interface ReadOptions {
 }
 
 /**
- * A file as a table or view: `_file_row` and the file's columns, nested ones as JSON. `_file_row` is 0-based: the line on which the row begins
+ * A file as a table or view: `_tillage_row` and the file's columns, nested ones as JSON. `_tillage_row` is 0-based: the line on which the row begins
  * (JSONL, CSV, text), the element (JSON), the row (Parquet).
  */
 export interface RawTable {
   table: string;
   columns: RawColumn[];
-  /** The whole JSON object of each row stands in `_json` (JSON only). */
+  /** The whole JSON object of each row stands in `_tillage_json` (JSON only). */
   json: boolean;
   /** False where the types are guesses from the values (CSV): any column may be taken as text. */
   typed?: boolean;
-  /** The 0-based line of a `_file_row`, where that is another number. */
+  /** The 0-based line of a `_tillage_row`, where that is another number. */
   lineOf?: (fileRow: number) => number;
   bad: BadRow[];
   badRows: number;
@@ -93,7 +94,7 @@ async function readParquet(session: Session, file: string, table: string): Promi
   try {
     const columns = (await describe(session, from)).filter((column) => column.name !== "file_row_number");
     const select = columns.map((column) => (isNested(column.type) ? `to_json(${ident(column.name)}) AS ${ident(column.name)}` : ident(column.name)));
-    await session.run(`CREATE VIEW ${ident(table)} AS SELECT file_row_number AS _file_row, ${select.join(", ")} FROM ${from}`);
+    await session.run(`CREATE VIEW ${ident(table)} AS SELECT file_row_number AS _tillage_row, ${select.join(", ")} FROM ${from}`);
     return { table, columns: columns.map((column) => ({ ...column, type: isNested(column.type) ? "JSON" : column.type })), json: false, bad: [], badRows: 0 };
   } catch (error) {
     throw parquetFault(error, file);
@@ -117,13 +118,13 @@ async function readCsv(session: Session, { file, plain }: SourceFile, table: str
     if (scan.bad.length > 0) await scanCsv(plain, copy, tabs, session.signal);
     const from = scan.bad.length > 0 ? copy : plain;
     const options = ["header = true", "sample_size = -1", `delim = ${literal(scan.delimiter)}`, "quote = '\"'", "escape = '\"'", "hive_partitioning = false", `max_line_size = ${maxLineBytes + 1024}`, `buffer_size = ${4 * maxLineBytes}`];
-    if (scan.records > 0) await session.run(`CREATE TABLE ${ident(table)} AS SELECT row_number() OVER () - 1 AS _file_row, * FROM read_csv(${literal(plainPath(from))}, ${options.join(", ")})`);
+    if (scan.records > 0) await session.run(`CREATE TABLE ${ident(table)} AS SELECT row_number() OVER () - 1 AS _tillage_row, * FROM read_csv(${literal(plainPath(from))}, ${options.join(", ")})`);
     const bad = scan.bad.slice(0, maxListedBad).map(({ line, reason }): BadRow => ({ file, line: line + 1, reason }));
     if (scan.records === 0) throw TillageError.user("no_rows", `${file} has no row that can be read${bad[0] ? `: ${bad[0].reason}` : ""}.`, "The first line should name the columns, and every line have as many fields.", { file, line: bad[0]?.line ?? 1 });
     const { n } = await session.one<{ n: number }>(`SELECT count(*) AS n FROM ${ident(table)}`);
     if (n !== scan.records) throw csvFault(file, `it has ${scan.records} records, of which ${n} were read`);
     await placeRecords(session, table, scan.lines);
-    const columns = (await describe(session, ident(table))).filter((column) => column.name !== "_file_row");
+    const columns = (await describe(session, ident(table))).filter((column) => column.name !== "_tillage_row");
     return { table, columns, json: false, typed: false, bad, badRows: scan.bad.length };
   } catch (error) {
     if (isCancelled(error) || (error instanceof TillageError && error.problem.code !== "duckdb")) throw error;
@@ -139,9 +140,21 @@ function csvFault(file: string, reason: string): TillageError {
 
 /** Puts the line of each record in the place of its number. */
 async function placeRecords(session: Session, table: string, lines: readonly (readonly [number, number])[]): Promise<void> {
-  const shifts = [[0, 1], ...lines.map(([record, line]) => [record, line - record])].map((pair) => `(${pair.join(", ")})`).join(", ");
-  if (lines.length === 0) await session.run(`UPDATE ${ident(table)} SET _file_row = _file_row + 1`);
-  else await session.run(`CREATE OR REPLACE TABLE ${ident(table)} AS SELECT r._file_row + s.shift AS _file_row, r.* EXCLUDE (_file_row) FROM ${ident(table)} r ASOF JOIN (SELECT start, max(shift) AS shift FROM (VALUES ${shifts}) t(start, shift) GROUP BY start) s ON r._file_row >= s.start ORDER BY 1`);
+  if (lines.length === 0) await session.run(`UPDATE ${ident(table)} SET _tillage_row = _tillage_row + 1`);
+  else await shiftRows(session, table, "_tillage_row", [[0, 1], ...lines.map(([record, line]): [number, number] => [record, line - record])]);
+}
+
+/** Adds to a column of ascending numbers: from each `start` on the `shift` beside it. */
+async function shiftRows(session: Session, table: string, column: string, shifts: readonly (readonly [start: number, shift: number])[]): Promise<void> {
+  const file = temporaryFile("csv");
+  try {
+    // Where most records have several lines these are as many as rows: too many for a statement.
+    writeFileSync(file, shifts.map(([start, shift]) => `${start},${shift}\n`).join(""), { flag: "wx", mode: 0o600 });
+    const from = `(SELECT start, max(shift) AS shift FROM read_csv(${literal(file)}, header = false, auto_detect = false, delim = ',', columns = {start: 'BIGINT', shift: 'BIGINT'}) GROUP BY start)`;
+    await session.run(`CREATE OR REPLACE TABLE ${ident(table)} AS SELECT r.${column} + coalesce(s.shift, 0) AS ${column}, r.* EXCLUDE (${column}) FROM ${ident(table)} r ASOF LEFT JOIN ${from} s ON r.${column} >= s.start ORDER BY 1`);
+  } finally {
+    rmSync(file, { force: true });
+  }
 }
 
 async function readJson(session: Session, source: SourceFile, table: string): Promise<RawTable> {
@@ -191,14 +204,15 @@ async function readJsonl(session: Session, { file, plain }: SourceFile, table: s
   }
   await numberLines(session, staged, scan.blank);
   const { bad, badRows } = await badLines(session, staged, { file, plain }, lineOf);
-  const columns = await jsonColumns(session, staged);
+  const { plain: single, others } = otherCase(await jsonColumns(session, staged));
+  const columns = [...single, ...others.map(({ column }) => column)];
   // In groups: DuckDB's cost of taking a struct apart grows with the square of its fields.
-  const groups = Array.from({ length: Math.ceil(columns.length / structFields) }, (_, i) => columns.slice(i * structFields, (i + 1) * structFields));
+  const groups = Array.from({ length: Math.ceil(single.length / structFields) }, (_, i) => single.slice(i * structFields, (i + 1) * structFields));
   const structs = groups.map((group, i) => `json_transform(json, ${literal(JSON.stringify(Object.fromEntries(group.map((column) => [column.name, column.type]))))}) AS v${i}`);
-  const fields = groups.flatMap((group, i) => group.map((column) => `v${i}.${ident(column.name)} AS ${ident(column.name)}`));
+  const fields = [...groups.flatMap((group, i) => group.map((column) => `v${i}.${ident(column.name)} AS ${ident(column.name)}`)), ...others.map(({ column, sql }) => `${sql} AS ${ident(column.name)}`)];
   if (columns.length === 0) throw TillageError.user("no_rows", `${file} has no row that can be read: ${bad[0]?.reason ?? "it is empty"}.`, "Every row should be a JSON object.", { file, line: bad[0]?.line ?? 1 });
   await session.run(
-    `CREATE TABLE ${ident(table)} AS SELECT _file_row, json AS _json, ${fields.join(", ")} FROM (SELECT line AS _file_row, json, ${structs.join(", ")} FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT')`,
+    `CREATE TABLE ${ident(table)} AS SELECT _tillage_row, json AS _tillage_json, ${fields.join(", ")} FROM (SELECT line AS _tillage_row, json, ${structs.join(", ")} FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT')`,
   );
   await session.run(`DROP TABLE ${ident(staged)}`);
   return { table, columns, json: true, bad, badRows };
@@ -211,10 +225,8 @@ async function numberLines(session: Session, staged: string, blank: readonly num
     return;
   }
   // The i-th blank line b comes before the row b - i: rows from there on stand i + 1 lines further down.
-  const shifts = blank.map((b, i) => `(${b - i}, ${i + 1})`).join(", ");
-  await session.run(
-    `CREATE OR REPLACE TABLE ${ident(staged)} AS SELECT l.k + coalesce(s.shift, 0) AS line, l.json FROM ${ident(staged)} l ASOF LEFT JOIN (SELECT start, max(shift) AS shift FROM (VALUES ${shifts}) t(start, shift) GROUP BY start) s ON l.k >= s.start ORDER BY l.k`,
-  );
+  await shiftRows(session, staged, "k", blank.map((b, i): [number, number] => [b - i, i + 1]));
+  await session.run(`ALTER TABLE ${ident(staged)} RENAME COLUMN k TO line`);
 }
 
 async function badLines(session: Session, staged: string, { file, plain }: SourceFile, lineOf: (line: number) => number): Promise<{ bad: BadRow[]; badRows: number }> {
@@ -234,9 +246,31 @@ async function badLines(session: Session, staged: string, { file, plain }: Sourc
 
 /** The keys of all objects with the type that holds all of their values; nested and mixed values stay JSON. */
 async function jsonColumns(session: Session, staged: string): Promise<RawColumn[]> {
-  const { s } = await session.one<{ s: string | null }>(`SELECT json_group_structure(json)::VARCHAR AS s FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT'`);
+  // One row of each structure stands for all of them: putting structures together costs DuckDB more than all the rest.
+  const one = `SELECT any_value(json) AS json FROM ${ident(staged)} WHERE json_type(json) = 'OBJECT' GROUP BY json_structure(json)`;
+  const { s } = await session.one<{ s: string | null }>(`SELECT json_group_structure(json)::VARCHAR AS s FROM (${one})`);
   const structure = s === null ? {} : (JSON.parse(s) as Record<string, unknown>);
   if (typeof structure !== "object") return [];
   const scalar: Record<string, string> = { UBIGINT: "UBIGINT", BIGINT: "BIGINT", DOUBLE: "DOUBLE", BOOLEAN: "BOOLEAN", VARCHAR: "VARCHAR", NULL: "VARCHAR" };
   return Object.entries(structure).map(([name, type]) => ({ name, type: typeof type === "string" ? (scalar[type] ?? "JSON") : "JSON" }));
+}
+
+/**
+ * To DuckDB `Text` and `text` are one name: the first in lower case keeps it, or else the first, and the others are read as JSON under another
+ * name, such as `Text_2`. Answers with their SQL over `json`.
+ */
+function otherCase(columns: readonly RawColumn[]): { plain: RawColumn[]; others: { column: RawColumn; sql: string }[] } {
+  const byName = new Map<string, RawColumn[]>();
+  for (const column of columns) byName.set(column.name.toLowerCase(), [...(byName.get(column.name.toLowerCase()) ?? []), column]);
+  const keeps = (column: RawColumn) => {
+    const rivals = byName.get(column.name.toLowerCase()) ?? [];
+    return column === (rivals.find(({ name }) => name === name.toLowerCase()) ?? rivals[0]);
+  };
+  const others = columns.filter((column) => !keeps(column)).map(({ name }) => {
+    let serial = 2;
+    while (byName.has(`${name}_${serial}`.toLowerCase())) serial++;
+    byName.set(`${name}_${serial}`.toLowerCase(), []);
+    return { column: { name: `${name}_${serial}`, type: "JSON" }, sql: `json_extract(json, ${jsonPath(name)})` };
+  });
+  return { plain: columns.filter(keeps), others };
 }

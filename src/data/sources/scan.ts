@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, statSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
+import { formatOfName } from "../../core/dataset/formats";
 import { TillageError } from "../../protocol/errors";
 import { throwIfCancelled } from "../duckdb/failure";
 import { isBlank, isSpace, lineFault, LongLine, readLines, withoutBom } from "./lines";
@@ -40,52 +41,84 @@ export function fileVersion(file: string): FileVersion {
   }
 }
 
-const known = new Map<string, FileScan>();
+const known = new Map<string, FileScan & { lines?: LineScan }>();
 
-/** A file's hash. Remembered until size or time change. */
-export async function scanFile(file: string, signal?: AbortSignal): Promise<FileScan> {
+function remembered(file: string): (FileScan & { lines?: LineScan }) | undefined {
   const version = fileVersion(file);
   const before = known.get(file);
-  if (before && before.size === version.size && before.mtimeMs === version.mtimeMs) return before;
+  return before?.size === version.size && before.mtimeMs === version.mtimeMs ? before : undefined;
+}
+
+/** A file's hash. Remembered until size or time change. JSONL's lines are looked at on the way: they are wanted next. */
+export async function scanFile(file: string, signal?: AbortSignal): Promise<FileScan> {
+  const before = remembered(file);
+  if (before) return before;
+  const version = fileVersion(file);
+  const format = formatOfName(file);
+  const lines = format?.format === "jsonl" && format.compression === undefined ? new LineScanner() : undefined;
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
     throwIfCancelled(signal);
     hash.update(chunk);
+    lines?.feed(chunk);
   }
-  const scan: FileScan = { ...version, sha256: hash.digest("hex") };
+  const scan = { ...version, sha256: hash.digest("hex"), ...(lines ? { lines: lines.end() } : {}) };
   known.set(file, scan);
   return scan;
 }
 
-/** Reads a file's lines once, by searching for line breaks and brackets; only white space at a line's start is looked at byte by byte. */
+/** What a file's lines are like. */
 export async function scanLines(file: string, signal?: AbortSignal): Promise<LineScan> {
-  const scan: LineScan = { lines: 0, blank: [], longestLine: 0, mostOpened: 0, byteOrderMark: false };
-  let [line, length, filled, opened, first] = [0, 0, false, 0, true];
-  const endLine = () => {
-    if (filled) scan.lines++;
-    else scan.blank.push(line);
-    scan.longestLine = Math.max(scan.longestLine, length);
-    scan.mostOpened = Math.max(scan.mostOpened, opened);
-    [line, length, filled, opened] = [line + 1, 0, false, 0];
-  };
+  const before = remembered(file)?.lines;
+  if (before) return before;
+  const lines = new LineScanner();
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
     throwIfCancelled(signal);
-    if (first) scan.byteOrderMark = withoutBom(chunk).length < chunk.length;
-    first = false;
+    lines.feed(chunk);
+  }
+  return lines.end();
+}
+
+/** Goes over a file by searching for line breaks and brackets; only white space at a line's start is looked at byte by byte. */
+class LineScanner {
+  private readonly scan: LineScan = { lines: 0, blank: [], longestLine: 0, mostOpened: 0, byteOrderMark: false };
+  private line = 0;
+  private length = 0;
+  private filled = false;
+  private opened = 0;
+  private first = true;
+
+  feed(chunk: Buffer): void {
+    if (this.first) this.scan.byteOrderMark = withoutBom(chunk).length < chunk.length;
+    this.first = false;
     let [square, curly] = [chunk.indexOf(91), chunk.indexOf(123)];
     for (let from = 0; from < chunk.length; ) {
       const newline = chunk.indexOf(10, from);
       const to = newline < 0 ? chunk.length : newline;
-      for (let i = from; i < to && !filled; i++) filled = !isSpace(chunk[i] ?? 0);
-      for (; square >= 0 && square < to; square = chunk.indexOf(91, square + 1)) opened++;
-      for (; curly >= 0 && curly < to; curly = chunk.indexOf(123, curly + 1)) opened++;
-      length += to - from;
-      if (newline >= 0) endLine();
+      for (let i = from; i < to && !this.filled; i++) this.filled = !isSpace(chunk[i] ?? 0);
+      for (; square >= 0 && square < to; square = chunk.indexOf(91, square + 1)) this.opened++;
+      for (; curly >= 0 && curly < to; curly = chunk.indexOf(123, curly + 1)) this.opened++;
+      this.length += to - from;
+      if (newline >= 0) this.endLine();
       from = to + 1;
     }
   }
-  if (length > 0) endLine();
-  return scan;
+
+  end(): LineScan {
+    if (this.length > 0) this.endLine();
+    return this.scan;
+  }
+
+  private endLine(): void {
+    if (this.filled) this.scan.lines++;
+    else this.scan.blank.push(this.line);
+    this.scan.longestLine = Math.max(this.scan.longestLine, this.length);
+    this.scan.mostOpened = Math.max(this.scan.mostOpened, this.opened);
+    this.line++;
+    this.length = 0;
+    this.filled = false;
+    this.opened = 0;
+  }
 }
 
 /** Copies a JSONL file with `null` in place of every line that is no JSON object; blank lines are left out. For files that DuckDB cannot read line by line. */

@@ -19,7 +19,7 @@ interface Piece {
 /** Bytes that are gathered before they are written. */
 const batchBytes = 1 << 20;
 
-/** Reads a text file into the table: `_file_row` is the 0-based line on which the row begins. */
+/** Reads a text file into the table: `_tillage_row` is the 0-based line on which the row begins. */
 export async function readText(session: Session, { file, plain }: SourceFile, table: string, rows: TextRows): Promise<RawTable> {
   const bad: BadRow[] = [];
   let badRows = 0;
@@ -30,7 +30,7 @@ export async function readText(session: Session, { file, plain }: SourceFile, ta
   const copy = temporaryFile("jsonl");
   try {
     await pipeline(jsonLines(pieces(plain, rows, session.signal), fault), createWriteStream(copy, { flags: "wx", mode: 0o600 }));
-    await session.run(`CREATE TABLE ${ident(table)} AS SELECT l AS _file_row, text FROM read_ndjson(${literal(copy)}, columns = {l: 'BIGINT', text: 'VARCHAR'}, maximum_object_size = ${8 * maxLineBytes}, hive_partitioning = false)`);
+    await session.run(`CREATE TABLE ${ident(table)} AS SELECT l AS _tillage_row, text FROM read_ndjson(${literal(copy)}, columns = {l: 'BIGINT', text: 'VARCHAR'}, maximum_object_size = ${8 * maxLineBytes}, hive_partitioning = false)`);
   } finally {
     rmSync(copy, { force: true });
   }

@@ -83,7 +83,8 @@ export class TokensPanel extends Owner {
     }
     const { handle, rows, shape } = this.handle;
     const detail = await this.services.corpus.detail({ handle, row }, signal);
-    const origin: TokensOrigin = { path: file, row, rows };
+    const { position, previous, next } = detail;
+    const origin: TokensOrigin = { path: file, row, rows, position, previous, next };
     this.update({ origin, row: nativeRow(shape, detail.values) });
     this.panel.view.title = `Tokens: ${path.basename(file)} ${row + 1}`;
   }

@@ -39,6 +39,45 @@ const matching = async (handle: string, clauses: Clause[]) => {
 const expected = (accept: (row: (typeof documents)[number], i: number) => boolean) => documents.flatMap((row, i) => (accept(row, i) ? [i] : []));
 const facet = (facets: Facet[], column: string) => facets.find((candidate) => candidate.column === column);
 
+describe("rows below lines that cannot be read", () => {
+  it("keep their lines, know their neighbours, and the lines say why they are none", async () => {
+    workspace = new Workspace();
+    const { handle } = await corpus.open({ path: workspace.write("b.jsonl", '{\n{"text":"first"}\n\n{"text":7}\n{"text":"second"}\n[]\n{"text":"third"}\n') });
+    const place = async (row: number) => (({ position, previous, next, values }) => [position, previous, next, values.text])(await corpus.detail({ handle, row }));
+    expect([await place(1), await place(4), await place(6)]).toEqual([[0, null, 4, "first"], [1, 1, 6, "second"], [2, 4, null, "third"]]);
+    expect(await problemOf(corpus.detail({ handle, row: 3 }))).toMatchObject({ code: "no_row", line: 4, message: expect.stringContaining("'text' is not a text") as unknown });
+  });
+});
+
+describe("columns that are called as ours", () => {
+  it("are shown, filtered and built beside them", async () => {
+    workspace = new Workspace();
+    const rows = [{ text: "a", _pos: 7, _row: 8, _file_row: 9, _json: "j", Text: "other", _n: 1 }, { text: "b", _pos: 6, _row: 5, _file_row: 4, _json: "k", Text: "another", _n: 0 }];
+    const file = workspace.rows("c.jsonl", rows);
+    const { handle, columns } = await corpus.open({ path: file });
+    expect((await corpus.detail({ handle, row: 1 })).values).toEqual({ text: "b", _pos: 6, _row: 5, _file_row: 4, _json: "k", Text_2: '"another"', _n: 0 });
+    expect(await matching(handle, [{ kind: "range", column: "_pos", min: 7, max: null }])).toEqual([0]);
+    expect(await matching(handle, [{ kind: "range", column: "_row", min: null, max: 5 }])).toEqual([1]);
+    expect(await matching(handle, [{ kind: "sql", predicate: "_row = 8 and _pos = 7" }])).toEqual([0]);
+    const page = await ask(handle, [], { column: "_pos", descending: false });
+    expect(page.rows.map((row) => [row.row, row.cells[columns.findIndex((column) => column.name === "_row")]])).toEqual([[1, 5], [0, 8]]);
+    const built = await corpus.build({ path: workspace.write("c.recipe.yaml", "tillage: 1\nsources:\n  c: { files: c.jsonl }\n") });
+    const shard = await corpus.open({ path: built.split[0]?.files[0] ?? "" });
+    const values = (await Promise.all([0, 1].map((row) => corpus.detail({ handle: shard.handle, row })))).map((detail) => detail.values);
+    expect(values.find((row) => row.text === "a")).toMatchObject({ _file_row: 0, file_pos: 7, file_row: 8, file_file_row: 9, file_json: "j", file_n: 1, Text_2: '"other"' });
+  });
+});
+
+describe("keeping a condition on Alpaca's input", () => {
+  it("is refused with what to write: a recipe has no such column", async () => {
+    workspace = new Workspace("alpaca.jsonl");
+    const { handle } = await corpus.open({ path: workspace.at("alpaca.jsonl") });
+    const kept = (predicate: string) => corpus.predicate({ handle, query: { clauses: [{ kind: "sql", predicate }] } });
+    for (const predicate of ["input <> ''", 'length("input") > 3', "trim(input)='x'"]) expect(await problemOf(kept(predicate))).toMatchObject({ blame: "user", code: "not_in_recipe" });
+    for (const predicate of ["instruction = 'input'", "my_input = 1 or inputs = 2"]) expect((await kept(predicate)).sql).toBe(`(${predicate})`);
+  });
+});
+
 describe.each(["jsonl", "csv"] as const)("an open %s file", (format) => {
   it("tells its shape, columns and rows", async () => {
     const result = await opened(format);
