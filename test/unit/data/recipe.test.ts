@@ -80,7 +80,7 @@ describe("parseRecipe", () => {
     ["  - dedup: { exact: normalized }", "  - only: [wiki]", /Step 5 has no step beside 'only'/, 12],
     ["only: [wiki]", "only: [wikis]", /Did you mean 'wiki'\?/, 9],
     ["train: 98%, valid: 2%", "train: 98%, valid: 12%", /110%/, 20],
-    ["  - dedup: { exact: normalized }", "  - dedup: {}", /either exact or near/, 12],
+    ["  - dedup: { exact: normalized }", "  - dedup: {}", /one of exact, near and spans/, 12],
     ["  - dedup: { exact: normalized }", "  - just text", /Step 5 should be one of/, 12],
     ["  gsm8k: { files: data/gsm8k_train.jsonl,", "  gsm8k: {", /'files' of 'gsm8k' is missing/, 4],
     ["  - dedup: { exact: normalized }", "  - dedup: { exact: normalized", /not valid YAML/, 13],

@@ -52,4 +52,33 @@ describe("dedup", () => {
     expect(expected.length).toBeGreaterThan(2);
     expect(expected.length).toBeLessThan(12);
   });
+
+  it("spans cuts passages that stand earlier, keeps their first place, and drops a text that is one as a whole", async () => {
+    const words = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`).join(" ");
+    bench.rows([{ text: `${words("a", 10)}, ${words("p", 20)}. End.` }, { text: `Begin: ${words("p", 20)}! ${words("b", 10)}` }, { text: words("p", 20) }, { text: `${words("q", 12)} and ${words("q", 12)}` }, { text: words("p", 9) }, { text: "same ".repeat(30).trim() }]);
+    const { rows, receipts } = await bench.built("  - dedup: { spans: { min_tokens: 10 } }\n");
+    expect(receipts.map(({ fileRow, effect, reason, value }) => [fileRow, effect, reason, value])).toEqual([
+      [1, "changed", "repeated passage", "20 words"],
+      [2, "dropped", "repeated passage", "20 words"],
+      [3, "changed", "repeated passage", "12 words"],
+      [5, "changed", "repeated passage", "20 words"],
+    ]);
+    expect(receipts.map((receipt) => receipt.matchedRowId === rows.find((row) => row["_file_row"] === 0)?.["_row_id"])).toEqual([true, true, false, false]);
+    expect(receipts[2]?.matchedRowId).toBeNull();
+    const text = (row: number) => String(rows.find((candidate) => candidate["_file_row"] === row)?.["text"]);
+    expect(text(0)).toBe(`${words("a", 10)}, ${words("p", 20)}. End.`);
+    expect(text(1)).toMatch(/^Begin:\W*b0 .*b9$/);
+    expect(text(3)).toMatch(/^q0 .*q11 and\W*$/);
+    expect(text(4)).toBe(words("p", 9));
+    // What overlaps its first place loses only what is behind that.
+    expect(text(5).trim().split(/\s+/).length).toBe(10);
+  });
+
+  it("spans leaves questions and answers alone, and wants no keep", async () => {
+    const long = Array.from({ length: 30 }, (_, i) => `w${i}`).join(" ");
+    bench.rows([{ prompt: long, completion: "a" }, { prompt: long, completion: "b" }]);
+    expect(await bench.dropped("  - dedup: { spans: { min_tokens: 10 } }\n")).toEqual([]);
+    expect((await bench.problem("  - dedup: { spans: {}, keep: first }\n")).message).toMatch(/the first place stays/);
+    expect((await bench.problem("  - dedup: { spans: {}, exact: exact }\n")).message).toMatch(/a step for each/);
+  });
 });

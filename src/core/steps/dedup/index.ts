@@ -9,16 +9,23 @@ const near = z.strictObject({
   ngram: z.int().min(1).max(32).default(5),
 });
 
-/** Drops exact or near duplicates. */
+const spans = z.strictObject({ min_tokens: z.int().min(5).max(1000).default(50) });
+
+/** Drops exact or near duplicates, or cuts repeated passages. */
 export const dedup = defineStep({
   key: "dedup",
   schema: z
-    .strictObject({ exact: z.enum(["exact", "normalized"]).optional(), near: near.optional(), keep: keep.optional() })
+    .strictObject({ exact: z.enum(["exact", "normalized"]).optional(), near: near.optional(), spans: spans.optional(), keep: keep.optional() })
     .transform((value, context) => {
-      const { exact, near: nearConfig } = value;
-      if (exact !== undefined && nearConfig === undefined) return { exact, keep: value.keep ?? ("first" as const) };
-      if (nearConfig !== undefined && exact === undefined) return { near: nearConfig, keep: value.keep ?? ("longest" as const) };
-      context.addIssue({ code: "custom", message: "should have either exact or near: write two steps for both" });
+      const { exact, near: nearConfig, spans: spansConfig } = value;
+      if (spansConfig !== undefined && exact === undefined && nearConfig === undefined) {
+        if (value.keep === undefined) return { spans: spansConfig };
+        context.addIssue({ code: "custom", path: ["keep"], message: "is for whole rows: of a repeated passage the first place stays" });
+        return z.NEVER;
+      }
+      if (exact !== undefined && nearConfig === undefined && spansConfig === undefined) return { exact, keep: value.keep ?? ("first" as const) };
+      if (nearConfig !== undefined && exact === undefined && spansConfig === undefined) return { near: nearConfig, keep: value.keep ?? ("longest" as const) };
+      context.addIssue({ code: "custom", message: "should have one of exact, near and spans: write a step for each" });
       return z.NEVER;
     }),
   field: {
@@ -29,7 +36,9 @@ export const dedup = defineStep({
       "",
       "`near` finds texts whose sets of word n-grams have at least the Jaccard similarity given: candidates by MinHash and locality-sensitive hashing (Broder 1997; Leskovec et al., Mining of Massive Datasets, chapter 3), each checked exactly, groups by connected components.",
       "",
-      "```yaml\n- dedup: { exact: normalized }\n- dedup: { near: { threshold: 0.8, permutations: 128, ngram: 5 }, keep: longest }\n```",
+      "`spans` cuts passages of at least `min_tokens` words that stand earlier in the corpus, out of rows with a single text (Lee et al. 2022).",
+      "",
+      "```yaml\n- dedup: { exact: normalized }\n- dedup: { near: { threshold: 0.8, permutations: 128, ngram: 5 }, keep: longest }\n- dedup: { spans: { min_tokens: 50 } }\n```",
     ].join("\n"),
     snippet: "{ exact: ${1|normalized,exact|} }",
     fields: {
@@ -43,13 +52,19 @@ export const dedup = defineStep({
           ngram: { doc: "Words of an n-gram; default 5.", snippet: "${1:5}" },
         },
       },
+      spans: {
+        doc: "Passages that stand more than once; every key has a default: `spans: {}`. Only rows with a single text are changed.",
+        snippet: "{ min_tokens: ${1:50} }",
+        fields: { min_tokens: { doc: "Words from which a run is a passage; default 50, as Lee et al. 2022 take tokens.", snippet: "${1:50}" } },
+      },
       keep: { doc: "Which row of a group stays: the `longest` (default for near) or the `first` (default for exact).", values: ["longest", "first"] },
     },
   },
   snippets: [
     { label: "dedup exact", insert: "dedup: { exact: ${1|normalized,exact|} }", detail: "Keep one row of each group of equal texts" },
     { label: "dedup near", insert: "dedup: { near: { threshold: ${1:0.8}, permutations: ${2:128}, ngram: ${3:5} }, keep: ${4|longest,first|} }", detail: "Keep one row of each group of near duplicates (MinHash)" },
+    { label: "dedup spans", insert: "dedup: { spans: { min_tokens: ${1:50} } }", detail: "Cut passages that stand earlier in the corpus" },
   ],
-  title: (config) => ("near" in config ? "dedup near" : "dedup exact"),
+  title: (config) => ("spans" in config ? "dedup spans" : "near" in config ? "dedup near" : "dedup exact"),
   plan: dedupPlan,
 });

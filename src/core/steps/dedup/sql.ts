@@ -1,16 +1,19 @@
 import type { PlanContext, StepOp } from "../plan";
 import { nearPairs, type NearConfig } from "./near";
+import { spansPlan, type SpansConfig } from "./spans";
 
 type Keep = "longest" | "first";
-export type DedupConfig = { exact: "exact" | "normalized"; keep: Keep } | { near: NearConfig; keep: Keep };
+export type DedupConfig = { exact: "exact" | "normalized"; keep: Keep } | { near: NearConfig; keep: Keep } | { spans: SpansConfig };
 
 /** The row of a group that stays: the longest (the first of several), or the first. */
 function order(keep: Keep): string {
   return keep === "longest" ? "size DESC, _n" : "_n";
 }
 
-/** Keeps one row of each group of duplicates; the receipts of the others name it. */
-export function dedupPlan({ input, measured, receipts, scratch, seed, measure }: PlanContext, config: DedupConfig): StepOp[] {
+/** Keeps one row of each group of duplicates, or one place of each repeated passage; the receipts of the others name it. */
+export function dedupPlan(context: PlanContext, config: DedupConfig): StepOp[] {
+  if ("spans" in config) return spansPlan(context, config.spans);
+  const { input, measured, receipts, scratch, seed, measure } = context;
   if ("exact" in config) {
     const hash = measure(config.exact === "normalized" ? "md5(till_normalize(text))::UUID" : "md5(text)::UUID");
     const kept = `SELECT _n, first(_n) OVER (PARTITION BY hash ORDER BY ${order(config.keep)}) AS kept FROM (SELECT _n, ${hash} AS hash, ${measure("length(text)")} AS size FROM ${measured})`;
