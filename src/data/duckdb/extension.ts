@@ -1,4 +1,5 @@
-import { existsSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { TillageError } from "../../protocol/errors";
 
@@ -25,4 +26,15 @@ export function findExtension(given?: string): string {
   const found = candidates.find((candidate) => existsSync(candidate));
   if (found !== undefined) return found;
   throw TillageError.environment("extension_missing", `Tillage's DuckDB extension (${name}) was not found.`, "Build it with 'npm run build', or install the package for this platform.", { file: candidates[0] });
+}
+
+const hashes = new Map<string, string>();
+
+/** The SHA-256 of the extension's bytes: what text functions say is only as old as they are. */
+export function extensionHash(given?: string): string {
+  const file = findExtension(given);
+  const key = `${file} ${statSync(file).mtimeMs}`;
+  const known = hashes.get(key) ?? createHash("sha256").update(readFileSync(file)).digest("hex");
+  hashes.set(key, known);
+  return known;
 }

@@ -8,9 +8,10 @@ import type { StepCount } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { derivedSql } from "../derived";
 import { findTokenizer } from "../build/hash";
+import { extensionHash } from "../duckdb/extension";
 import { Database, type Session } from "../duckdb/session";
 import { ident, inList, literal, parquet } from "../duckdb/sql";
-import { findSources, loadSources, tokensSql, type LoadedRows } from "../sources/load";
+import { findSources, loadSources, readingOf, tokensSql, type LoadedRows } from "../sources/load";
 import { scanFile } from "../sources/scan";
 import { rowGroup, rowsFile } from "../sources/number";
 import { loadEvalItems, type EvalFile } from "./evals";
@@ -72,9 +73,9 @@ export class Pipeline {
       return await database.session(signal, async (session) => {
         const tell = (done: number, of: number, what: string) => options.stage?.(what, done, of);
         const folder = path.dirname(recipePath);
-        const versions = await session.one("SELECT version() AS duckdb, till_version() AS extension");
+        const versions = [(await session.one("SELECT version() AS duckdb")).duckdb, extensionHash(options.extensionPath)];
         const found = await findSources(session, recipe, recipePath, tell);
-        const key = hashOf([storeVersion, versions, found.map(({ source: { name, as, map }, files }) => [name, as ?? null, map, files.map(({ file, sha256 }) => [path.relative(folder, file), sha256])])]);
+        const key = hashOf([storeVersion, versions, found.map(({ source, files }) => [readingOf(source), files.map(({ file, sha256 }) => [path.relative(folder, file), sha256])])]);
         const schema = loadedSchema(folder);
         const { folder: stored, meta } = store.find(key, schema) ?? (await store.write(key, async (target) => portable(await loadSources(session, found, recipePath, target, tell), folder), schema));
         const evals = await loadEvalItems(session, recipe, recipePath);

@@ -11,7 +11,7 @@ import { createSplit } from "../build/split";
 import { isCancelled } from "../duckdb/failure";
 import { Database, type Session } from "../duckdb/session";
 import { literal } from "../duckdb/sql";
-import { expandFiles, sourceFiles } from "../sources/load";
+import { expandFiles, readingOf, sourceFiles } from "../sources/load";
 import { fileVersion } from "../sources/scan";
 import { dataDiagnostics, faultDiagnostic, recipeDiagnostics } from "./diagnostics";
 import { Pipeline, type Stage } from "./pipeline";
@@ -44,8 +44,7 @@ export class RecipeSessions {
       const parts: unknown[] = [];
       const version = (file: string) => [file, fileVersion(file).size, fileVersion(file).mtimeMs];
       for (const source of recipe.sources) {
-        const { name, as, map, rows } = source;
-        parts.push([name, as ?? null, map, rows ?? null, (await sourceFiles(session, source, recipePath)).map(version)]);
+        parts.push([readingOf(source), (await sourceFiles(session, source, recipePath)).map(version)]);
       }
       for (const step of recipe.steps) {
         const against = comparedFiles(step);

@@ -6,7 +6,7 @@ import { writeAtomic } from "../../disk/atomic";
 import { cacheFolder } from "../../disk/layout";
 import { sweepCache } from "../../disk/sweep-cache";
 
-/** Version of what is stored and of what steps mean; another one is computed again. */
+/** Version of what is stored and of how sources are read; another one is computed again. Steps are told apart by their SQL, text functions by the extension's bytes. */
 export const storeVersion = 1;
 
 const metaFile = "meta.json";

@@ -28,6 +28,11 @@ export interface LoadedSource {
   aliases: { column: string; as: string }[];
 }
 
+/** What the recipe says of how a source is read, for telling whether it is read as before: all but its files, which are looked at themselves, and its place. */
+export function readingOf({ files: _files, start: _start, end: _end, line: _line, ...reading }: SourceSpec): Omit<SourceSpec, "files" | "start" | "end" | "line"> {
+  return reading;
+}
+
 /** A source with its files, and what is in them. */
 export interface FoundSource {
   source: SourceSpec;

@@ -53,6 +53,16 @@ describe("what steps did", () => {
     expect(await build(steps)).toMatchObject({ ran: ["numbering rows", "dedup exact"], out: [2, 1] });
   });
 
+  it("is done again when a source is to be read in another way", async () => {
+    workspace = new Workspace();
+    workspace.write("t.txt", "one\ntwo\n\nthree\n");
+    const rows = async (how: string) => {
+      const built = await corpora[0].build({ path: workspace.at("r.recipe.yaml"), text: `tillage: 1\nsources:\n  t: { files: t.txt, ${how} }\n` });
+      return built.split[0]?.rows;
+    };
+    expect([await rows("rows: file"), await rows("rows: paragraph"), await rows("rows: line"), await rows("as: text")]).toEqual([1, 2, 3, 1]);
+  });
+
   it("outlives a build that was cancelled: the next one goes on behind the last whole step", async () => {
     fresh();
     const controller = new AbortController();
