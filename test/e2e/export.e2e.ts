@@ -3,6 +3,7 @@ import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { VsCode } from "../harness/vscode";
 import { loop, open, pictureOfFailure } from "./context";
+import { acceptPlace } from "./pages/dialog";
 import { notification, press } from "./pages/notifications";
 import { until } from "./pages/poll";
 
@@ -57,7 +58,7 @@ describe("Export", () => {
   const at = (...names: string[]): string => path.join(code.workspace, ...names);
 
   /** Goes through the questions of the command; `place` is what the dialog suggests when absent. */
-  async function exportRun(run: string, format: string, place?: string): Promise<void> {
+  async function exportRun(run: string, format: string, place?: string, replace = false): Promise<void> {
     await code.runCommand("Tillage: Export model…");
     await code.choose(run);
     await code.choose(format);
@@ -68,7 +69,7 @@ describe("Export", () => {
       // The dialog reads the folder behind what is typed before it takes it.
       await code.page.waitForTimeout(1_000);
     }
-    await dialog.press("Enter");
+    await acceptPlace(code, replace);
   }
 
   it("asks for a format, writes it to the suggested place, says how large it is, and shows it", async () => {
@@ -99,9 +100,7 @@ describe("Export", () => {
   it("replaces a file where the person said so", async () => {
     const before = readFileSync(at("tune-q8_0.gguf"));
     writeFileSync(at("tune-q8_0.gguf"), "old");
-    await exportRun("tune", "GGUF, 8 bits", "tune-q8_0.gguf");
-    // The dialog's own button is still there, hidden, beside that of the question.
-    await code.page.locator(".quick-input-widget .monaco-button:visible, .monaco-dialog-box .monaco-button:visible", { hasText: /^(OK|Replace)$/ }).first().click();
+    await exportRun("tune", "GGUF, 8 bits", "tune-q8_0.gguf", true);
     await notification(code, "tune was written to tune-q8_0.gguf").waitFor({ timeout: 60_000 });
     expect(readFileSync(at("tune-q8_0.gguf")).equals(before)).toBe(true);
     expect(readdirSync(code.workspace).filter((name) => name.includes(".old-"))).toEqual([]);
