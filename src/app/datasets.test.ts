@@ -12,14 +12,14 @@ describe("which dataset is meant", () => {
   it("is told by its folder, its name, a beginning of its hash, or its recipe", () => {
     expect(builtDatasets(root)).toEqual([]);
     expect(() => resolveDataset(root, "notes", root)).toThrow(/no dataset 'notes'/);
-    for (const [i, name] of ["notes@aa11", "notes@aa22", "notes2@bb11", "notes@cc33"].entries()) {
+    for (const [i, name] of ["notes@aa11", "notes@aa22", "notes2@bb11", "notes@cc33", "my-notes@cc34"].entries()) {
       mkdirSync(at(name), { recursive: true });
       writeFileSync(path.join(at(name), "manifest.json"), "{}");
       utimesSync(path.join(at(name), "manifest.json"), 1000 + i, 1000 + i);
     }
     mkdirSync(at("notes@unfinished"));
     mkdirSync(at(".building-notes@dd44"));
-    expect(builtDatasets(root)).toEqual(["notes@cc33", "notes2@bb11", "notes@aa22", "notes@aa11"]);
+    expect(builtDatasets(root)).toEqual(["my-notes@cc34", "notes@cc33", "notes2@bb11", "notes@aa22", "notes@aa11"]);
     expect(resolveDataset(root, at("notes@aa11"), "/")).toBe(at("notes@aa11"));
     expect(resolveDataset(root, ".tillage/datasets/notes@aa11", root)).toBe(at("notes@aa11"));
     expect(resolveDataset(root, "notes@aa2", root)).toBe(at("notes@aa22"));

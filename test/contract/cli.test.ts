@@ -54,6 +54,31 @@ describe("tillage build", () => {
   });
 });
 
+describe("tillage diff and tillage export-data", () => {
+  it("say which step two datasets differ by, and refuse what is no number of rows", async () => {
+    const built = z.object({ dataset: z.string() });
+    const { dataset: before } = built.parse(json(await tillage("--json", "build", "pairs.recipe.yaml", "--raw")));
+    const { dataset: after } = built.parse(json(await tillage("--json", "build", "pairs.recipe.yaml")));
+    const { code, stdout } = await tillage("diff", path.basename(before), "pairs.recipe.yaml", "--rows", "1");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/− removed\s+dedup exact\s+exact duplicate\s+3/u);
+    expect(stdout).toMatch(/− [0-9a-f]{32}/u);
+    const found = z.object({ removed: z.number(), rows: z.array(z.unknown()), after: z.object({ dataset: z.string() }) }).parse(json(await tillage("--json", "diff", before, after, "--rows", "0")));
+    expect(found).toEqual({ removed: 4, rows: [], after: { dataset: after } });
+    expect(problem.parse(json(await tillage("--json", "diff", before, after, "--rows", "many"))).error).toMatchObject({ blame: "user", code: "bad_arguments" });
+    expect(problem.parse(json(await tillage("--json", "diff", "nothing", after))).error).toMatchObject({ code: "no_dataset", remedy: expect.stringContaining("pairs@") as string });
+  });
+
+  it("write a dataset for the hub into a new folder, and name the formats that there are", async () => {
+    const { code } = await tillage("export-data", "pairs.recipe.yaml", "--to", "hub", "--out", "hub");
+    expect(code).toBe(0);
+    expect(readFileSync(path.join(workspace, "hub/README.md"), "utf8")).toMatch(/\| dedup exact \| 64 \| 61 \|/u);
+    expect(existsSync(path.join(workspace, "hub/data/train-00000-of-00001.parquet"))).toBe(true);
+    expect(problem.parse(json(await tillage("--json", "export-data", "pairs.recipe.yaml", "--to", "hub", "--out", "hub"))).error).toMatchObject({ code: "out_exists" });
+    expect(problem.parse(json(await tillage("--json", "export-data", "pairs.recipe.yaml", "--to", "arrow", "--out", "other"))).error).toMatchObject({ code: "unknown_format", remedy: "Use hub, parquet, jsonl." });
+  });
+});
+
 describe("tillage score and tillage export", () => {
   const llama = path.join(root, "test/fixtures/engine/llama");
 

@@ -5,6 +5,7 @@ import { TillageError } from "../../protocol/errors";
 import type { AskedOutput, AttributeResult, Attribution, Influence } from "../../protocol/native.gen";
 import type { Context } from "../context";
 import { table } from "../output";
+import { whole } from "../whole";
 import { progress } from "../progress";
 
 export interface AttributeOptions {
@@ -71,11 +72,4 @@ function showOutput(out: Context["out"], output: Attribution): void {
 function rowTable(head: string, rows: readonly Influence[]): string {
   const cells = rows.map((row) => [row.row_id, row.cosine.toFixed(4), row.dot.toExponential(2), row.loss.toFixed(4), row.tokens]);
   return table([{ head }, { head: "cosine", align: "right" }, { head: "dot", align: "right" }, { head: "loss", align: "right" }, { head: "tokens", align: "right" }], cells);
-}
-
-function whole(flag: string, given: string | undefined): number | undefined {
-  if (given === undefined) return undefined;
-  const count = Number(given);
-  if (Number.isInteger(count) && count > 0) return count;
-  throw TillageError.user("bad_arguments", `${flag} cannot be '${given}'.`, "Give a whole number above 0.");
 }

@@ -4,6 +4,7 @@ import { formatPercent, formatScaled, plural } from "../../core/format";
 import type { DatasetDiff, RowChange } from "../../protocol/dataset-diff";
 import type { Context } from "../context";
 import { table } from "../output";
+import { whole } from "../whole";
 
 /** Rows of each change that are shown with their text. */
 const shown = 3;
@@ -16,7 +17,7 @@ export interface DiffOptions {
 
 /** `tillage diff BEFORE AFTER`: which rows two datasets differ in, why, and what that does to shares and lengths. */
 export async function diff(context: Context, before: string, after: string, options: DiffOptions): Promise<DatasetDiff> {
-  const limit = options.rows === undefined ? shown : Math.max(0, Math.floor(Number(options.rows)) || 0);
+  const limit = whole("--rows", options.rows, 0) ?? shown;
   const folder = (ref: string) => resolveDataset(context.root, ref, process.cwd());
   const result = await context.corpus.diff({ before: folder(before), after: folder(after), limit }, context.signal);
   print(context, result);

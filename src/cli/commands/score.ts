@@ -7,6 +7,7 @@ import { TillageError } from "../../protocol/errors";
 import type { LossOn, ScoreResult } from "../../protocol/native.gen";
 import type { Context } from "../context";
 import { table } from "../output";
+import { whole } from "../whole";
 import { progress } from "../progress";
 
 export interface ScoreOptions {
@@ -73,11 +74,4 @@ function oneOf<T extends string>(flag: string, given: string | undefined, known:
   const found = known.find((item) => item === given);
   if (found !== undefined) return found;
   throw TillageError.user("bad_arguments", `${flag} cannot be '${given}'.`, `Give ${known.slice(0, -1).join(", ")} or ${known.at(-1) ?? ""}.`);
-}
-
-function whole(flag: string, given: string | undefined): number | undefined {
-  if (given === undefined) return undefined;
-  const tokens = Number(given);
-  if (Number.isInteger(tokens) && tokens > 0) return tokens;
-  throw TillageError.user("bad_arguments", `${flag} cannot be '${given}'.`, "Give a whole number of tokens, such as 256.");
 }

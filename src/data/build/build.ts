@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseRecipe, recipeError, type Recipe } from "../../core/recipe";
@@ -87,6 +87,15 @@ function wholeDataset(target: string): Manifest | undefined {
   return undefined;
 }
 
+/** A dataset that was asked for again is its recipe's newest again; on a read-only disk the order stays as it was. */
+function markBuilt(target: string): void {
+  try {
+    utimesSync(path.join(target, "manifest.json"), new Date(), new Date());
+  } catch (error) {
+    if (!["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
+}
+
 /** A source that was written to while it was read would make a dataset that its hash does not stand for. */
 function assertSourcesUnchanged(inputs: Inputs): void {
   for (const { file, size, mtimeMs } of inputs.files) {
@@ -125,7 +134,10 @@ async function findOrBuild(options: BuildOptions): Promise<BuildResult> {
   const target = path.join(datasets, `${name}@${inputs.hash}`);
   const seconds = () => (performance.now() - started) / 1000;
   const known = wholeDataset(target);
-  if (known) return guarded(buildResult(target, known, false, seconds()), options);
+  if (known) {
+    markBuilt(target);
+    return guarded(buildResult(target, known, false, seconds()), options);
+  }
 
   const temporary = path.join(datasets, `.building-${name}@${inputs.hash}-${hostMark()}-${process.pid}-${++serial}`);
   mkdirSync(temporary);
