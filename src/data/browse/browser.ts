@@ -10,6 +10,8 @@ import { Filters, predicateSql } from "./filter";
 
 /** Characters of a cell in the grid. */
 const cellLength = 400;
+/** Columns of one query for a page. */
+const columnsAtOnce = 256;
 /** Rows of a page at most. */
 const maxPage = 1000;
 
@@ -67,8 +69,15 @@ export class Browser {
     const from = ready ? "file f JOIN cols c ON c._tillage_pos = f._tillage_pos" : "computed f";
     const [low, high] = [Math.min(...positions), Math.max(...positions)];
     const which = high - low + 1 === positions.length ? `f._tillage_pos BETWEEN ${low} AND ${high}` : `f._tillage_pos IN (${positions.join(", ")})`;
-    const rows = await session.lists(`SELECT f._tillage_pos, f._tillage_row, ${columns.join(", ")} FROM ${from} WHERE ${which}`);
-    const found = new Map(rows.map(([pos, row, ...cells]) => [Number(pos), { row: Number(row), cells }]));
+    const found = new Map<number, PageRow>();
+    // In groups: a query holds a vector of 2,048 values for each of its columns in each of its operators, whatever the rows asked for.
+    for (let at = 0; at < columns.length; at += columnsAtOnce) {
+      for (const [pos, row, ...cells] of await session.lists(`SELECT f._tillage_pos, f._tillage_row, ${columns.slice(at, at + columnsAtOnce).join(", ")} FROM ${from} WHERE ${which}`)) {
+        const page = found.get(Number(pos)) ?? { row: Number(row), cells: [] };
+        page.cells.push(...cells);
+        found.set(Number(pos), page);
+      }
+    }
     return positions.flatMap((pos) => found.get(pos) ?? []);
   }
 
