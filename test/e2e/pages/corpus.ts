@@ -9,6 +9,11 @@ export class CorpusPage {
   /** Opens a corpus file in the corpus editor and waits for its rows. */
   static async open(code: VsCode, file: string): Promise<CorpusPage> {
     await (file.endsWith(".parquet") ? code.openFile(file) : code.openWith(file, "Tillage"));
+    return CorpusPage.shown(code);
+  }
+
+  /** The corpus that is shown, when its rows are there. */
+  static async shown(code: VsCode): Promise<CorpusPage> {
     const page = new CorpusPage(code, await code.webview("corpus"));
     await page.rows.first().waitFor();
     return page;
@@ -20,7 +25,7 @@ export class CorpusPage {
 
   /** What the bar says: `[shown, all]`. */
   async counts(): Promise<[number, number]> {
-    const bar = this.frame.locator("[data-testid=corpus-count][aria-busy=false]");
+    const bar = this.frame.locator("[data-testid=corpus-count][aria-busy=false]:not(:has([data-testid=corpus-searched]))");
     const text = await until("the count of rows", async () => ((await bar.count()) > 0 ? bar.innerText() : ""), (seen) => /\d/.test(seen));
     const numbers = [...text.matchAll(/[\d,]+/g)].map((match) => Number(match[0].replaceAll(",", "")));
     return [numbers[0] ?? NaN, numbers[1] ?? numbers[0] ?? NaN];
