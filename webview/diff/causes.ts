@@ -2,7 +2,7 @@ import { html } from "lit";
 import type { TemplateResult } from "lit";
 import type { DatasetDiff, DiffCause } from "../../src/protocol/dataset-diff";
 import { formatCount } from "../shared/format";
-import { signs } from "./changes";
+import { reasonText, signs } from "./changes";
 import { passes, stepTotals } from "./filter";
 import type { DiffFilter } from "./filter";
 
@@ -26,7 +26,9 @@ function isChosen(cause: DiffCause, filter: DiffFilter): boolean {
   return filter.reason !== undefined && passes(cause, filter);
 }
 
-function reason({ change, step, reason: text, rows }: DiffCause, widest: number, chosen: boolean, choose: () => void): TemplateResult {
+function reason(cause: DiffCause, widest: number, chosen: boolean, choose: () => void): TemplateResult {
+  const { change, step, rows } = cause;
+  const text = reasonText(cause);
   return html`<button class="cause" aria-pressed=${chosen} data-testid="cause" data-change=${change} data-step=${step} @click=${choose}>
     <span class="sign ${change}">${signs[change]} <span class="sr">${change}</span></span><span class="step">${step}</span><span class="why" title=${text}>${text}</span>
     <span class="flow" aria-hidden="true"><span class=${change} style="width: ${(100 * rows) / widest}%"></span></span><span class="num">${formatCount(rows)}</span>

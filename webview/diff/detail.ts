@@ -6,13 +6,14 @@ import type { Problem } from "../../src/protocol/errors";
 import { formatCount } from "../shared/format";
 import { wordDiff } from "../shared/word-diff";
 import type { Part } from "../shared/word-diff";
+import { reasonText } from "./changes";
 
 export interface DetailActions {
   open: () => void;
   why: (side: DiffSideName) => void;
 }
 
-const words: Record<DiffRow["change"], string> = { added: "came at", removed: "left at", changed: "was changed at" };
+const words: Record<DiffRow["change"], string> = { added: "was kept out by", removed: "left at", changed: "was changed at" };
 
 /** One row that differs: why, its text on both sides, and the ways to its story and its source. */
 export function detailView(row: DiffRow, texts: DiffTexts | undefined, problem: Problem | undefined, actions: DetailActions): TemplateResult {
@@ -22,10 +23,10 @@ export function detailView(row: DiffRow, texts: DiffTexts | undefined, problem: 
   const first: DiffSideName = row.change === "added" && row.step !== "sources" ? "before" : "after";
   const other: DiffSideName = first === "before" ? "after" : "before";
   return html`<div class="detail-head">
-      <h2 data-testid="diff-reason">${row.reason}</h2>${row.value === null ? nothing : html`<span class="mono">${row.value}</span>`}
+      <h2 data-testid="diff-reason">${reasonText(row)}</h2>${row.value === null ? nothing : html`<span class="mono">${row.value}</span>`}
     </div>
     <div class="facts">
-      <span class="muted">${words[row.change]}</span> <span>${row.step}</span>
+      <span class="muted">${row.step === "sources" ? "decided by" : words[row.change]}</span> <span>${row.step}</span>
       <span class="muted">row</span> <span class="mono" data-testid="diff-row-id">${row.rowId}</span>
       <span class="muted">from</span> <span><button class="link" data-testid="diff-open" @click=${actions.open}>${row.file}, row ${formatCount(row.fileRow + 1)}</button> (${row.source})</span>
       ${row.matchedRowId === null ? nothing : html`<span class="muted">matches</span> <span class="mono">${row.matchedRowId}</span>`}

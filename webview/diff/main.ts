@@ -16,7 +16,7 @@ import { reporting } from "../shared/reporting";
 import { HostConnection, viewState } from "../shared/rpc";
 import { theme } from "../shared/theme";
 import { causesView } from "./causes";
-import { signs } from "./changes";
+import { reasonText, signs } from "./changes";
 import { detailView } from "./detail";
 import { countRows, filterRows } from "./filter";
 import type { DiffFilter } from "./filter";
@@ -103,7 +103,7 @@ export class TillageDiff extends LitElement {
     if (!row) return html``;
     return html`<div class="item ${index === current ? "active" : ""}" role="option" aria-selected=${index === current} data-testid="diff-row" data-change=${row.change} data-row-id=${row.rowId}
       @click=${() => (this.active = index)} @dblclick=${() => this.story(row, index)}>
-      <div class="item-head"><span class="sign ${row.change}">${signs[row.change]}</span> <b>${row.reason}</b> <span class="muted">${row.step}</span><span class="muted where">${row.source}</span></div>
+      <div class="item-head"><span class="sign ${row.change}">${signs[row.change]}</span> <b>${reasonText(row)}</b> <span class="muted">${row.step}</span><span class="muted where">${row.source}</span></div>
       <div class="item-text">${(row.after ?? row.before ?? "").replace(/\s+/g, " ")}</div>
     </div>`;
   }

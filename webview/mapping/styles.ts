@@ -29,5 +29,10 @@ export const styles = css`
   .rows .num { padding-right: 12px; }
   .cell { max-height: 4.2em; overflow: hidden; white-space: pre-wrap; overflow-wrap: anywhere; }
   tr.bad td { background: var(--vscode-inputValidation-warningBackground, transparent); } tr.bad vscode-icon { vertical-align: text-bottom; }
-  @container (max-width: 560px) { .sides { grid-template-columns: 1fr; } }
+  @container (max-width: 560px) {
+    .sides { grid-template-columns: 1fr; }
+    .values { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+    .values div { display: inline; } .values div + div::before { content: " · "; color: var(--t-muted); }
+    .actions { margin-top: 8px; }
+  }
 `;

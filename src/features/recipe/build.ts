@@ -1,5 +1,6 @@
 import path from "node:path";
 import * as vscode from "vscode";
+import { previousBuild } from "../../app/datasets";
 import { formatDuration, plural } from "../../core/format";
 import type { BuildProgress, BuildResult, CorpusApi, SourceReading } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
@@ -72,10 +73,12 @@ async function announce(name: string, result: BuildResult, recipe: vscode.Uri): 
   const bad = result.sources.reduce((sum, source) => sum + source.badRows, 0);
   const text = buildSummary(name, result);
   const [unsure] = unsureSources(result);
-  const actions = [...(unsure ? ["Map columns"] : []), ...(bad > 0 ? ["Show Problems"] : []), "Mixer"];
+  const previous = result.built ? previousBuild(result.dataset) : undefined;
+  const actions = [...(previous === undefined ? [] : ["Compare with previous"]), ...(unsure ? ["Map columns"] : []), ...(bad > 0 ? ["Show Problems"] : []), "Mixer"];
   const choice = failed.length > 0 || bad > 0 || unsure
     ? await vscode.window.showWarningMessage(text, ...actions)
     : await vscode.window.showInformationMessage(text, ...actions);
+  if (choice === "Compare with previous") await vscode.commands.executeCommand("tillage.dataset.compare", { before: previous, after: result.dataset });
   if (choice === "Map columns") await vscode.commands.executeCommand("tillage.recipe.map", recipe, unsure?.name);
   if (choice === "Mixer") await vscode.commands.executeCommand("tillage.recipe.mixer", recipe);
   if (choice === "Show Problems") await vscode.commands.executeCommand("workbench.actions.view.problems");
