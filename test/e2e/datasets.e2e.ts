@@ -90,12 +90,14 @@ describe("a built dataset", () => {
     code.write("sums.recipe.yaml", "tillage: 1\nsources:\n  sums: { files: data/sums.jsonl }\n");
     await code.openFile("sums.recipe.yaml");
     await code.page.locator(".squiggly-warning").first().waitFor({ timeout: 60_000 });
-    await code.page.locator(".codelens-decoration a", { hasText: "map columns" }).first().click();
+    await code.page.locator(".codelens-decoration a", { hasText: /prompt.completion\s·\smap\scolumns/u }).first().click();
     const mapping = await code.webview("mapping");
     await mapping.getByTestId("preview-row").first().waitFor({ timeout: 30_000 });
     expect(await mapping.getByTestId("detection").innerText()).toContain("not sure");
     expect(await mapping.getByTestId("sample").innerText()).toBe("of all 40 rows 1 is bad and would be kept out");
     await code.screenshotThemes("mapping");
+    await mapping.getByTestId("shape").selectOption("chat");
+    await until("what is to be chosen", () => mapping.getByTestId("to-choose").innerText(), (text) => text === "Choose a column for messages.");
     await mapping.getByTestId("shape").selectOption("verifiable");
     await until("the rows read so", () => mapping.getByTestId("sample").innerText(), (text) => text === "of all 40 rows none is bad");
     await mapping.getByTestId("role-answer").selectOption("completion");

@@ -3,7 +3,7 @@ import "@vscode-elements/elements/dist/vscode-icon/index.js";
 import { html, LitElement, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
-import { isSourceShape, readingText, shapeRoles, type ShapeRole, type SourceShape } from "../../src/core/dataset/mapping";
+import { isSourceShape, missingRoles, readingText, shapeRoles, type ShapeRole, type SourceShape } from "../../src/core/dataset/mapping";
 import type { SourceMapping } from "../../src/protocol/corpus";
 import type { MappingApi, MappingState, MappingUpdate } from "../../src/protocol/mapping-panel";
 import { formatCount, plural } from "../shared/format";
@@ -78,8 +78,16 @@ export class TillageMapping extends LitElement {
       </div>
       <section class=${host.updating ? "preview stale" : "preview"} aria-labelledby="preview-title">
         <h2 id="preview-title">How its rows are read <span class="sample" data-testid="sample">${sampleText(mapping)}</span></h2>
-        ${mapping.problem ? problemView(mapping.problem) : previewView(mapping)}
+        ${this.read(host, mapping, shape)}
       </section>`;
+  }
+
+  /** The rows, or what is still to be chosen before there are some, or why they cannot be read. */
+  private read(host: MappingState, mapping: SourceMapping, shape: SourceShape | null): TemplateResult {
+    if (!mapping.problem) return previewView(mapping);
+    const missing = shape === null ? [] : missingRoles(shape, rolesShown(host, mapping));
+    if (shape !== null && missing.length === 0) return problemView(mapping.problem);
+    return html`<p class="muted" data-testid="to-choose">${shape === null ? "Choose what a row is, and which column is what." : `Choose a column for ${missing.join(" and ")}.`}</p>`;
   }
 
   private roleView(host: MappingState, mapping: SourceMapping, shape: SourceShape, { role, needed, doc }: ShapeRole): TemplateResult {
@@ -106,7 +114,7 @@ function usedAs({ read }: SourceMapping, column: string): string {
 function detectionView({ detection }: SourceMapping): TemplateResult {
   const sure = detection.confidence === "sure";
   const others = detection.alternatives.length > 0 ? ` It may be ${detection.alternatives.map(readingText).join(" or ")} as well.` : "";
-  const text = detection.shape === "table" ? `The columns do not say what a row is: ${detection.reason}.${others}` : `By its columns it is ${readingText(detection)}${sure ? "" : ", which is not sure"}: ${detection.reason}.${others}`;
+  const text = detection.shape === "table" ? `The columns do not say what a row is: ${detection.reason}.${others.replace(" as well", "")}` : `By its columns it is ${readingText(detection)}${sure ? "" : ", which is not sure"}: ${detection.reason}.${others}`;
   return html`<p class="detection" data-testid="detection"><vscode-icon name=${sure ? "pass" : "question"} class=${sure ? "ok" : "warn"}></vscode-icon> ${text}</p>`;
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { missingRoles } from "../../src/core/dataset/mapping";
 import type { SourceMapping } from "../../src/protocol/corpus";
 import { rolesShown, withRole, withShape } from "./wish";
 
@@ -25,5 +26,20 @@ describe("what is asked of a source's columns", () => {
   it("changes one role and says the others, so that the whole is written down", () => {
     expect(withRole({ as: null, map: {} }, read, "prompt/completion", "completion", "answer")).toEqual({ as: "prompt/completion", map: { prompt: "question", completion: "answer" } });
     expect(withRole({ as: "prompt/completion", map: { prompt: "question", input: "context", completion: "answer" } }, read, "prompt/completion", "input", "")).toEqual({ as: "prompt/completion", map: { prompt: "question", completion: "answer" } });
+  });
+});
+
+describe("what is still to be chosen", () => {
+  it("is each role without which rows cannot be read", () => {
+    expect(missingRoles("prompt/completion", {})).toEqual(["prompt", "completion"]);
+    expect(missingRoles("prompt/completion", { prompt: "q", completion: "a" })).toEqual([]);
+    expect(missingRoles("chat", { system: "s", messages: "" })).toEqual(["messages"]);
+  });
+
+  it("is nothing where one of both ways is there as a whole", () => {
+    expect(missingRoles("preference", {})).toEqual(["chosen", "rejected"]);
+    expect(missingRoles("preference", { completion: "c" })).toEqual(["chosen", "rejected"]);
+    expect(missingRoles("preference", { completion: "c", label: "l" })).toEqual([]);
+    expect(missingRoles("verifiable", { prompt: "p", tests: "t" })).toEqual([]);
   });
 });

@@ -15,7 +15,7 @@ export function progressView({ stage, done, of }: BuildProgress, cancel: () => v
 }
 
 export const progressStyles = css`
-  .progress { display: grid; grid-template-columns: 1fr auto; gap: 8px 16px; align-items: center; max-width: 560px; padding: 16px; margin: 16px auto; }
+  .progress { display: grid; grid-template-columns: 1fr auto; gap: 8px 16px; align-items: center; width: min(560px, 100%); padding: 16px; margin: 16px auto; }
   .progress span { grid-column: 1 / -1; }
   .progress progress { width: 100%; height: 4px; accent-color: var(--vscode-progressBar-background); }
 `;

@@ -43,3 +43,10 @@ export function readingText({ shape, columns }: { shape: string; columns: Readon
 export function isSourceShape(shape: string): shape is SourceShape {
   return Object.hasOwn(shapeRoles, shape);
 }
+
+/** The roles that still need a column before rows can be read: of `either` and `or` one group as a whole. */
+export function missingRoles(shape: SourceShape, columns: Readonly<Record<string, string>>): string[] {
+  const lacking = (group: ShapeRole["needed"]): string[] => shapeRoles[shape].filter(({ role, needed }) => needed === group && (columns[role] ?? "") === "").map(({ role }) => role);
+  const [either, or] = [lacking("either"), lacking("or")];
+  return [...lacking(true), ...(either.length > 0 && or.length > 0 ? either : [])];
+}
