@@ -4,7 +4,7 @@ import { Database, type Session } from "../duckdb/session";
 import { literal, parquet } from "../duckdb/sql";
 import { shards, textOf } from "./dataset";
 import type { BuildProgress } from "../../protocol/corpus";
-import { readManifest, recipeFolder, type Manifest } from "./manifest";
+import { readWhole, recipeFolder, type Manifest } from "./manifest";
 
 const percentiles = [0.05, 0.25, 0.5, 0.75, 0.95];
 
@@ -25,7 +25,7 @@ interface Side {
 export async function datasetDiff(params: { before: string; after: string; limit: number }, extensionPath?: string, signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<DatasetDiff> {
   const stages = ["reading the rows before", "reading the rows after", "comparing the rows", "finding the steps responsible", "reading the rows that differ"] as const;
   const tell = (done: number) => progress?.({ stage: stages[done] ?? "", done, of: stages.length });
-  const side = (name: Side["name"], dataset: string): Side => ({ name, folder: path.resolve(dataset), manifest: readManifest(path.resolve(dataset)) });
+  const side = (name: Side["name"], dataset: string): Side => ({ name, folder: path.resolve(dataset), manifest: readWhole(path.resolve(dataset)) });
   const [before, after] = [side("before", params.before), side("after", params.after)];
   const database = await Database.open(extensionPath);
   try {

@@ -8,7 +8,7 @@ import { TillageError } from "../../protocol/errors";
 import { fromSystem } from "../duckdb/failure";
 import { Database, type Session } from "../duckdb/session";
 import { ident, literal, parquet } from "../duckdb/sql";
-import { readManifest, type Manifest } from "./manifest";
+import { readWhole, type Manifest } from "./manifest";
 
 /** Columns whose texts are conversations in JSON where the shape has conversations. */
 const conversations = ["messages", "chosen", "rejected"];
@@ -25,7 +25,7 @@ export interface ExportParams {
 /** Writes a built dataset for other programs. The folder appears whole, by one rename, or not at all. */
 export async function exportDataset(params: ExportParams, extensionPath?: string, signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<DatasetExport> {
   const folder = path.resolve(params.dataset);
-  const manifest = readManifest(folder);
+  const manifest = readWhole(folder);
   const out = path.resolve(params.out);
   if (existsSync(out) && (!statSync(out).isDirectory() || readdirSync(out).length > 0)) {
     throw TillageError.user("out_exists", `${out} is there already and is not empty.`, "Name another folder, or remove this one.", { file: out });

@@ -53,6 +53,14 @@ export function readManifest(dataset: string): Manifest {
   throw TillageError.user("broken_manifest", `The dataset's manifest is not as expected at '${checked.error.issues[0]?.path.join(".") ?? ""}'.`, remedy, { file });
 }
 
+/** A dataset's manifest, where all of the dataset's files are still there. */
+export function readWhole(dataset: string): Manifest {
+  const manifest = readManifest(dataset);
+  const lost = [...manifest.split.flatMap((side) => side.files), "receipts.parquet"].find((name) => !existsSync(path.join(dataset, name)));
+  if (lost === undefined) return manifest;
+  throw TillageError.user("broken_dataset", `The dataset ${path.basename(dataset)} has lost its file ${lost}.`, "Build its recipe again, which makes it anew.", { file: path.join(dataset, "manifest.json") });
+}
+
 /** The folder of the recipe that a dataset was built from; receipts' files are relative to it. */
 export function recipeFolder(dataset: string, manifest: Manifest): string {
   return path.dirname(path.resolve(dataset, "..", "..", "..", manifest.recipe.path));

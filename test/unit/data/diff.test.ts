@@ -1,3 +1,5 @@
+import { rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createLocalCorpus } from "../../../src/data/local";
 import { problemOf, Workspace } from "./support";
@@ -87,5 +89,12 @@ describe("two datasets", () => {
     const both = await build(sources, "both");
     expect(await corpus.diff({ before: one, after: both, limit: 1 })).toMatchObject({ added: 1, removed: 0, changed: 0, same: 1 });
     expect(await problemOf(corpus.diff({ before: one, after: workspace.folder, limit: 1 }))).toMatchObject({ blame: "user", code: "no_dataset" });
+    for (const file of ["train-00000.parquet", "receipts.parquet"]) {
+      rmSync(path.join(both, file));
+      const lost = { blame: "user", code: "broken_dataset", message: expect.stringContaining(file) as unknown };
+      expect(await problemOf(corpus.diff({ before: one, after: both, limit: 1 }))).toMatchObject(lost);
+      expect(await problemOf(corpus.exportDataset({ dataset: both, to: "jsonl", out: workspace.at("out") }))).toMatchObject(lost);
+      writeFileSync(path.join(both, file), "");
+    }
   });
 });
