@@ -85,15 +85,20 @@ try {
       const { column, bins } = histograms[i % histograms.length];
       const from = Math.floor(random() * (bins.length - 1));
       const to = from + Math.floor(random() * (bins.length - from));
-      const [ms, result] = await milliseconds(() => facets([{ kind: "range", column, ...bounds(bins[from].x0, bins[to].x1) }]));
+      const [ms, result] = await milliseconds(() => facets([{ kind: "range", column, ...bounds(bins[from].x0, to === bins.length - 1 ? null : bins[to].x1) }]));
       if (result.rows !== rows) throw new Error("an estimate where all columns are there");
       times.push(ms);
     }
     say(`${label}: median`, quantile(times, 0.5));
     say(`${label}: p95`, quantile(times, 0.95));
   };
-  await brushes("a new brush over bins", (min, max) => ({ min, max: max - 1 }));
-  await brushes("a new brush with bounds that are typed", (min, max) => ({ min: min + 3, max: max - 7 }));
+  await brushes("a new brush over bins", (min, max) => ({ min, max: max === null ? null : max - 1 }));
+  await brushes("a new brush with bounds that are typed", (min, max) => ({ min: min + 3, max: (max ?? 2000) - 7 }));
+  const drag = [];
+  const { column, bins } = histograms[0];
+  for (let i = 1; i < bins.length; i++) drag.push((await milliseconds(() => facets([{ kind: "range", column, min: bins[0].x0, max: bins[i].x0 - 1 }])))[0]);
+  say("a brush that is drawn over the bins: median", quantile(drag, 0.5));
+  say("a brush that is drawn over the bins: p95", quantile(drag, 0.95));
   const ticks = [];
   for (const facet of all.filter((one) => one.kind === "categories")) {
     for (const { value } of facet.values.slice(0, 6)) ticks.push((await milliseconds(() => facets([{ kind: "in", column: facet.column, values: [value] }, { kind: "range", column: "words", min: 50, max: null }])))[0]);

@@ -23,6 +23,10 @@ describe.each([0, 1, 7, 8, 31, 32, 33, 1000, 4099])("%i rows", (length) => {
     const every = new Bits(length);
     for (let row = 0; row < length; row += 3) every.set(row);
     expect([...bits.copy().and(every).list()]).toEqual(set.filter((row) => row % 3 === 0));
+    expect([...bits.copy().without(every).list()]).toEqual(set.filter((row) => row % 3 !== 0));
+    expect(bits.countWithout(every)).toBe(set.filter((row) => row % 3 !== 0).length);
+    const scratch = new Uint32Array(length + 8).fill(7);
+    expect([...bits.list(set.length, scratch)]).toEqual(set);
     expect(set.every((row) => bits.has(row))).toBe(true);
   });
 });

@@ -44,7 +44,7 @@ export class Bits {
 
   /** Leaves the rows that `other` has too. */
   and(other: Bits): this {
-    for (let i = 0; i < this.words.length; i++) this.words[i] = (this.words[i] ?? 0) & (other.words[i] ?? 0);
+    for (let i = 0; i < this.words.length; i++) this.words[i] = (this.words[i] as number) & (other.words[i] as number);
     return this;
   }
 
@@ -69,15 +69,33 @@ export class Bits {
   }
 
   count(): number {
+    const { words } = this;
     let sum = 0;
-    for (const word of this.words) sum += onesOf(word);
+    for (let i = 0; i < words.length; i++) sum += onesOf(words[i] as number);
     return sum;
   }
 
-  /** All rows in ascending order. */
-  list(): Uint32Array {
-    const many = this.count();
-    const found = new Uint32Array(many + 8);
+  /** How many rows are here and not in `other`. */
+  countWithout(other: Bits): number {
+    const { words } = this;
+    let sum = 0;
+    for (let i = 0; i < words.length; i++) sum += onesOf((words[i] as number) & ~(other.words[i] as number));
+    return sum;
+  }
+
+  /** Takes out the rows that `other` has. */
+  without(other: Bits): this {
+    for (let i = 0; i < this.words.length; i++) this.words[i] = (this.words[i] as number) & ~(other.words[i] as number);
+    return this;
+  }
+
+  /**
+   * All rows in ascending order.
+   * @param many how many there are, where that is known
+   * @param into where they are written if they fit: memory that was written before is faster than new one
+   */
+  list(many = this.count(), into?: Uint32Array): Uint32Array {
+    const found = into && into.length >= many + 8 ? into : new Uint32Array(many + 8);
     const { bytes } = this;
     let k = 0;
     for (let byte = 0; byte < bytes.length; byte++) {

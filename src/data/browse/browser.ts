@@ -66,10 +66,12 @@ export class Browser {
   /** Looks on until all rows are looked at, or `enough`, or patience ends; a clause that cannot be evaluated is forgotten with its error. */
   private async find(query: Query, matches: readonly Match[], { enough = () => false, patient = true }: { enough?: () => boolean; patient?: boolean }, signal?: AbortSignal): Promise<void> {
     const clauses = clausesOf(query);
-    const late = patient ? Number.POSITIVE_INFINITY : Date.now() + patience;
+    const late = Date.now() + patience;
+    // What the codes answer is there at once.
+    const limit = (clause: Query["clauses"][number] | undefined) => (patient || (clause && this.codes?.knows(clause)) ? Number.POSITIVE_INFINITY : late);
     await Promise.all(
       matches.map((match, i) =>
-        match.until(enough, late, this.codes, signal).catch((error: unknown) => {
+        match.until(enough, limit(clauses[i]), this.codes, signal).catch((error: unknown) => {
           if (!match.complete) this.matches.delete(JSON.stringify(clauses[i]));
           throw error;
         }),

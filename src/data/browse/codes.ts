@@ -24,6 +24,7 @@ const savedSchema = z.object({ rows: z.number(), bases: z.array(baseSchema) });
  * into the steps over the rows. They lie in memory (a byte a row and column) and in a file beside the corpus.
  */
 export class Codes {
+  private scratch = new Uint32Array(0);
   /** What was counted last, for the view and for each column with a condition of its own. */
   private readonly recent = new Map<string, { rows: Bits; counts: number[][] }>();
 
@@ -44,6 +45,11 @@ export class Codes {
       await save(side, bases, pairs, file.rows.count);
       return new Codes(store, bases, pairs);
     });
+  }
+
+  /** Whether a clause is on a counted column. */
+  knows(clause: Clause): boolean {
+    return (clause.kind === "range" || clause.kind === "in") && this.bases.some((base) => base.column === clause.column);
   }
 
   /** Sets the rows that match a clause on a counted column; false where it is about something else. */
@@ -78,17 +84,22 @@ export class Codes {
   private async countAmong(who: string, rows: Bits, indices: readonly number[], found: number[][]): Promise<void> {
     if (indices.length === 0) return;
     const before = this.recent.get(who);
-    const [start, come, go] = nearest(rows, before && indices.every((index) => before.counts[index]) ? before.rows : undefined);
+    const { from, changes } = nearest(rows, before && indices.every((index) => before.counts[index]) ? before.rows : undefined);
     const counts: number[][] = [];
-    for (const index of indices) counts[index] = [...(start === "none" ? (this.bases[index]?.all ?? []).map(() => 0) : start === "all" ? (this.bases[index]?.all ?? []) : (before?.counts[index] ?? []))];
-    for (const [pair, codes] of this.pairs.entries()) {
-      const here = indices.filter((index) => index >> 1 === pair);
-      if (here.length === 0) continue;
-      add(codes, come, here, 1, counts);
-      add(codes, go, here, -1, counts);
-      // Between columns, so that a page that is asked for meanwhile does not wait for all of them.
-      await pause();
+    for (const index of indices) {
+      const all = this.bases[index]?.all ?? [];
+      counts[index] = [...(from === "none" ? all.map(() => 0) : from === "all" ? all : (before?.counts[index] ?? []))];
     }
+    for (const { bits, many, sign } of changes) {
+      if (many > this.scratch.length - 8) this.scratch = new Uint32Array(many + 8);
+      const list = bits.list(many, this.scratch);
+      for (const [pair, codes] of this.pairs.entries()) {
+        const here = indices.filter((index) => index >> 1 === pair);
+        if (here.length > 0) add(codes, list, here, sign, counts);
+      }
+    }
+    // So that a page that is asked for meanwhile does not wait for all columns.
+    await pause();
     for (const index of indices) found[index] = counts[index] ?? [];
     this.recent.set(who, { rows, counts });
   }
@@ -117,15 +128,25 @@ export class Codes {
   }
 }
 
-/** The nearest of what is known to these rows: none, all, or those before; and what comes and goes from there. */
-function nearest(rows: Bits, before: Bits | undefined): ["none" | "all" | "before", come: Uint32Array, go: Uint32Array] {
+interface Way {
+  from: "none" | "all" | "before";
+  changes: { bits: Bits; many: number; sign: 1 | -1 }[];
+}
+
+/** The shortest way to the counts of these rows: from none, from all, or from those before; and what comes and goes on it. */
+function nearest(rows: Bits, before: Bits | undefined): Way {
   const many = rows.count();
-  const nothing = new Uint32Array(0);
+  const rest = rows.length - many;
   if (before) {
-    const [come, go] = [rows.copy().and(before.not()), before.copy().and(rows.not())];
-    if (come.count() + go.count() < Math.min(many, rows.length - many)) return ["before", come.list(), go.list()];
+    const [come, go] = [rows.countWithout(before), before.countWithout(rows)];
+    if (come + go < Math.min(many, rest)) {
+      const changes: Way["changes"] = [];
+      if (come > 0) changes.push({ bits: rows.copy().without(before), many: come, sign: 1 });
+      if (go > 0) changes.push({ bits: before.copy().without(rows), many: go, sign: -1 });
+      return { from: "before", changes };
+    }
   }
-  return many * 2 > rows.length ? ["all", nothing, rows.not().list()] : ["none", rows.list(), nothing];
+  return rest < many ? { from: "all", changes: [{ bits: rows.not(), many: rest, sign: -1 }] } : { from: "none", changes: [{ bits: rows, many, sign: 1 }] };
 }
 
 /** Adds `sign` to the counts of the columns of one pair for each row. */

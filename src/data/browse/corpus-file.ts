@@ -22,7 +22,7 @@ const looked = 1000;
 const manyFiles = 32;
 
 /** Memory for an open corpus: a page and a scan need little, and several may be open. */
-export const browseMemory = "400MB";
+export const browseMemory = "300MB";
 
 /** An open file or folder: what its columns are, and its rows as SQL. */
 export class CorpusFile {
@@ -85,7 +85,7 @@ export class CorpusFile {
   }
 
   /** Rows, given as a query, with `text` and the derived columns. */
-  private withDerived(rows: string): string {
+  withDerived(rows: string): string {
     const text = this.has("text") ? [] : [`${this.text} AS text`];
     return `SELECT *, ${[...text, ...this.derived().map(([name, sql]) => `${sql} AS ${ident(name)}`)].join(", ")} FROM (${rows})`;
   }

@@ -9,8 +9,8 @@ import { conditionSql } from "./filter";
 import type { Match } from "./match";
 
 /** Stretches that a sample is taken from, and rows of each. */
-const stretches = 16;
-const stretchRows = 128;
+const stretches = 12;
+const stretchRows = 85;
 /** A corpus of so many rows or fewer is its own sample. */
 export const sampleRows = stretches * stretchRows;
 /** Columns of a sample at most: a table of thousands takes longer than it saves. */
@@ -90,14 +90,33 @@ export class Sample {
     const { count } = this.file.rows;
     const step = count / stretches;
     const starts = this.whole ? [0] : Array.from({ length: stretches }, (_, i) => Math.min(Math.floor(i * step + step / 2), count - stretchRows));
-    const rows = (from: number) => this.file.computed(from, this.whole ? count : from + stretchRows);
-    await session.run(`CREATE OR REPLACE TABLE sample AS ${rows(starts.shift() ?? 0)}`);
-    // Side by side: DuckDB itself reads one stretch after the other.
-    const thread = () =>
+    const { rows } = this.file;
+    await session.run(`CREATE OR REPLACE TABLE sampled AS ${rows.range(0, 0)}`);
+    await session.run(`CREATE OR REPLACE TABLE sample AS ${this.file.computed(0, 0)}`);
+    // Side by side: DuckDB itself reads one stretch after the other, and computes so few rows on one thread.
+    await sideBySide(starts, (from) => this.run(session, `INSERT INTO sampled ${rows.range(from, this.whole ? count : from + stretchRows)}`));
+    const parts = os.availableParallelism();
+    await sideBySide(Array.from({ length: parts }, (_, part) => part), (part) => this.run(session, `INSERT INTO sample ${this.file.withDerived(`SELECT * FROM sampled WHERE _tillage_pos % ${parts} = ${part}`)}`));
+    await session.run("DROP TABLE sampled");
+    const bases = new Map<string, Base>();
+    await sideBySide(this.file.small, (column) =>
       this.file.database.session(session.signal, async (own) => {
-        for (let from = starts.shift(); from !== undefined; from = starts.shift()) await own.run(`INSERT INTO sample ${rows(from)}`);
-      });
-    await Promise.all(Array.from({ length: os.availableParallelism() }, thread));
-    return basesOf(session, "sample", this.file.small);
+        for (const base of await basesOf(own, "sample", [column])) bases.set(column.name, base);
+      }),
+    );
+    return this.file.small.flatMap((column) => bases.get(column.name) ?? []);
   }
+
+  private run(session: Session, sql: string): Promise<void> {
+    return this.file.database.session(session.signal, (own) => own.run(sql));
+  }
+}
+
+/** Does something with each of a list, as many at once as there are processors. */
+async function sideBySide<T>(list: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+  const left = [...list];
+  const thread = async () => {
+    for (let one = left.shift(); one !== undefined; one = left.shift()) await work(one);
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, thread));
 }

@@ -23,7 +23,7 @@ export class Orders {
 
   /** `take` positions behind the first `skip` of those that are in `rows`. */
   async rows(sort: Sort, rows: Bits | undefined, skip: number, take: number, signal?: AbortSignal): Promise<number[]> {
-    if (!rows && skip + take <= topRows && !this.orders.has(keyOf(sort))) return this.ask(sort, signal, `LIMIT ${take} OFFSET ${skip}`);
+    if (!rows && skip + take <= topRows && !this.orders.has(keyOf(sort))) return [...(await this.ask(sort, { skip, take }, signal))];
     const order = await this.order(sort, signal);
     if (!rows) return [...order.subarray(skip, skip + take)];
     const found: number[] = [];
@@ -39,23 +39,25 @@ export class Orders {
   private async order(sort: Sort, signal?: AbortSignal): Promise<Uint32Array> {
     const known = this.orders.get(keyOf(sort));
     if (known) return known;
-    const order = Uint32Array.from(await this.ask(sort, signal));
+    const order = await this.ask(sort, { skip: 0, take: this.file.rows.count }, signal);
     this.orders.set(keyOf(sort), order);
     for (const oldest of [...this.orders.keys()].slice(0, Math.max(0, this.orders.size - kept))) this.orders.delete(oldest);
     return order;
   }
 
   /** Positions in an order: from beside the file where it is there, or must be since the column is computed. */
-  private async ask(sort: Sort, signal: AbortSignal | undefined, limit = ""): Promise<number[]> {
+  private async ask(sort: Sort, { skip, take }: { skip: number; take: number }, signal: AbortSignal | undefined): Promise<Uint32Array> {
     const column = this.file.column(sort.column);
     const { count } = this.file.rows;
     const small = this.file.small.some((one) => one.name === column.name);
     const beside = small && (this.side.store !== undefined || (column.derived && count > fewRows));
     const database = beside ? await abortable(this.side.whole(), signal) : this.file.database;
     const from = beside ? "beside.side" : `(${this.file.computed(0, count)})`;
-    const found: number[] = [];
+    const limit = take < count ? `LIMIT ${take} OFFSET ${skip}` : "";
+    const found = new Uint32Array(Math.max(0, Math.min(take, count - skip)));
+    let at = 0;
     await database.session(signal, (session) =>
-      session.chunks(`SELECT _tillage_pos::INTEGER FROM ${from} ORDER BY ${ident(column.name)} ${sort.descending ? "DESC" : "ASC"} NULLS LAST, _tillage_pos ${limit}`, ([positions]) => positions?.forEach((position) => found.push(Number(position)))),
+      session.chunks(`SELECT _tillage_pos::INTEGER FROM ${from} ORDER BY ${ident(column.name)} ${sort.descending ? "DESC" : "ASC"} NULLS LAST, _tillage_pos ${limit}`, ([positions]) => positions?.forEach((position) => (found[at++] = Number(position)))),
     );
     return found;
   }

@@ -14,6 +14,8 @@ const pieceRows = 131_072;
 const strideRows = 4096;
 /** Memory for computing them. */
 const memory = "300MB";
+/** Memory for reading them. */
+const storeMemory = "200MB";
 
 /**
  * A corpus' small columns and those that Tillage computes, in files beside it: computed once, in the background, in pieces by position. What is
@@ -117,7 +119,7 @@ export class Side {
         for (const left of [temporary, `${temporary}.wal`]) rmSync(left, { force: true });
       }
     }
-    this.store = await Database.open(this.extensionPath, { memory, beside: target });
+    this.store = await Database.open(this.extensionPath, { memory: storeMemory, beside: target });
     await this.store.lock([target]);
     return this.store;
   }

@@ -118,15 +118,15 @@ describe("facets of more rows than a sample has", () => {
     const { handle } = await opened();
     const clauses: Clause[] = [ticks("good", "true"), { kind: "search", text: "river", mode: "literal", caseSensitive: false }];
     const first = await corpus.facets({ handle, query: { clauses }, partial: true, pause: true });
-    expect([first.rows, first.computed]).toEqual([2048, 0]);
+    expect([first.rows, first.computed]).toEqual([1020, 0]);
     const step = facet(first.facets, "step");
     if (step.kind !== "histogram") throw new Error("step is a number");
     const sum = (bins: readonly { selected: number; all: number }[], key: "selected" | "all") => bins.reduce((total, bin) => total + bin[key], 0);
     const truth = matching(clauses).length;
     expect(Math.abs(sum(step.bins, "all") - count) / count).toBeLessThan(0.01);
-    // Five standard deviations of a share p of 2,048 rows.
+    // Five standard deviations of a share p of 1,020 rows.
     const share = truth / count;
-    expect(Math.abs(sum(step.bins, "selected") / count - share)).toBeLessThan(5 * Math.sqrt((share * (1 - share)) / 2048));
+    expect(Math.abs(sum(step.bins, "selected") / count - share)).toBeLessThan(5 * Math.sqrt((share * (1 - share)) / 1020));
     expect(sum(step.bins, "selected")).not.toBe(truth);
     // Paused, nothing is computed; asked without, it is.
     await new Promise((resolve) => setTimeout(resolve, 300));
