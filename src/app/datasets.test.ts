@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { builtDatasets, resolveDataset } from "./datasets";
+import { builtDatasets, previousBuild, resolveDataset } from "./datasets";
 
 const root = mkdtempSync(path.join(tmpdir(), "tillage-datasets-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -25,6 +25,9 @@ describe("which dataset is meant", () => {
     expect(resolveDataset(root, "notes@aa2", root)).toBe(at("notes@aa22"));
     for (const ref of ["notes", "sub/notes.recipe.yaml", "notes.recipe.yml"]) expect(resolveDataset(root, ref, root)).toBe(at("notes@cc33"));
     expect(() => resolveDataset(root, "notes@aa", root)).toThrow(/may be notes@aa22 or notes@aa11/);
+    expect(previousBuild(at("notes@cc33"))).toBe(at("notes@aa22"));
+    expect(previousBuild(at("notes@aa22"))).toBe(at("notes@aa11"));
+    for (const name of ["notes@aa11", "notes2@bb11", "notes@gone"]) expect(previousBuild(at(name))).toBeUndefined();
     expect(() => resolveDataset(root, "note", root)).toThrow(/no dataset 'note'/);
   });
 });

@@ -30,3 +30,13 @@ export function resolveDataset(root: string, ref: string, from: string): string 
   const are = built.length === 0 ? "None was built here yet." : `Built are ${built.slice(0, 8).join(", ")}${built.length > 8 ? ` and ${built.length - 8} more` : ""}.`;
   throw TillageError.user("no_dataset", several ? `'${ref}' may be ${found.join(" or ")}.` : `There is no dataset '${ref}'.`, `${are} Name one, its folder, or its recipe.`);
 }
+
+/** The dataset that was built of the same recipe before the one in this folder. */
+export function previousBuild(dataset: string): string | undefined {
+  const root = path.resolve(dataset, "..", "..", "..");
+  const [recipe = ""] = path.basename(dataset).split("@");
+  const same = builtDatasets(root).filter((name) => name.split("@")[0] === recipe);
+  const at = same.indexOf(path.basename(dataset));
+  const before = at < 0 ? undefined : same[at + 1];
+  return before === undefined ? undefined : path.join(datasetsDir(root), before);
+}

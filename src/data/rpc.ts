@@ -1,5 +1,6 @@
 import { ParameterStructures, ProgressType, RequestType } from "vscode-jsonrpc";
 import { z } from "zod";
+import { sourceShapes } from "../core/recipe/schema";
 import { datasetFormats, type BuildProgress, type CorpusApi } from "../protocol/corpus";
 
 /** Progress of a build; the request carries the token. */
@@ -41,6 +42,7 @@ export const paramSchemas = {
   stats: z.object({ path: file }),
   counts: recipe,
   mix: recipe,
+  mapping: recipe.extend({ source: z.string().min(1), as: z.enum(sourceShapes).nullable(), map: z.record(z.string(), z.string()) }),
   dropped: recipe.extend({ step: count, limit: count }),
   build: z.object({ path: file, text: z.string().optional(), skipSteps: z.boolean().optional(), evals: z.array(z.string()).optional(), root: z.string().optional() }),
   receipts: z.object({ dataset: file, rowId: z.string().optional(), step: z.string().optional(), limit: count }),

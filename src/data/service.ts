@@ -1,5 +1,5 @@
 import path from "node:path";
-import type { BuildProgress, BuildResult, CorpusApi, DatasetExport, FacetCounts, GuardResult, MixTable, OpenResult, Page, Query, ReceiptRow, RecipeCounts, RowDetail, Stats } from "../protocol/corpus";
+import type { BuildProgress, BuildResult, CorpusApi, DatasetExport, FacetCounts, GuardResult, MixTable, OpenResult, Page, Query, ReceiptRow, RecipeCounts, RowDetail, SourceMapping, Stats } from "../protocol/corpus";
 import type { DatasetDiff } from "../protocol/dataset-diff";
 import { readText } from "../disk/read-text";
 import { TillageError } from "../protocol/errors";
@@ -11,6 +11,7 @@ import { exportDataset } from "./build/export";
 import { settleOnCancel } from "./duckdb/failure";
 import { datasetGuards, datasetReceipts, datasetRows, type DatasetRow } from "./build/dataset";
 import { RecipeSessions } from "./pipeline/sessions";
+import { SourceSamples } from "./sources/mapping";
 
 export interface CorpusOptions {
   /** Path of `tillage.duckdb_extension`, or a folder that has it (itself, in `native/` or in `dist/native/`); found beside the bundle when absent. */
@@ -21,10 +22,12 @@ export interface CorpusOptions {
 export class CorpusService implements CorpusApi {
   private readonly browsers = new Map<string, Browser>();
   private readonly recipes: RecipeSessions;
+  private readonly samples: SourceSamples;
   private serial = 0;
 
   constructor(private readonly options: CorpusOptions = {}) {
     this.recipes = new RecipeSessions(options.extensionPath);
+    this.samples = new SourceSamples(options.extensionPath);
   }
 
   private browser(handle: string): Browser {
@@ -92,6 +95,10 @@ export class CorpusService implements CorpusApi {
     return settleOnCancel(this.recipes.mix(path.resolve(params.path), params.text, signal), signal);
   }
 
+  async mapping(params: Parameters<CorpusApi["mapping"]>[0], signal?: AbortSignal): Promise<SourceMapping> {
+    return settleOnCancel(this.samples.mapping({ ...params, path: path.resolve(params.path) }, signal), signal);
+  }
+
   async dropped(params: { path: string; text: string; step: number; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]> {
     return settleOnCancel(this.recipes.dropped(path.resolve(params.path), params.text, params.step, params.limit, signal), signal);
   }
@@ -109,12 +116,12 @@ export class CorpusService implements CorpusApi {
     return settleOnCancel(datasetRows(params, this.options.extensionPath, signal), signal);
   }
 
-  async diff(params: Parameters<CorpusApi["diff"]>[0], signal?: AbortSignal): Promise<DatasetDiff> {
-    return settleOnCancel(datasetDiff(params, this.options.extensionPath, signal), signal);
+  async diff(params: Parameters<CorpusApi["diff"]>[0], signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<DatasetDiff> {
+    return settleOnCancel(datasetDiff(params, this.options.extensionPath, signal, progress), signal);
   }
 
-  async exportDataset(params: Parameters<CorpusApi["exportDataset"]>[0], signal?: AbortSignal): Promise<DatasetExport> {
-    return settleOnCancel(exportDataset(params, this.options.extensionPath, signal), signal);
+  async exportDataset(params: Parameters<CorpusApi["exportDataset"]>[0], signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<DatasetExport> {
+    return settleOnCancel(exportDataset(params, this.options.extensionPath, signal, progress), signal);
   }
 
   async guards(params: Parameters<CorpusApi["guards"]>[0], signal?: AbortSignal): Promise<GuardResult[]> {
@@ -125,5 +132,6 @@ export class CorpusService implements CorpusApi {
     for (const browser of this.browsers.values()) browser.close();
     this.browsers.clear();
     this.recipes.dispose();
+    this.samples.dispose();
   }
 }

@@ -42,6 +42,33 @@ export interface Detection extends ShapeGuess {
   alternatives: ShapeGuess[];
 }
 
+/** How a source's rows are read. */
+export interface SourceReading extends Detection {
+  /** Who says so: the recipe (`as`, `map`), or the names of the file's columns. */
+  by: "recipe" | "columns";
+}
+
+/** A source's columns with some values, and what its rows become with a shape and a map. */
+export interface SourceMapping {
+  /** The source's first file, absolute; how many there are. */
+  file: string;
+  files: number;
+  /** At most 200 of them; `columnsLeft` counts the others. */
+  columns: { name: string; type: string; holds: "text" | "turns" | "boolean" | "number" | "other"; examples: string[] }[];
+  columnsLeft: number;
+  detection: Detection;
+  /** The shape and each role's column as the rows are read; null where they cannot be, and `problem` says why. */
+  read: ShapeGuess | null;
+  problem: Problem | null;
+  /** The first rows as they are read; `fault` says why one is kept out. */
+  rows: { row: number; values: Record<string, string | null>; fault: string | null }[];
+  /** Rows of the sample, and how many of them are kept out. */
+  sampled: number;
+  bad: number;
+  /** Whether the sample is the whole file. */
+  whole: boolean;
+}
+
 export interface OpenResult {
   handle: string;
   path: string;
@@ -157,7 +184,7 @@ export interface Diagnostic {
 
 export interface RecipeCounts {
   /** Rows read per source, bad ones excluded. */
-  sources: { name: string; rows: number; badRows: number; bad: BadRow[]; tokens: number }[];
+  sources: { name: string; rows: number; badRows: number; bad: BadRow[]; tokens: number; reading?: SourceReading }[];
   steps: StepCount[];
   diagnostics: Diagnostic[];
 }
@@ -276,6 +303,8 @@ export interface CorpusApi {
   /** Live counts of a recipe's text (unsaved too); `path` resolves its relative files. */
   counts(params: { path: string; text: string }, signal?: AbortSignal): Promise<RecipeCounts>;
   mix(params: { path: string; text: string }, signal?: AbortSignal): Promise<MixTable>;
+  /** What the rows of a recipe's source become with a shape (null: as they are detected) and a map, by a sample of its first file. */
+  mapping(params: { path: string; text: string; source: string; as: Exclude<Shape, "table"> | null; map: Record<string, string> }, signal?: AbortSignal): Promise<SourceMapping>;
   /** The rows that a step dropped or changed. */
   dropped(params: { path: string; text: string; step: number; limit: number }, signal?: AbortSignal): Promise<ReceiptRow[]>;
   build(
@@ -297,11 +326,11 @@ export interface CorpusApi {
   /** The guards of a built dataset. `evals`: absolute paths; `context` and `tokenizer` (a tokenizer.json or its folder): for rows that are too long. */
   guards(params: { dataset: string; evals?: string[]; context?: number; tokenizer?: string }, signal?: AbortSignal): Promise<GuardResult[]>;
   /** What two built datasets differ in; `limit` rows of each change come with their texts. */
-  diff(params: { before: string; after: string; limit: number }, signal?: AbortSignal): Promise<DatasetDiff>;
+  diff(params: { before: string; after: string; limit: number }, signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<DatasetDiff>;
   /** Writes a built dataset into a new folder for other programs; `plain` leaves out the columns that lead back to the sources. */
-  exportDataset(params: { dataset: string; to: DatasetFormat; out: string; plain?: boolean }, signal?: AbortSignal): Promise<DatasetExport>;
-  /** Rows of a built dataset by id. */
-  rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<{ rowId: string; source: string; values: Record<string, Cell> }[]>;
+  exportDataset(params: { dataset: string; to: DatasetFormat; out: string; plain?: boolean }, signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<DatasetExport>;
+  /** Rows of a built dataset by id; `text` is a row's whole text, whatever its shape. */
+  rows(params: { dataset: string; rowIds: string[] }, signal?: AbortSignal): Promise<{ rowId: string; source: string; values: Record<string, Cell>; text: string }[]>;
 }
 
 /** What crosses the wire when a call fails. */
@@ -311,5 +340,5 @@ export interface RpcFailure {
 
 /** Names of the API's methods, for registering handlers and building clients. */
 export const corpusMethods = [
-  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "dropped", "build", "receipts", "rows", "guards", "diff", "exportDataset",
+  "open", "close", "page", "facets", "detail", "predicate", "stats", "counts", "mix", "mapping", "dropped", "build", "receipts", "rows", "guards", "diff", "exportDataset",
 ] as const satisfies readonly (keyof CorpusApi)[];

@@ -42,6 +42,9 @@ export interface DiffRow {
   reason: string;
   value: string | null;
   matchedRowId: string | null;
+  /** The row's place: the source file, absolute, and the 0-based row of it. */
+  file: string;
+  fileRow: number;
   /** At most 400 characters, of a changed row from shortly before the place where its texts part; null on the side where the row is missing. */
   before: string | null;
   after: string | null;
@@ -64,6 +67,6 @@ export interface DatasetDiff {
   shares: DiffShare[];
   /** Tokens of a row at the percentiles 5, 25, 50, 75 and 95, each row counted once. */
   lengths: { before: number[]; after: number[] };
-  /** The first rows of each change. */
+  /** Some rows of each change, of all its causes in turn. */
   rows: DiffRow[];
 }

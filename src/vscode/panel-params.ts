@@ -1,9 +1,13 @@
 /** What a panel may send: the parameters of every call, checked before a handler sees them. A webview is outside, whatever runs in it. */
 import { z } from "zod";
+import { sourceShapes } from "../core/recipe";
 import { querySchema } from "../data/rpc";
 import type { CompareApi } from "../protocol/compare-panel";
 import type { CorpusPanelApi } from "../protocol/corpus-panel";
+import type { DiffApi } from "../protocol/diff-panel";
 import { TillageError } from "../protocol/errors";
+import type { LineageApi } from "../protocol/lineage-panel";
+import type { MappingApi } from "../protocol/mapping-panel";
 import type { MixerApi } from "../protocol/mixer-panel";
 import type { ReceiptsApi } from "../protocol/receipts-panel";
 import { rowSchema } from "../protocol/row-schema";
@@ -94,7 +98,34 @@ const tokens = {
   retry: nothing,
 } satisfies Params<TokensApi>;
 
-const schemas: Record<string, Record<string, z.ZodType>> = { corpus, mixer, receipts, training, compare, tokens };
+const diff = {
+  cancel: nothing,
+  retry: nothing,
+  swap: nothing,
+  choose: z.object({ side: z.enum(["before", "after"]) }),
+  more: nothing,
+  texts: z.object({ index: count }),
+  open: z.object({ index: count }),
+  why: z.object({ index: count, side: z.enum(["before", "after"]) }),
+} satisfies Params<DiffApi>;
+
+const lineage = {
+  open: z.object({ id: z.string().min(1) }),
+  receipts: z.object({ step: z.string().min(1) }),
+  retry: nothing,
+} satisfies Params<LineageApi>;
+
+const mapping = {
+  set: z.object({ as: z.enum(sourceShapes).nullable(), map: z.record(z.string().min(1), z.string()) }),
+  save: nothing,
+  reset: nothing,
+  cancel: nothing,
+  retry: nothing,
+  showText: nothing,
+  openFile: nothing,
+} satisfies Params<MappingApi>;
+
+const schemas: Record<string, Record<string, z.ZodType>> = { corpus, mixer, receipts, training, compare, tokens, diff, lineage, mapping };
 
 /**
  * The parameters of a panel's call.

@@ -4,8 +4,8 @@ import type { ReceiptRow } from "../../src/protocol/corpus";
 import type { Problem } from "../../src/protocol/errors";
 import type { ReceiptTexts } from "../../src/protocol/receipts-panel";
 import { formatCount, formatPercent } from "../shared/format";
-import { markFound, wordDiff } from "./word-diff";
-import type { Part } from "./word-diff";
+import { markFound, wordDiff } from "../shared/word-diff";
+import type { Part } from "../shared/word-diff";
 
 export interface DetailActions {
   open: () => void;

@@ -1,6 +1,7 @@
 import path from "node:path";
 import pc from "picocolors";
 import type { BuildResult } from "../../protocol/corpus";
+import { readingText } from "../../core/dataset";
 import { formatPercent, formatScaled, plural } from "../../core/format";
 import type { Context } from "../context";
 import { progress } from "../progress";
@@ -24,10 +25,15 @@ export function printBuild(context: Context, result: BuildResult): void {
   const { out } = context;
   out.title(path.basename(result.recipe));
   out.say(table(
-    [{ head: "source" }, { head: "rows", align: "right" }, { head: "tokens", align: "right" }, { head: "kept out" }],
-    result.sources.map((source) => [source.name, source.rows, formatScaled(source.tokens), source.badRows > 0 ? `${source.badRows} unreadable` : ""]),
+    [{ head: "source" }, { head: "read as" }, { head: "rows", align: "right" }, { head: "tokens", align: "right" }, { head: "kept out" }],
+    result.sources.map((source) => [source.name, source.reading ? readingText(source.reading) : "", source.rows, formatScaled(source.tokens), source.badRows > 0 ? `${source.badRows} unreadable` : ""]),
   ));
   for (const source of result.sources) sayBadRows(out, source);
+  for (const { name, reading } of result.sources) {
+    if (reading?.confidence !== "unsure") continue;
+    const others = reading.alternatives.length > 0 ? ` It may be ${reading.alternatives.map(readingText).join(" or ")} as well.` : "";
+    out.say(`  ${pc.yellow("unsure")} ${name} is read as ${reading.shape}: ${reading.reason}.${others} Say which with 'as' and 'map' in the source.`);
+  }
   if (result.steps.length > 0) {
     out.say();
     out.say(table(

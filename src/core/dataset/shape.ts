@@ -81,9 +81,10 @@ export function shapeColumns(shape: BuildShape, columns: readonly string[], map:
   };
   const at = (role: Role) => find(role) ?? role;
   const prompt = find("prompt");
-  // Alpaca's input belongs to its instruction.
-  const input = map.prompt === undefined && prompt === "instruction" && has("input") ? { input: "input" } : {};
+  // Alpaca's input belongs to its instruction; a map names it where it is called otherwise.
+  const input = map.input !== undefined ? { input: map.input } : map.prompt === undefined && prompt === "instruction" && has("input") ? { input: "input" } : {};
   const lacks = (name: string | undefined) => (name === undefined ? undefined : { missing: name });
+  for (const name of [map.input, map.system]) if (name !== undefined && !has(name)) return { missing: name };
 
   switch (shape) {
     case "text":
@@ -91,6 +92,11 @@ export function shapeColumns(shape: BuildShape, columns: readonly string[], map:
     case "chat": {
       const completion = find("completion");
       if (missing("messages") !== undefined && turns(prompt) && turns(completion)) return { columns: { shape, prompt: at("prompt"), messages: at("completion") } };
+      if (map.messages !== undefined && (map.prompt !== undefined || map.system !== undefined)) {
+        if (map.prompt !== undefined && !has(map.prompt)) return { missing: map.prompt };
+        const beside = { ...(map.prompt === undefined ? {} : { prompt: map.prompt }), ...(map.system === undefined ? {} : { system: map.system }) };
+        return lacks(missing("messages")) ?? { columns: { shape, messages: map.messages, ...beside } };
+      }
       const system = at("messages") !== "messages" && has("system") && map.messages === undefined ? { system: "system" } : {};
       return lacks(missing("messages")) ?? { columns: { shape, messages: at("messages"), ...system } };
     }

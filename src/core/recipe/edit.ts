@@ -112,6 +112,14 @@ export function setMaxEpochs(text: string, epochs: number): string {
   return setScalar(text, ["mix", "max_epochs"], String(epochs));
 }
 
+/** Says how a source is read: its shape as `as`, and the file's column of each role as `map` where one is called otherwise. */
+export function setReading(text: string, source: string, { shape, columns }: { shape: string; columns: Readonly<Record<string, string>> }): string {
+  const written = setScalar(text, ["sources", source, "as"], shape);
+  const roles = Object.entries(columns);
+  const plain = roles.every(([role, column]) => role === column) && nodeAt(recipeDocument(text), ["sources", source, "map"]).pair === undefined;
+  return plain ? written : setScalar(written, ["sources", source, "map"], `{ ${roles.map(([role, column]) => `${yamlKey(role)}: ${yamlKey(column)}`).join(", ")} }`);
+}
+
 /** Adds a step at the end of `steps`; `yamlStep` is one item of the list, with or without its dash. */
 export function addStep(text: string, yamlStep: string): string {
   const lines = yamlStep.trim().replace(/^-\s+/, "").split("\n").map((line, i) => (i === 0 ? line.trimEnd() : line.replace(/^ {2}(?=\S)/, "").trimEnd()));

@@ -1,4 +1,4 @@
-export { addStep, setBudget, setMaxEpochs, setScalar, setShare, setShares } from "./edit";
+export { addStep, setBudget, setMaxEpochs, setReading, setScalar, setShare, setShares } from "./edit";
 export { completionsAt, describeAt, stepRanges, type Completion, type Completions, type Hover, type StepRange } from "./assist";
 export { editDistance, nearest } from "./nearest";
 export { parseRecipe, type ParsedRecipe } from "./parse";

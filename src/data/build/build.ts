@@ -220,7 +220,7 @@ async function write(full: Recipe, inputs: Inputs, folder: string, options: Buil
         files: pipeline.loaded.sources.flatMap((source) => source.files.map((file) => ({ source: source.name, path: relativePath(root, file.file), sha256: file.sha256 }))),
         evals: evals.map((entry) => ({ path: relativePath(root, entry.file), sha256: entry.sha256 })),
         ngram,
-        sources: pipeline.loaded.sources.map((source) => ({ name: source.name, rows: source.rows, badRows: source.badRows, bad: source.bad.map((bad) => ({ ...bad, file: relativePath(recipeDir, bad.file) })), tokens: tokens.get(source.name) ?? 0 })),
+        sources: pipeline.loaded.sources.map((source) => ({ name: source.name, rows: source.rows, badRows: source.badRows, bad: source.bad.map((bad) => ({ ...bad, file: relativePath(recipeDir, bad.file) })), tokens: tokens.get(source.name) ?? 0, reading: source.reading })),
         steps: stages.flatMap((stage) => (stage.count ? [stage.count] : [])),
         mix: mixTable(recipe, mix, inputs.tokenizer !== undefined),
         split: [train, valid],

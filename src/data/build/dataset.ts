@@ -14,6 +14,7 @@ export interface DatasetRow {
   rowId: string;
   source: string;
   values: Record<string, Cell>;
+  text: string;
 }
 
 async function withDataset<T>(dataset: string, extensionPath: string | undefined, signal: AbortSignal | undefined, work: (session: Session, manifest: Manifest, folder: string) => Promise<T>): Promise<T> {
@@ -57,15 +58,15 @@ export async function datasetReceipts(params: { dataset: string; rowId?: string;
 export async function datasetRows(params: { dataset: string; rowIds: string[] }, extensionPath?: string, signal?: AbortSignal): Promise<DatasetRow[]> {
   if (params.rowIds.length === 0) return [];
   return withDataset(params.dataset, extensionPath, signal, async (session, manifest, folder) => {
-    const rows = await session.rows(`SELECT DISTINCT ON (_row_id) * FROM ${shards(manifest, folder)} WHERE _row_id IN ${inList(params.rowIds)} ORDER BY _row_id, _copy`);
+    const rows = await session.rows(`SELECT DISTINCT ON (_row_id) *, ${textOf(manifest)} AS _text FROM ${shards(manifest, folder)} WHERE _row_id IN ${inList(params.rowIds)} ORDER BY _row_id, _copy`);
     const found = new Map(rows.map((row) => [String(row._row_id), row]));
     return params.rowIds.flatMap((rowId): DatasetRow[] => {
       const row = found.get(rowId);
       if (!row) return [];
-      const { _row_id, _source, _copy, ...values } = row;
+      const { _row_id, _source, _copy, _text, ...values } = row;
       void _row_id;
       void _copy;
-      return [{ rowId, source: String(_source), values }];
+      return [{ rowId, source: String(_source), values, text: typeof _text === "string" ? _text : "" }];
     });
   });
 }

@@ -3,7 +3,8 @@ import type { DatasetDiff, DiffCause, DiffRow, DiffShare, DiffSide } from "../..
 import { Database, type Session } from "../duckdb/session";
 import { literal, parquet } from "../duckdb/sql";
 import { shards, textOf } from "./dataset";
-import { readManifest, type Manifest } from "./manifest";
+import type { BuildProgress } from "../../protocol/corpus";
+import { readWhole, recipeFolder, type Manifest } from "./manifest";
 
 const percentiles = [0.05, 0.25, 0.5, 0.75, 0.95];
 
@@ -21,17 +22,24 @@ interface Side {
  *
  * `limit`: rows of each change that are given with their texts.
  */
-export async function datasetDiff(params: { before: string; after: string; limit: number }, extensionPath?: string, signal?: AbortSignal): Promise<DatasetDiff> {
-  const side = (name: Side["name"], dataset: string): Side => ({ name, folder: path.resolve(dataset), manifest: readManifest(path.resolve(dataset)) });
+export async function datasetDiff(params: { before: string; after: string; limit: number }, extensionPath?: string, signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<DatasetDiff> {
+  const stages = ["reading the rows before", "reading the rows after", "comparing the rows", "finding the steps responsible", "reading the rows that differ"] as const;
+  const tell = (done: number) => progress?.({ stage: stages[done] ?? "", done, of: stages.length });
+  const side = (name: Side["name"], dataset: string): Side => ({ name, folder: path.resolve(dataset), manifest: readWhole(path.resolve(dataset)) });
   const [before, after] = [side("before", params.before), side("after", params.after)];
   const database = await Database.open(extensionPath);
   try {
     return await database.session(signal, async (session) => {
-      for (const one of [before, after]) await describe(session, one);
+      for (const [i, one] of [before, after].entries()) {
+        tell(i);
+        await describe(session, one);
+      }
+      tell(2);
       await session.run(
         "CREATE TABLE changes AS SELECT coalesce(a.id, b.id) AS id, coalesce(a.source, b.source) AS source, CASE WHEN a.id IS NULL THEN 'added' WHEN b.id IS NULL THEN 'removed' WHEN a.h <> b.h THEN 'changed' ELSE 'same' END AS change, " +
           "a.side <> b.side AS moved, b.times > a.times AS more, b.times < a.times AS less FROM before a FULL JOIN after b ON a.id = b.id",
       );
+      tell(3);
       // Of a row that is gone the newer dataset's receipts know why, and of one that came the older one's; of one that was changed either may.
       await session.run(
         `CREATE TABLE caused AS SELECT c.id, c.source, c.change, coalesce(r.step, 'sources') AS step, coalesce(r.reason, CASE c.change WHEN 'added' THEN 'not among the rows before' WHEN 'removed' THEN 'not among the rows any more' ELSE 'another text' END) AS reason, r.value, r.matched ` +
@@ -41,11 +49,13 @@ export async function datasetDiff(params: { before: string; after: string; limit
       const counts = await session.one<Record<"added" | "removed" | "changed" | "same" | "moved" | "more" | "less", number>>(
         `SELECT ${["added", "removed", "changed", "same"].map((change) => `count(*) FILTER (change = '${change}') AS ${change}`).join(", ")}, count(*) FILTER (moved) AS moved, count(*) FILTER (more) AS more, count(*) FILTER (less) AS less FROM changes`,
       );
+      const causes = (await session.rows("SELECT change, step, reason, count(*) AS rows FROM caused GROUP BY ALL ORDER BY rows DESC, change, step, reason")) as unknown as DiffCause[];
+      tell(4);
       return {
         before: await sideOf(session, before),
         after: await sideOf(session, after),
         ...counts,
-        causes: (await session.rows("SELECT change, step, reason, count(*) AS rows FROM caused GROUP BY ALL ORDER BY rows DESC, change, step, reason")) as unknown as DiffCause[],
+        causes,
         shares: await shares(session),
         lengths: { before: await lengths(session, before), after: await lengths(session, after) },
         rows: await examples(session, before, after, params.limit),
@@ -58,7 +68,7 @@ export async function datasetDiff(params: { before: string; after: string; limit
 
 /** The table `before` or `after` of a dataset's different rows: id, source, hash of the text, tokens once, how often it is seen, and on which side of the split. */
 async function describe(session: Session, { name, folder, manifest }: Side): Promise<void> {
-  const parts = manifest.split.filter((split) => split.files.length > 0).map((split) => `SELECT ${literal(split.name)} AS side, _row_id, _source, _copy, _tokens, ${textOf(manifest)} AS text FROM ${shards(manifest, folder, split.name)}`);
+  const parts = manifest.split.filter((split) => split.files.length > 0).map((split) => `SELECT ${literal(split.name)} AS side, _row_id, _source, _file, _file_row, _copy, _tokens, ${textOf(manifest)} AS text FROM ${shards(manifest, folder, split.name)}`);
   await session.run(`CREATE VIEW ${name}_rows AS ${parts.join(" UNION ALL ")}`);
   await session.run(`CREATE TABLE ${name}_times AS SELECT _row_id AS id, count(*) AS times FROM ${name}_rows GROUP BY _row_id`);
   await session.run(`CREATE TABLE ${name} AS SELECT r._row_id AS id, r._source AS source, md5(r.text)::UUID AS h, r._tokens AS tokens, t.times, r.side FROM ${name}_rows r JOIN ${name}_times t ON t.id = r._row_id WHERE r._copy = 0`);
@@ -90,13 +100,16 @@ async function lengths(session: Session, { name }: Side): Promise<number[]> {
   return (row ?? []).map(Number);
 }
 
+/** Rows of each change: first one of every cause, then a second one of every cause, and so on, so that no cause hides the others. */
 async function examples(session: Session, before: Side, after: Side, limit: number): Promise<DiffRow[]> {
-  const some = `(SELECT *, row_number() OVER (PARTITION BY change ORDER BY step, reason, id) AS place FROM caused)`;
-  const text = ({ name }: Side) => `(SELECT _row_id, left(text, ${searched}) AS text FROM ${name}_rows WHERE _copy = 0)`;
+  const turns = "(SELECT *, row_number() OVER (PARTITION BY change, step, reason ORDER BY id) AS turn FROM caused)";
+  const some = `(SELECT *, row_number() OVER (PARTITION BY change ORDER BY turn, step, reason) AS place FROM ${turns})`;
+  const text = ({ name }: Side) => `(SELECT _row_id, _file, _file_row, left(text, ${searched}) AS text FROM ${name}_rows WHERE _copy = 0)`;
   const rows = (await session.rows(
-    `SELECT c.id AS "rowId", c.source, c.change, c.step, c.reason, c.value, c.matched AS "matchedRowId", a.text AS before, b.text AS after FROM ${some} c LEFT JOIN ${text(before)} a ON a._row_id = c.id LEFT JOIN ${text(after)} b ON b._row_id = c.id WHERE c.place <= ${Math.max(0, Math.floor(limit))} ORDER BY c.change, c.place`,
+    `SELECT c.id AS "rowId", c.source, c.change, c.step, c.reason, c.value, c.matched AS "matchedRowId", coalesce(b._file, a._file) AS file, coalesce(b._file_row, a._file_row) AS "fileRow", a.text AS before, b.text AS after FROM ${some} c LEFT JOIN ${text(before)} a ON a._row_id = c.id LEFT JOIN ${text(after)} b ON b._row_id = c.id WHERE c.place <= ${Math.max(0, Math.floor(limit))} ORDER BY c.change, c.place`,
   )) as unknown as DiffRow[];
-  return rows.map((row) => ({ ...row, ...excerpts(row.before, row.after) }));
+  const folderOf = (row: DiffRow) => recipeFolder((row.after === null ? before : after).folder, (row.after === null ? before : after).manifest);
+  return rows.map((row) => ({ ...row, file: path.resolve(folderOf(row), row.file), ...excerpts(row.before, row.after) }));
 }
 
 /** Both texts from shortly before the place where they part. */

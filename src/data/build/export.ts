@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, rmdirSync, stat
 import path from "node:path";
 import { datasetCard, hubSplit } from "../../core/dataset/card";
 import { fsyncPath } from "../../disk/atomic";
-import type { DatasetFormat, DatasetExport } from "../../protocol/corpus";
+import type { BuildProgress, DatasetFormat, DatasetExport } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { fromSystem } from "../duckdb/failure";
 import { Database, type Session } from "../duckdb/session";
 import { ident, literal, parquet } from "../duckdb/sql";
-import { readManifest, type Manifest } from "./manifest";
+import { readWhole, type Manifest } from "./manifest";
 
 /** Columns whose texts are conversations in JSON where the shape has conversations. */
 const conversations = ["messages", "chosen", "rejected"];
@@ -23,9 +23,9 @@ export interface ExportParams {
 }
 
 /** Writes a built dataset for other programs. The folder appears whole, by one rename, or not at all. */
-export async function exportDataset(params: ExportParams, extensionPath?: string, signal?: AbortSignal): Promise<DatasetExport> {
+export async function exportDataset(params: ExportParams, extensionPath?: string, signal?: AbortSignal, progress?: (p: BuildProgress) => void): Promise<DatasetExport> {
   const folder = path.resolve(params.dataset);
-  const manifest = readManifest(folder);
+  const manifest = readWhole(folder);
   const out = path.resolve(params.out);
   if (existsSync(out) && (!statSync(out).isDirectory() || readdirSync(out).length > 0)) {
     throw TillageError.user("out_exists", `${out} is there already and is not empty.`, "Name another folder, or remove this one.", { file: out });
@@ -34,7 +34,7 @@ export async function exportDataset(params: ExportParams, extensionPath?: string
   const database = await Database.open(extensionPath);
   try {
     mkdirSync(temporary, { recursive: true });
-    const files = await database.session(signal, (session) => write(session, manifest, folder, temporary, params));
+    const files = await database.session(signal, (session) => write(session, manifest, folder, temporary, params, progress));
     if (params.to === "hub") writeFileSync(path.join(temporary, "README.md"), datasetCard(manifest));
     if (existsSync(out)) rmdirSync(out);
     renameSync(temporary, out);
@@ -47,13 +47,15 @@ export async function exportDataset(params: ExportParams, extensionPath?: string
   }
 }
 
-async function write(session: Session, manifest: Manifest, folder: string, target: string, { to, plain }: ExportParams): Promise<string[]> {
+async function write(session: Session, manifest: Manifest, folder: string, target: string, { to, plain }: ExportParams, progress?: (p: BuildProgress) => void): Promise<string[]> {
   const written: string[] = [];
+  const of = manifest.split.reduce((sum, side) => sum + side.files.length, 0);
   for (const side of manifest.split) {
     const shards = side.files.map((file) => path.join(folder, file));
     if (shards.length === 0) continue;
     const columns = await columnsOf(session, manifest, shards, to, plain ?? false);
     for (const [i, shard] of shards.entries()) {
+      progress?.({ stage: `writing ${side.name}`, done: written.length, of });
       const file = fileName(to, side.name, i, shards.length);
       mkdirSync(path.dirname(path.join(target, file)), { recursive: true });
       const format = to === "jsonl" ? "(FORMAT json, ARRAY false)" : "(FORMAT parquet, COMPRESSION zstd)";

@@ -3,6 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import type { BuildResult } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
+import { readingSchema } from "../pipeline/stored";
 
 const badSchema = z.object({ file: z.string(), line: z.number(), reason: z.string() });
 const manifestSchema = z.object({
@@ -18,7 +19,7 @@ const manifestSchema = z.object({
   /** Evaluations that the rows were compared with. */
   evals: z.array(z.object({ path: z.string(), sha256: z.string() })),
   ngram: z.number(),
-  sources: z.array(z.object({ name: z.string(), rows: z.number(), badRows: z.number(), bad: z.array(badSchema), tokens: z.number() })),
+  sources: z.array(z.object({ name: z.string(), rows: z.number(), badRows: z.number(), bad: z.array(badSchema), tokens: z.number(), /** Absent in manifests of earlier versions. */ reading: readingSchema.optional() })),
   steps: z.array(z.object({ index: z.number(), step: z.string(), in: z.number(), out: z.number(), changed: z.number(), reasons: z.array(z.object({ reason: z.string(), rows: z.number() })) })),
   mix: z.object({
     by: z.string(),
@@ -50,6 +51,14 @@ export function readManifest(dataset: string): Manifest {
   const checked = manifestSchema.safeParse(value);
   if (checked.success) return checked.data;
   throw TillageError.user("broken_manifest", `The dataset's manifest is not as expected at '${checked.error.issues[0]?.path.join(".") ?? ""}'.`, remedy, { file });
+}
+
+/** A dataset's manifest, where all of the dataset's files are still there. */
+export function readWhole(dataset: string): Manifest {
+  const manifest = readManifest(dataset);
+  const lost = [...manifest.split.flatMap((side) => side.files), "receipts.parquet"].find((name) => !existsSync(path.join(dataset, name)));
+  if (lost === undefined) return manifest;
+  throw TillageError.user("broken_dataset", `The dataset ${path.basename(dataset)} has lost its file ${lost}.`, "Build its recipe again, which makes it anew.", { file: path.join(dataset, "manifest.json") });
 }
 
 /** The folder of the recipe that a dataset was built from; receipts' files are relative to it. */

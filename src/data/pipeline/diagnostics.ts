@@ -1,10 +1,12 @@
 import path from "node:path";
 import { plural } from "../../core/format";
-import { addStep, parseRecipe, stepRanges, type Recipe } from "../../core/recipe";
-import type { Diagnostic, RecipeCounts } from "../../protocol/corpus";
+import { readingText } from "../../core/dataset";
+import { addStep, parseRecipe, setReading, stepRanges, type Recipe } from "../../core/recipe";
+import type { Diagnostic, RecipeCounts, ShapeGuess } from "../../protocol/corpus";
 import type { TillageError } from "../../protocol/errors";
 import { findTokenizer } from "../build/hash";
 import type { Session } from "../duckdb/session";
+import { UnknownShape } from "../sources/shape";
 import type { Stage } from "./pipeline";
 
 /** The recipe of a text, and what is wrong with it. */
@@ -29,7 +31,13 @@ export function faultDiagnostic(error: TillageError, text: string, recipe: Recip
   const source = recipe.sources.find((candidate) => candidate.files.some((pattern) => file !== undefined && file !== null && path.resolve(path.dirname(recipePath), pattern) === file)) ?? recipe.sources[0];
   const span = inRecipe ? lineSpan(text, line) : { start: source?.start ?? 0, end: source?.end ?? 0 };
   const where = !inRecipe && line ? ` (line ${line})` : "";
-  return { severity: "error", message: `${message}${where} ${remedy}`, ...span, code, fixes: [] };
+  return { severity: "error", message: `${message}${where} ${remedy}`, ...span, code, fixes: error instanceof UnknownShape && inRecipe ? readingFixes(text, recipe.sources.find((candidate) => candidate.line === line)?.name, error.guesses) : [] };
+}
+
+/** The fixes that say in the recipe how a source is read. */
+function readingFixes(text: string, source: string | undefined, guesses: readonly ShapeGuess[]): Diagnostic["fixes"] {
+  if (source === undefined) return [];
+  return guesses.map((guess) => ({ title: `Read it as ${readingText(guess)}`, ...editOf(text, setReading(text, source, guess)) }));
 }
 
 /** The least replacement that turns one text into another. */
@@ -54,6 +62,13 @@ export async function dataDiagnostics(session: Session, text: string, recipe: Re
   const top = steps < 0 ? { start: 0, end: Math.max(0, text.indexOf("\n")) } : { start: steps, end: steps + "steps".length };
   for (const source of counts.sources) {
     const spec = recipe.sources.find((candidate) => candidate.name === source.name);
+    const { reading } = source;
+    if (spec && reading?.confidence === "unsure") {
+      const { alternatives } = reading;
+      const others = alternatives.length > 0 ? ` It may be ${alternatives.map(readingText).join(" or ")} as well.` : "";
+      const message = `'${source.name}' is read as ${readingText(reading)}, which is not sure: ${reading.reason}.${others}`;
+      found.push({ severity: alternatives.length > 0 ? "warning" : "information", message, start: spec.start, end: spec.end, code: "unsure_shape", fixes: readingFixes(text, source.name, [reading, ...alternatives]) });
+    }
     const first = source.bad[0];
     if (source.badRows === 0 || !first || !spec) continue;
     const message = `${number(source.badRows)} ${source.badRows === 1 ? "row" : "rows"} of '${source.name}' cannot be read and ${source.badRows === 1 ? "is" : "are"} kept out. The first: ${path.basename(first.file)}, line ${first.line}: ${first.reason}.`;

@@ -39,7 +39,7 @@ export async function loadEvalFiles(session: Session, step: number, patterns: re
       } else {
         const table = `eval_${step}_${loaded.length}`;
         const raw = await readFile(session, file, table);
-        const shape = await resolveShape(session, file, raw, undefined, {});
+        const { columns: shape } = await resolveShape(session, file, raw, undefined, {});
         const sql = normalSql(raw, shape);
         await session.run(`INSERT INTO ${evalItems} SELECT ${step}, ${literal(`${name}#`)} || (_tillage_row + 1), ${sql.own.prompt ?? sql.text} FROM ${ident(raw.table)} WHERE ${sql.fault} IS NULL`);
         await session.run(`DROP ${file.toLowerCase().endsWith(".parquet") ? "VIEW" : "TABLE"} ${ident(raw.table)}`);

@@ -112,7 +112,7 @@ export class RecipeSessions {
         const tokenizer = findTokenizer(recipe, recipePath);
         const tokens = open.tokens.get(tokenizer ?? "") ?? (await sourceTokens(session, tokenizer));
         open.tokens.set(tokenizer ?? "", tokens);
-        result.sources = pipeline.loaded.sources.map(({ name, rows, badRows, bad }) => ({ name, rows, badRows, bad, tokens: tokens.get(name) ?? 0 }));
+        result.sources = pipeline.loaded.sources.map(({ name, rows, badRows, bad, reading }) => ({ name, rows, badRows, bad, tokens: tokens.get(name) ?? 0, reading }));
         for (let upTo = 1; upTo <= recipe.steps.length; upTo++) {
           const stages = await pipeline.advance(session, recipe, upTo);
           result.steps = stages.flatMap((stage) => (stage.count ? [stage.count] : []));

@@ -7,7 +7,7 @@ import { cacheFolder } from "../../disk/layout";
 import { sweepCache } from "../../disk/sweep-cache";
 
 /** Version of what is stored and of how sources are read; another one is computed again. Steps are told apart by their SQL, text functions by the extension's bytes. */
-export const storeVersion = 1;
+export const storeVersion = 2;
 
 const metaFile = "meta.json";
 /** Hours for which what was used last is never removed: somebody may still be looking at it. */

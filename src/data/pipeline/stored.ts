@@ -12,6 +12,11 @@ const countSchema = z.object({
   reasons: z.array(z.object({ reason: z.string(), rows: z.number() })),
 });
 
+const shapes = z.enum(["text", "prompt/completion", "chat", "preference", "verifiable", "table"]);
+const guessSchema = z.object({ shape: shapes, columns: z.record(z.string(), z.string()) });
+/** How a source's rows were read. */
+export const readingSchema = guessSchema.extend({ confidence: z.enum(["sure", "unsure"]), reason: z.string(), alternatives: z.array(guessSchema), by: z.enum(["recipe", "columns"]) });
+
 /** What is known of a step that was run. */
 export const stepSchema = z.object({ count: countSchema });
 export type StepMeta = z.infer<typeof stepSchema>;
@@ -38,6 +43,7 @@ export function loadedSchema(folder: string): z.ZodType<LoadedRows> {
         badRows: z.number(),
         files: z.array(z.object({ file, sha256: z.string() })),
         aliases: z.array(z.object({ column: z.string(), as: z.string() })),
+        reading: readingSchema,
       }),
     ),
     extras: z.array(z.string()),

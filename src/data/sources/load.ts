@@ -3,7 +3,7 @@ import path from "node:path";
 import { ownColumns, type BuildShape } from "../../core/dataset";
 import { tokensPerWord } from "../../core/mix";
 import type { Recipe, SourceSpec } from "../../core/recipe";
-import type { BadRow } from "../../protocol/corpus";
+import type { BadRow, SourceReading } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
 import { ident, literal, plainPath } from "../duckdb/sql";
@@ -26,6 +26,8 @@ export interface LoadedSource {
   files: { file: string; sha256: string }[];
   /** Names of the file's columns that the shape's were read from. */
   aliases: { column: string; as: string }[];
+  /** How the rows are read; of several files the least sure. */
+  reading: SourceReading;
 }
 
 /** What the recipe says of how a source is read, for telling whether it is read as before: all but its files, which are looked at themselves, and its place. */
@@ -96,13 +98,14 @@ export async function loadSources(session: Session, found: readonly FoundSource[
   const extras = new Set<string>();
   let next = 0;
   for (const [si, { source, files }] of found.entries()) {
-    const loaded: LoadedSource = { name: source.name, shape: source.as ?? "text", rows: 0, bad: [], badRows: 0, files, aliases: [] };
+    const loaded: Omit<LoadedSource, "reading"> & { reading?: SourceReading } = { name: source.name, shape: source.as ?? "text", rows: 0, bad: [], badRows: 0, files, aliases: [] };
     for (const [fi, { file }] of files.entries()) {
       step(si, found.length, `reading ${relativePath(folder, file)}`);
       const raw = await readFile(session, file, `raw_${si}_${fi}`, { rows: source.rows });
-      const shape = await resolveShape(session, file, raw, source.as, source.map, { file: recipePath, line: source.line });
+      const { columns: shape, reading } = await resolveShape(session, file, raw, source.as, source.map, { file: recipePath, line: source.line });
       if (fi > 0 && shape.shape !== loaded.shape) throw TillageError.user("mixed_shapes", `${file} is ${shape.shape}, the files of '${source.name}' before it are ${loaded.shape}.`, "Make two sources of them.", { file: recipePath, line: source.line });
       loaded.shape = shape.shape;
+      if (loaded.reading === undefined || (loaded.reading.confidence === "sure" && reading.confidence === "unsure")) loaded.reading = reading;
       const sql = normalSql(raw, shape);
       const others = raw.columns.map((column) => column.name).filter((name) => !sql.used.has(name) && sql.extra?.[name] === undefined);
       const kept = others.map((name) => ({ name, as: keptName(name) }));
@@ -122,11 +125,11 @@ export async function loadSources(session: Session, found: readonly FoundSource[
       }
       parts.push({ name: part, drop: `DROP VIEW ${part}; DROP ${file.toLowerCase().endsWith(".parquet") ? "VIEW" : "TABLE"} ${ident(raw.table)}` });
     }
-    if (loaded.rows === 0) {
+    if (loaded.rows === 0 || loaded.reading === undefined) {
       const first = loaded.bad[0];
       throw TillageError.user("no_rows", `The source '${source.name}' has no good row.${first ? ` The first bad one: ${first.reason}.` : ""}`, "Mend the file, or take the source out.", { file: first?.file ?? files[0]?.file, line: first?.line });
     }
-    sources.push(loaded);
+    sources.push({ ...loaded, reading: loaded.reading });
   }
   step(found.length, found.length, "numbering rows");
   try {
@@ -146,7 +149,7 @@ export function keptName(name: string): string {
 }
 
 /** Counts a part's good and bad rows and lists the bad ones; gives the numbers of rows that the file takes, bad ones included. */
-async function collectFaults(session: Session, part: string, file: string, source: LoadedSource, { bad, badRows, lineOf }: RawTable): Promise<number> {
+async function collectFaults(session: Session, part: string, file: string, source: Pick<LoadedSource, "rows" | "badRows" | "bad">, { bad, badRows, lineOf }: RawTable): Promise<number> {
   const counts = await session.one<{ good: number; faults: number; numbers: number }>(`SELECT count(*) FILTER (_fault IS NULL) AS good, count(*) FILTER (_fault IS NOT NULL) AS faults, coalesce(max(_file_row), -1) + 1 AS numbers FROM ${part}`);
   const faults = counts.faults === 0 ? [] : await session.rows<{ line: number; reason: string }>(`SELECT _file_row + 1 AS line, _fault AS reason FROM ${part} WHERE _fault IS NOT NULL ORDER BY 1 LIMIT ${maxListedBad}`);
   source.rows += counts.good;

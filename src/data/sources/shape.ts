@@ -1,6 +1,7 @@
-import { detect, isBuildShape, knownColumns, rolesOf, shapeColumns, type BuildShape, type ColumnHolds, type Detected, type Holds, type ShapeColumns } from "../../core/dataset";
+import { detect, familyOf, isBuildShape, knownColumns, rolesOf, shapeColumns, type BuildShape, type ColumnHolds, type Detected, type Holds, type ShapeColumns } from "../../core/dataset";
 import { nearest } from "../../core/recipe";
-import { TillageError } from "../../protocol/errors";
+import type { ShapeGuess, SourceReading } from "../../protocol/corpus";
+import { TillageError, type Problem } from "../../protocol/errors";
 import type { Session } from "../duckdb/session";
 import { ident } from "../duckdb/sql";
 import { parquetFault, type RawTable } from "./read";
@@ -30,6 +31,19 @@ export async function detectRaw(session: Session, raw: Pick<RawTable, "table" | 
   return detect(raw.columns.map((column) => column.name), await columnHolds(session, raw));
 }
 
+/** A shape that the columns do not tell; what they might be goes with it. */
+export class UnknownShape extends TillageError {
+  constructor(problem: Problem, readonly guesses: readonly ShapeGuess[]) {
+    super(problem);
+  }
+}
+
+export interface ResolvedShape {
+  columns: ShapeColumns;
+  /** What was taken for what, and by whose word. */
+  reading: SourceReading;
+}
+
 /** The shape that a source's map speaks of. */
 function mappedShape(map: Readonly<Record<string, string>>): BuildShape | undefined {
   const has = (...roles: string[]) => roles.some((role) => map[role] !== undefined);
@@ -44,7 +58,7 @@ function mappedShape(map: Readonly<Record<string, string>>): BuildShape | undefi
  * The shape of a file's rows as the recipe says or as its columns speak; a missing column is an error with the nearest that there is,
  * at the place where the recipe names the file.
  */
-export async function resolveShape(session: Session, file: string, raw: RawTable, declared: BuildShape | undefined, map: Readonly<Record<string, string>>, place: { file: string; line?: number } = { file }): Promise<ShapeColumns> {
+export async function resolveShape(session: Session, file: string, raw: RawTable, declared: BuildShape | undefined, map: Readonly<Record<string, string>>, place: { file: string; line?: number } = { file }): Promise<ResolvedShape> {
   const names = raw.columns.map((column) => column.name);
   const holds = await columnHolds(session, raw, Object.values(map)).catch((error: unknown) => {
     throw parquetFault(error, file);
@@ -54,7 +68,7 @@ export async function resolveShape(session: Session, file: string, raw: RawTable
   if (!isBuildShape(asked)) {
     const [guess] = detected.alternatives;
     const example = guess ? `as: ${guess.shape}, map: { ${Object.entries(guess.columns).map(([role, column]) => `${role}: ${column}`).join(", ")} }` : "as: text' with 'map: { text: body }";
-    throw TillageError.user("unknown_shape", `The shape of ${file} is not clear from its columns: ${names.join(", ")}.`, `Say in the source what it is, such as '${example}'.`, place);
+    throw new UnknownShape({ blame: "user", code: "unknown_shape", message: `The shape of ${file} is not clear from its columns: ${names.join(", ")}.`, remedy: `Say in the source what it is, such as '${example}'.`, ...place }, detected.alternatives);
   }
   const resolved = shapeColumns(asked, names, map, holds);
   if ("missing" in resolved) {
@@ -72,7 +86,11 @@ export async function resolveShape(session: Session, file: string, raw: RawTable
     const type = typeOf(name);
     if (!textTypes.has(type)) throw TillageError.user("wrong_type", `The column '${name}' of ${file} is ${type}, not text.`, "Map another column, or convert it.", place);
   }
-  return columns;
+  const { own: _own, ...detection } = detected;
+  // As a person says it: a preference is one, whatever it is made of.
+  const said = declared === undefined && mappedShape(map) === undefined;
+  const reading: SourceReading = said ? { ...detection, by: "columns" } : { ...detection, shape: familyOf(columns.shape), columns: rolesOf(columns), confidence: "sure", reason: "the recipe says so", alternatives: [], by: "recipe" };
+  return { columns, reading };
 }
 
 /** The file's columns that hold texts, not lists of turns, verdicts or answers of any type. */

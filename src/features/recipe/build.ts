@@ -1,7 +1,8 @@
 import path from "node:path";
 import * as vscode from "vscode";
+import { previousBuild } from "../../app/datasets";
 import { formatDuration, plural } from "../../core/format";
-import type { BuildProgress, BuildResult, CorpusApi } from "../../protocol/corpus";
+import type { BuildProgress, BuildResult, CorpusApi, SourceReading } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { rootOf } from "../../vscode/root";
 import { showProblem } from "../../vscode/show-problem";
@@ -71,12 +72,23 @@ async function announce(name: string, result: BuildResult, recipe: vscode.Uri): 
   const failed = result.guards.filter((guard) => !guard.ok);
   const bad = result.sources.reduce((sum, source) => sum + source.badRows, 0);
   const text = buildSummary(name, result);
-  const actions = [...(bad > 0 ? ["Show Problems"] : []), "Mixer"];
-  const choice = failed.length > 0 || bad > 0
+  const [unsure] = unsureSources(result);
+  const previous = result.built ? previousBuild(result.dataset) : undefined;
+  const actions = [...(previous === undefined ? [] : ["Compare with previous"]), ...(unsure ? ["Map columns"] : []), ...(bad > 0 ? ["Show Problems"] : []), "Mixer"];
+  const choice = failed.length > 0 || bad > 0 || unsure
     ? await vscode.window.showWarningMessage(text, ...actions)
     : await vscode.window.showInformationMessage(text, ...actions);
+  if (choice === "Compare with previous") await vscode.commands.executeCommand("tillage.dataset.compare", { before: previous, after: result.dataset });
+  if (choice === "Map columns") await vscode.commands.executeCommand("tillage.recipe.map", recipe, unsure?.name);
   if (choice === "Mixer") await vscode.commands.executeCommand("tillage.recipe.mixer", recipe);
   if (choice === "Show Problems") await vscode.commands.executeCommand("workbench.actions.view.problems");
+}
+
+type Unsure = BuildResult["sources"][number] & { reading: SourceReading };
+
+/** Sources that were read as something which their columns do not make sure. */
+function unsureSources(result: BuildResult): Unsure[] {
+  return result.sources.filter((source): source is Unsure => source.reading?.confidence === "unsure");
 }
 
 /** One sentence for each thing that a person wants to know after a build. */
@@ -89,6 +101,7 @@ export function buildSummary(name: string, result: BuildResult): string {
     ? `${name}: ${plural(kept, "row")} kept of ${plural(read, "row")} read, in ${formatDuration(result.seconds)}.`
     : `${name} was built already: ${plural(kept, "row")} kept of ${plural(read, "row")} read.`;
   const rest = [
+    ...unsureSources(result).map((source) => `'${source.name}' was read as ${source.reading.shape}, which is not sure.`),
     ...(bad > 0 ? [`${plural(bad, "row")} could not be read.`] : []),
     ...failed.map((guard) => `Guard ${guard.guard}: ${guard.message}`),
   ];

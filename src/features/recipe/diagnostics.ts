@@ -5,12 +5,16 @@ import type { BadRow, Diagnostic } from "../../protocol/corpus";
 import { Owner } from "../../vscode/disposable";
 import type { LiveCounts } from "./live-counts";
 import { isRecipe, recipeSelector } from "./selector";
+import { sourceRanges } from "./source-ranges";
 
 const SEVERITY = {
   error: vscode.DiagnosticSeverity.Error,
   warning: vscode.DiagnosticSeverity.Warning,
   information: vscode.DiagnosticSeverity.Information,
 } as const;
+
+/** Problems that another mapping of the columns may mend. */
+const MAPPED = new Set(["unsure_shape", "unknown_shape", "missing_column", "wrong_type"]);
 
 /** Problems of the text at once, problems of the data when the rows are counted, and rows that could not be read in their own files. */
 export class RecipeDiagnostics extends Owner implements vscode.CodeActionProvider {
@@ -116,6 +120,10 @@ function showCommand(document: vscode.TextDocument, problem: Diagnostic): vscode
   const text = document.getText();
   const title = "Show the rows";
   const path = document.uri.fsPath;
+  if (MAPPED.has(problem.code)) {
+    const source = sourceRanges(text).find(({ start }) => start >= problem.start && start <= problem.end);
+    return source && { title: "Map columns…", command: "tillage.recipe.map", arguments: [document.uri, source.name] };
+  }
   if (problem.code === "bad_rows") return { title, command: "workbench.actions.view.problems" };
   if (problem.code === "drops_most") {
     const step = stepRanges(text).find((range) => range.start === problem.start);

@@ -1,16 +1,17 @@
 import * as vscode from "vscode";
 import { z } from "zod";
 import { TillageError } from "../../protocol/errors";
+import { pickDataset } from "../../vscode/datasets";
 import { Owner } from "../../vscode/disposable";
 import { openRow } from "../../vscode/open-row";
 import type { Feature, Services } from "../../vscode/services";
 import { showProblem } from "../../vscode/show-problem";
 import { buildCommand } from "./build";
-import { pickDataset } from "./datasets";
 import { RecipeDiagnostics } from "./diagnostics";
 import { RecipeLanguage } from "./language";
 import { RecipeLenses } from "./lenses";
 import { LiveCounts } from "./live-counts";
+import { Mapping } from "./mapping";
 import { Mixer } from "./mixer";
 import { pathOf, pickRecipe } from "./pick";
 import { Receipts } from "./receipts";
@@ -18,6 +19,7 @@ import type { ReceiptsOrigin } from "./receipts";
 import { isRecipe, openRecipe } from "./selector";
 import { SourceColumns } from "./source-columns";
 import { sourceFiles } from "./source-files";
+import { sourceRanges } from "./source-ranges";
 import { Why } from "./why";
 import type { BuildResult } from "../../protocol/corpus";
 
@@ -29,6 +31,7 @@ class RecipeFeature extends Owner {
   private readonly diagnostics: RecipeDiagnostics;
   private readonly columns: SourceColumns;
   private readonly mixers = new Map<string, Mixer>();
+  private readonly mappings = new Map<string, Mapping>();
   private readonly receipts = new Map<ReceiptsOrigin["kind"], Receipts>();
 
   constructor(private readonly services: Services) {
@@ -43,9 +46,11 @@ class RecipeFeature extends Owner {
     this.command("tillage.recipe.mixer", (argument) => this.openMixer(argument));
     this.command("tillage.recipe.rows", (argument) => this.openStep(argument));
     this.command("tillage.recipe.raw", (argument, source) => this.openRaw(argument, source));
+    this.command("tillage.recipe.map", (argument, source) => this.openMapping(argument, source));
     this.command("tillage.recipe.problem", (argument) => this.showFailure(argument));
     this.command("tillage.dataset.receipts", (argument) => this.openReceipts(argument));
     this.restore("mixer", z.object({ path: z.string().min(1) }), (state, panel) => this.mix(vscode.Uri.file(state.path), panel));
+    this.restore("mapping", z.object({ path: z.string().min(1), source: z.string().min(1) }), (state, panel) => this.map(vscode.Uri.file(state.path), state.source, panel));
     this.restore("receipts", z.object({ dataset: z.string().min(1) }), (state, panel) => this.showReceipts({ kind: "dataset", dataset: state.dataset }, panel));
   }
 
@@ -89,6 +94,26 @@ class RecipeFeature extends Owner {
     // The text stays in view: sliders and text are two sides of one thing.
     if (!vscode.window.visibleTextEditors.some((editor) => editor.document === document)) await vscode.window.showTextDocument(document);
     this.mix(document.uri);
+  }
+
+  private map(uri: vscode.Uri, source: string, restored?: vscode.WebviewPanel): void {
+    const key = `${uri.toString()} ${source}`;
+    this.mappings.set(key, this.register(new Mapping(this.services, uri, source, () => this.mappings.delete(key), restored)));
+  }
+
+  private async openMapping(argument: unknown, given: unknown): Promise<void> {
+    const document = await pickRecipe(argument, "Recipe whose source to map");
+    if (!document) return;
+    const names = sourceRanges(document.getText()).map((source) => source.name);
+    const source = typeof given === "string" ? given : names.length === 1 ? names[0] : await vscode.window.showQuickPick(names, { placeHolder: "Source whose columns to map" });
+    if (source === undefined) return;
+    const open = this.mappings.get(`${document.uri.toString()} ${source}`);
+    if (open) {
+      open.reveal();
+      return;
+    }
+    if (!vscode.window.visibleTextEditors.some((editor) => editor.document === document)) await vscode.window.showTextDocument(document);
+    this.map(document.uri, source);
   }
 
   private async openStep(argument: unknown): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RecipeCounts, StepCount } from "../../protocol/corpus";
-import { freshness, hasReceipts, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
+import { freshness, hasReceipts, mappingLens, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
 
 const step = (rowsIn: number, out: number, changed = 0): StepCount => ({ index: 0, step: "dedup near", in: rowsIn, out, changed, reasons: [] });
 const source = (rows: number): RecipeCounts["sources"][number] => ({ name: "texts", rows, badRows: 0, bad: [], tokens: 1_240_000 });
@@ -35,4 +35,15 @@ describe("counts above the steps", () => {
     expect(totalLens({ sources: [source(5000), source(2473)], steps: [step(7473, 7101), step(7101, 6902)], diagnostics: [] })).toBe("7,473 → 6,902 rows");
     expect(totalLens({ sources: [source(5)], steps: [], diagnostics: [] })).toBe("5 rows");
   });
+});
+
+describe("how a source is read", () => {
+  const reading = { shape: "verifiable", columns: { prompt: "question", answer: "answer" }, reason: "it has both", alternatives: [], by: "columns" } as const;
+
+  it("is marked where it is not sure", () => {
+    expect(mappingLens({ ...reading, alternatives: [], confidence: "unsure" })).toEqual({ title: "$(question) verifiable · map columns", tooltip: "Read as verifiable (prompt: question, answer), which is not sure: it has both" });
+    expect(mappingLens({ ...reading, alternatives: [], confidence: "sure" }).title).toBe("verifiable · map columns");
+  });
+
+  it("can be mapped before anything is known of it", () => expect(mappingLens(undefined).title).toBe("map columns"));
 });

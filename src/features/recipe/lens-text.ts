@@ -1,5 +1,6 @@
+import { readingText } from "../../core/dataset/mapping";
 import { formatCount, formatDelta, formatScaled, plural } from "../../core/format";
-import type { RecipeCounts, StepCount } from "../../protocol/corpus";
+import type { RecipeCounts, SourceReading, StepCount } from "../../protocol/corpus";
 
 /** How far the counts on screen are those of the text on screen. */
 export type Freshness = "fresh" | "counting" | "before";
@@ -30,6 +31,16 @@ export function hasReceipts(count: StepCount): boolean {
 /** A source's line: `7,473 rows · 1.24 M tokens`. */
 export function sourceLens(source: RecipeCounts["sources"][number]): string {
   return `${plural(source.rows, "row")} · ${formatScaled(source.tokens)} tokens`;
+}
+
+/** How a source's rows are read, with a mark where that is not sure; the columns' mapping is behind it. */
+export function mappingLens(reading: SourceReading | undefined): { title: string; tooltip: string } {
+  if (!reading) return { title: "map columns", tooltip: "See the file's columns, and say which of them are what" };
+  const unsure = reading.confidence === "unsure";
+  return {
+    title: `${unsure ? "$(question) " : ""}${reading.shape} · map columns`,
+    tooltip: `Read as ${readingText(reading)}${unsure ? ", which is not sure" : ""}: ${reading.reason}`,
+  };
 }
 
 /** The whole recipe in one line: `7,473 → 6,902 rows`. */

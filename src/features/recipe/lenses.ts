@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import { stepRanges } from "../../core/recipe";
 import { plural } from "../../core/format";
 import { Owner } from "../../vscode/disposable";
-import { freshness, hasReceipts, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
+import { freshness, hasReceipts, mappingLens, reasonList, sourceLens, stepLens, totalLens } from "./lens-text";
 import type { LiveCounts, LiveState } from "./live-counts";
 import { recipeSelector } from "./selector";
 import { sourceRanges } from "./source-ranges";
@@ -41,13 +41,14 @@ export class RecipeLenses extends Owner implements vscode.CodeLensProvider {
 
   private sources(document: vscode.TextDocument, state: LiveState): vscode.CodeLens[] {
     const counts = state.counts;
-    if (!counts) return [];
     return sourceRanges(document.getText()).flatMap(({ name, start }) => {
-      const source = counts.sources.find((candidate) => candidate.name === name);
-      if (!source) return [];
+      const source = counts?.sources.find((candidate) => candidate.name === name);
       const at = document.positionAt(start);
       const range = new vscode.Range(at, at);
-      const lenses = [new vscode.CodeLens(range, { title: sourceLens(source), command: "tillage.recipe.raw", tooltip: "Open this source's rows", arguments: [document.uri, name] })];
+      const map = new vscode.CodeLens(range, { ...mappingLens(source?.reading), command: "tillage.recipe.map", arguments: [document.uri, name] });
+      // A source that cannot be read has no counts, and needs the mapping most.
+      if (!source) return [map];
+      const lenses = [new vscode.CodeLens(range, { title: sourceLens(source), command: "tillage.recipe.raw", tooltip: "Open this source's rows", arguments: [document.uri, name] }), map];
       if (source.badRows > 0) {
         const title = `$(warning) ${plural(source.badRows, "row")} could not be read`;
         lenses.push(new vscode.CodeLens(range, { title, command: "workbench.actions.view.problems", tooltip: "They are kept out and listed in Problems" }));

@@ -3,9 +3,9 @@ import * as vscode from "vscode";
 import { z } from "zod";
 import { readManifest } from "../../data/build/manifest";
 import type { CorpusApi, ReceiptRow } from "../../protocol/corpus";
+import { pickDataset } from "../../vscode/datasets";
 import { Owner } from "../../vscode/disposable";
 import { showProblem } from "../../vscode/show-problem";
-import { pickDataset } from "./datasets";
 import { whyText } from "./why-text";
 
 const SCHEME = "tillage-why";

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePlace, replacing } from "./export-place";
+import { freePlace } from "../../vscode/free-place";
+import { replacing } from "./export-place";
 
 let dir = "";
 const at = (name: string): string => path.join(dir, name);

@@ -1,14 +1,6 @@
-/** Where an export goes: names that are free, and files that are replaced. */
+/** Files that an export replaces. */
 import { existsSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
-
-/** The first name that nothing has yet: `tune-f16.gguf`, `tune-f16-2.gguf`, … */
-export function freePlace(stem: string, end: string, taken: (file: string) => boolean = existsSync): string {
-  for (let number = 1; ; number++) {
-    const file = `${stem}${number === 1 ? "" : `-${number}`}${end}`;
-    if (!taken(file)) return file;
-  }
-}
 
 /** Does the work with a file and its Modelfile out of the way; they come back when it fails or is cancelled. */
 export async function replacing<T>(file: string, work: () => PromiseLike<T>): Promise<T> {

@@ -6,7 +6,8 @@ import type { ExportFormat, ExportResult, Quantize } from "../../protocol/native
 import { readSpec } from "../../runtime/spec";
 import type { Services } from "../../vscode/services";
 import { wayTo } from "../../vscode/show-place";
-import { freePlace, replacing } from "./export-place";
+import { freePlace } from "../../vscode/free-place";
+import { replacing } from "./export-place";
 import { depsFor } from "./panel-actions";
 
 interface Choice extends vscode.QuickPickItem {

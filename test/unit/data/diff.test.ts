@@ -1,3 +1,5 @@
+import { rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createLocalCorpus } from "../../../src/data/local";
 import { problemOf, Workspace } from "./support";
@@ -18,7 +20,9 @@ describe("two datasets", () => {
     const before = await build(`${sources}steps:\n  - length: { unit: words, min: 2 }\n`);
     workspace.rows("b.jsonl", [{ text: "new in the source, four words more" }]);
     const after = await build(`${sources}steps:\n  - dedup: { exact: exact }\n  - pii: { action: redact }\n`);
-    const diff = await corpus.diff({ before, after, limit: 5 });
+    const stages: string[] = [];
+    const diff = await corpus.diff({ before, after, limit: 5 }, undefined, ({ stage, done, of }) => void stages.push(`${done}/${of} ${stage}`));
+    expect(stages).toEqual(["0/5 reading the rows before", "1/5 reading the rows after", "2/5 comparing the rows", "3/5 finding the steps responsible", "4/5 reading the rows that differ"]);
     expect(diff).toMatchObject({ added: 2, removed: 2, changed: 1, same: 1, moved: 0, more: 0, less: 0, before: { rows: 4 }, after: { rows: 4 } });
     expect(diff.causes.map(({ change, step, reason, rows }) => [change, step, reason, rows])).toEqual([
       ["added", "length in words", "too short", 1],
@@ -30,11 +34,22 @@ describe("two datasets", () => {
     const changed = diff.rows.find((row) => row.change === "changed");
     expect([changed?.before, changed?.after]).toEqual(["write to me@example.org now", "write to <EMAIL> now"]);
     const double = diff.rows.find((row) => row.reason === "exact duplicate");
-    expect(double).toMatchObject({ before: "a text of five words", after: null, source: "a" });
+    expect(double).toMatchObject({ before: "a text of five words", after: null, source: "a", file: workspace.at("a.jsonl"), fileRow: 2 });
     expect(double?.matchedRowId).toMatch(/^[0-9a-f]{32}$/);
-    expect(diff.rows.find((row) => row.reason === "too short")).toMatchObject({ before: null, after: "short", value: "1 words" });
+    expect(diff.rows.find((row) => row.reason === "too short")).toMatchObject({ before: null, after: "short", value: "1 words", file: workspace.at("a.jsonl"), fileRow: 0 });
     expect(diff.shares.map(({ source, rowsBefore, rowsAfter }) => [source, rowsBefore, rowsAfter])).toEqual([["a", 3, 3], ["b", 1, 1]]);
     for (const key of ["shareBefore", "shareAfter"] as const) expect(diff.shares.reduce((sum, share) => sum + share[key], 0)).toBeCloseTo(1, 10);
+  });
+
+  it("show rows of every cause before more of the same", async () => {
+    workspace = new Workspace();
+    workspace.rows("a.jsonl", [...Array.from({ length: 31 }, () => ({ text: "a text that is there often" })), { text: "short" }]);
+    workspace.rows("b.jsonl", [{ text: "another text of six words here" }]);
+    const before = await build(sources);
+    const after = await build(`${sources}steps:\n  - dedup: { exact: exact }\n  - length: { unit: words, min: 3 }\n`);
+    const { removed, rows } = await corpus.diff({ before, after, limit: 3 });
+    expect(removed).toBe(31);
+    expect(rows.map((row) => row.reason).sort()).toEqual(["exact duplicate", "exact duplicate", "too short"]);
   });
 
   it("differ in how often rows are seen, and on which side of the split", async () => {
@@ -74,5 +89,12 @@ describe("two datasets", () => {
     const both = await build(sources, "both");
     expect(await corpus.diff({ before: one, after: both, limit: 1 })).toMatchObject({ added: 1, removed: 0, changed: 0, same: 1 });
     expect(await problemOf(corpus.diff({ before: one, after: workspace.folder, limit: 1 }))).toMatchObject({ blame: "user", code: "no_dataset" });
+    for (const file of ["train-00000.parquet", "receipts.parquet"]) {
+      rmSync(path.join(both, file));
+      const lost = { blame: "user", code: "broken_dataset", message: expect.stringContaining(file) as unknown };
+      expect(await problemOf(corpus.diff({ before: one, after: both, limit: 1 }))).toMatchObject(lost);
+      expect(await problemOf(corpus.exportDataset({ dataset: both, to: "jsonl", out: workspace.at("out") }))).toMatchObject(lost);
+      writeFileSync(path.join(both, file), "");
+    }
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addStep, completionsAt, describeAt, editDistance, nearest, parseRecipe, parseShare, parseTokens, recipeError, setBudget, setMaxEpochs, setShare, setShares, stepDefinitions, stepRanges } from "../../../src/core/recipe";
+import { addStep, completionsAt, describeAt, editDistance, nearest, parseRecipe, parseShare, parseTokens, recipeError, setBudget, setMaxEpochs, setReading, setShare, setShares, stepDefinitions, stepRanges } from "../../../src/core/recipe";
 import { fieldAt } from "../../../src/core/recipe/issues";
 import { recipeSchema } from "../../../src/core/recipe/schema";
 
@@ -231,5 +231,26 @@ describe("quantities and words", () => {
     expect(editDistance("kitten", "sitting")).toBe(3);
     expect(nearest("qualty", ["quality", "pii"])).toBe("quality");
     expect(nearest("zzzzzz", ["quality", "pii"])).toBeUndefined();
+  });
+});
+
+describe("setReading", () => {
+  const after = (source: string, shape: string, columns: Record<string, string>) => setReading(`tillage: 1\nsources:\n  a: ${source}\n  b: { files: b.jsonl }\n`, "a", { shape, columns });
+
+  it("writes the shape, and the columns that are called otherwise, beside what is there", () => {
+    expect(after("{ files: a.jsonl }", "prompt/completion", { prompt: "question", completion: "answer" })).toContain("  a: { files: a.jsonl, as: prompt/completion, map: { prompt: question, completion: answer } }\n  b:");
+    expect(after("\n    files: a.jsonl  # mine", "text", { text: "body" })).toContain("  a: \n    files: a.jsonl  # mine\n    as: text\n    map: { text: body }\n  b:");
+    expect(after("{ files: a.jsonl }", "text", { text: "text" })).toContain("  a: { files: a.jsonl, as: text }\n");
+  });
+
+  it("takes the place of what was said before", () => {
+    const text = after("{ files: a.jsonl, as: text, map: { text: body } }", "verifiable", { prompt: "prompt", answer: "answer" });
+    expect(text).toContain("a: { files: a.jsonl, as: verifiable, map: { prompt: prompt, answer: answer } }");
+    expect(parseRecipe(text).recipe?.sources[0]).toMatchObject({ as: "verifiable", map: { prompt: "prompt", answer: "answer" } });
+  });
+
+  it("quotes names that YAML would read otherwise", () => {
+    const text = after("{ files: a.jsonl }", "text", { text: "the text: all" });
+    expect(parseRecipe(text).recipe?.sources[0]?.map).toEqual({ text: "the text: all" });
   });
 });

@@ -1,6 +1,6 @@
 import path from "node:path";
 import * as vscode from "vscode";
-import { pathOf } from "./pick";
+import { pathArgument } from "./arguments";
 
 /** Built datasets of the workspace, newest first. */
 export async function findDatasets(): Promise<string[]> {
@@ -11,7 +11,7 @@ export async function findDatasets(): Promise<string[]> {
 
 /** The dataset that a command is about: its argument, the only one there is, or the user's choice. */
 export async function pickDataset(argument: unknown): Promise<string | undefined> {
-  const given = pathOf(argument);
+  const given = pathArgument(argument);
   if (given !== undefined) return given;
   const folders = await findDatasets();
   if (folders.length <= 1) {
