@@ -1,8 +1,7 @@
 // Browsing a large corpus in a real VS Code in a browser: from the click to the painted answer, and how long the extension host was ever blocked.
-//   npm run build && node bench/data/browse-editor.mjs FOLDER
-// FOLDER as for browse.mjs. What lies beside the corpus is made in FOLDER's workspace when it is not there (that takes a while).
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+//   npm run package && node bench/data/browse-editor.mjs FOLDER
+// With Node 22 or later. FOLDER as for browse.mjs. What lies beside the corpus is made in FOLDER's workspace when it is not there (that takes a while).
+import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { importTs } from "../../scripts/lib/run-ts.mjs";
@@ -11,31 +10,26 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const [folder] = process.argv.slice(2);
 if (!folder) throw new Error("usage: node bench/data/browse-editor.mjs FOLDER");
 const { startVsCode } = await importTs("test/harness/vscode.ts");
-const scratch = mkdtempSync(path.join(tmpdir(), "tillage-bench-"));
 
-// A second extension in the same host: a timer of a millisecond that is late by as long as the host is blocked.
-const monitor = path.join(scratch, "monitor");
-const delays = path.join(scratch, "delays.json");
-mkdirSync(monitor);
-writeFileSync(path.join(monitor, "package.json"), JSON.stringify({ name: "monitor", publisher: "bench", version: "0.0.1", engines: { vscode: "^1.90.0" }, main: "./main.js", activationEvents: ["*"] }));
-writeFileSync(path.join(monitor, "main.js"), `
-const { monitorEventLoopDelay } = require("node:perf_hooks");
-const { writeFileSync, existsSync, rmSync } = require("node:fs");
-exports.activate = () => {
-  const histogram = monitorEventLoopDelay({ resolution: 1 });
-  histogram.enable();
-  setInterval(() => {
-    if (existsSync(${JSON.stringify(`${delays}.reset`)})) { histogram.reset(); rmSync(${JSON.stringify(`${delays}.reset`)}); }
-    writeFileSync(${JSON.stringify(delays)}, JSON.stringify({ max: histogram.max / 1e6, p99: histogram.percentile(99) / 1e6 }));
-  }, 250);
-};
-// VS Code loads a second extension where tests are run; these never end.
-exports.run = () => new Promise(() => undefined);`);
+/** Code in the extension host, through its inspector. */
+async function inHost() {
+  const pid = Number(execFileSync("pgrep", ["-n", "-f", "type=extensionHost"]).toString());
+  process.kill(pid, "SIGUSR1");
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const [target] = await (await fetch("http://127.0.0.1:9229/json/list")).json();
+  const socket = new WebSocket(target.webSocketDebuggerUrl);
+  await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
+  return (expression) =>
+    new Promise((resolve) => {
+      socket.onmessage = ({ data }) => resolve(JSON.parse(data).result.result.value);
+      socket.send(JSON.stringify({ id: 1, method: "Runtime.evaluate", params: { expression, returnByValue: true } }));
+    });
+}
 
 const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))];
 const say = (what, values) => console.log(`${what.padEnd(56)} median ${quantile(values, 0.5).toFixed(0).padStart(5)} ms   p95 ${quantile(values, 0.95).toFixed(0).padStart(5)} ms`);
 const workspace = path.resolve(folder, "..");
-const code = await startVsCode({ workspace, inPlace: true, developmentPath: [root, monitor], testsPath: path.join(monitor, "main.js") });
+const code = await startVsCode({ workspace, inPlace: true, vsix: path.join(root, "tillage-linux-x64-0.1.0.vsix") });
 try {
   const entry = code.page.getByRole("treeitem", { name: path.basename(folder) });
   const item = code.page.getByRole("menuitem", { name: "Open folder as corpus" });
@@ -51,8 +45,10 @@ try {
   console.log(`from the menu to the first rows (with the start of the service and of the panel) ${(performance.now() - started).toFixed(0)} ms`);
   await frame.locator("[data-testid=facet]").first().waitFor();
   await frame.getByTestId("facets-estimate").waitFor({ state: "detached", timeout: 1_800_000 });
-  writeFileSync(`${delays}.reset`, "");
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const evaluate = await inHost();
+  await evaluate("globalThis.delays = process.getBuiltinModule('node:perf_hooks').monitorEventLoopDelay({ resolution: 1 }); delays.enable(); 1");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await evaluate("delays.reset(); 1");
   // In the page itself, from the event to the frame after the one in which the answer stands.
   const measure = (act, count) => frame.evaluate(async ([source, times]) => {
     const app = document.querySelector("tillage-corpus");
@@ -86,10 +82,8 @@ try {
     const facet = app.store.facets.find((one) => one.kind === "categories" && one.values.length > 3);
     app.store.act({ kind: "toggle", column: facet.column, value: facet.values[i % facet.values.length].value });
     await until(() => !app.store.facetsBusy && !app.store.stale && !app.store.estimated);`, 16));
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  const { max, p99 } = JSON.parse(readFileSync(delays, "utf8"));
+  const { max, p99 } = await evaluate("({ max: delays.max / 1e6, p99: delays.percentile(99) / 1e6 })");
   console.log(`the extension host was blocked for at most ${max.toFixed(1)} ms (99 % below ${p99.toFixed(1)} ms)`);
 } finally {
   await code.dispose();
-  rmSync(scratch, { recursive: true, force: true });
 }
