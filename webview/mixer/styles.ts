@@ -18,7 +18,7 @@ export const styles = css`
   .synthetic.unmet vscode-icon { color: var(--t-warn); vertical-align: text-bottom; }
   .meter-limit { position: absolute; top: -4px; bottom: -4px; width: 2px; margin-left: -1px; background: var(--vscode-foreground); }
   .named { display: flex; flex-direction: column; min-width: 0; }
-  .about, .most { color: var(--t-muted); font-size: 0.85em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  .row:not(.head):not(.total) .about, .most { color: var(--t-muted); font-size: 0.85em; font-weight: normal; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .most { display: block; }
   .limits { margin: 8px 4px 0; }
   .notice {
