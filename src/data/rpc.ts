@@ -34,8 +34,8 @@ const recipe = z.object({ path: file, text: z.string() });
 export const paramSchemas = {
   open: z.object({ path: file }),
   close: z.object({ handle: z.string() }),
-  page: z.object({ handle: z.string(), query: querySchema, offset: count, limit: count }),
-  facets: z.object({ handle: z.string(), query: querySchema }),
+  page: z.object({ handle: z.string(), query: querySchema, offset: count, limit: count, partial: z.boolean().optional() }),
+  facets: z.object({ handle: z.string(), query: querySchema, partial: z.boolean().optional(), pause: z.boolean().optional() }),
   detail: z.object({ handle: z.string(), row: count }),
   predicate: z.object({ handle: z.string(), query: querySchema }),
   stats: z.object({ path: file }),

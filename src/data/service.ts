@@ -1,5 +1,5 @@
 import path from "node:path";
-import type { BuildProgress, BuildResult, CorpusApi, DatasetExport, Facet, GuardResult, MixTable, OpenResult, Page, Query, ReceiptRow, RecipeCounts, RowDetail, Stats } from "../protocol/corpus";
+import type { BuildProgress, BuildResult, CorpusApi, DatasetExport, FacetCounts, GuardResult, MixTable, OpenResult, Page, Query, ReceiptRow, RecipeCounts, RowDetail, Stats } from "../protocol/corpus";
 import type { DatasetDiff } from "../protocol/dataset-diff";
 import { readText } from "../disk/read-text";
 import { TillageError } from "../protocol/errors";
@@ -35,7 +35,7 @@ export class CorpusService implements CorpusApi {
 
   private async openFile(file: string, signal?: AbortSignal): Promise<Browser> {
     const handle = `${process.pid}-${++this.serial}`;
-    return new Browser(await CorpusFile.open(path.resolve(file), handle, this.options.extensionPath, signal));
+    return new Browser(await CorpusFile.open(path.resolve(file), handle, this.options.extensionPath, signal), this.options.extensionPath);
   }
 
   async open(params: { path: string }, signal?: AbortSignal): Promise<OpenResult> {
@@ -55,12 +55,12 @@ export class CorpusService implements CorpusApi {
     return Promise.resolve(null);
   }
 
-  async page(params: { handle: string; query: Query; offset: number; limit: number }, signal?: AbortSignal): Promise<Page> {
-    return settleOnCancel(this.browser(params.handle).page(params.query, params.offset, params.limit, signal), signal);
+  async page(params: Parameters<CorpusApi["page"]>[0], signal?: AbortSignal): Promise<Page> {
+    return settleOnCancel(this.browser(params.handle).page(params.query, params.offset, params.limit, { partial: params.partial }, signal), signal);
   }
 
-  async facets(params: { handle: string; query: Query }, signal?: AbortSignal): Promise<Facet[]> {
-    return settleOnCancel(this.browser(params.handle).facets(params.query, signal), signal);
+  async facets(params: Parameters<CorpusApi["facets"]>[0], signal?: AbortSignal): Promise<FacetCounts> {
+    return settleOnCancel(this.browser(params.handle).facets(params.query, { partial: params.partial, pause: params.pause }, signal), signal);
   }
 
   async detail(params: { handle: string; row: number }, signal?: AbortSignal): Promise<RowDetail> {

@@ -1,5 +1,5 @@
 /** What the corpus editor's host and webview say to each other, beyond `panels.ts`. */
-import type { Facet, OpenResult, Page, Query, RowDetail } from "./corpus";
+import type { FacetCounts, OpenResult, Page, Query, RowDetail } from "./corpus";
 import type { Problem } from "./errors";
 
 /** Where a file is on its way to the screen. */
@@ -13,7 +13,9 @@ export interface CorpusState {
   name: string;
   /** Relative to the workspace where it lies in one. */
   path: string;
-  /** Size on disk; 0 when it cannot be read. */
+  /** The absolute path of a folder whose files are shown as one; absent for a file. */
+  folder?: string;
+  /** Size on disk; 0 when it cannot be read, and of a folder. */
   bytes: number;
   /** Files are written in trusted workspaces only. */
   trusted: boolean;
@@ -37,7 +39,8 @@ export interface CorpusSummary {
 
 export type CorpusPanelApi = {
   page(params: { query: Query; offset: number; limit: number }, signal: AbortSignal): Promise<Page>;
-  facets(params: { query: Query }, signal: AbortSignal): Promise<Facet[]>;
+  /** `pause`: columns are not computed further, and what is not there is estimated. */
+  facets(params: { query: Query; pause?: boolean }, signal: AbortSignal): Promise<FacetCounts>;
   detail(params: { row: number }, signal: AbortSignal): Promise<RowDetail>;
   /** Null where the file is too large to read for it. */
   summary(params: null, signal: AbortSignal): Promise<CorpusSummary | null>;

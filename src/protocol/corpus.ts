@@ -56,6 +56,8 @@ export interface OpenResult {
   badRows: number;
   /** Changes when the file on disk changes. */
   version: string;
+  /** Files of a folder; absent for a file. */
+  files?: number;
 }
 
 /** One condition of a view; all conditions hold together. */
@@ -83,8 +85,10 @@ export interface PageRow {
 
 export interface Page {
   rows: PageRow[];
-  /** Rows that match the query. */
+  /** Rows that match the query, among those that were searched. */
   total: number;
+  /** Rows, from the first on, that were searched; absent when all were. */
+  scanned?: number;
 }
 
 export interface HistogramBin {
@@ -98,6 +102,15 @@ export interface HistogramBin {
 export type Facet =
   | { column: string; kind: "histogram"; min: number; max: number; bins: HistogramBin[]; nulls: number }
   | { column: string; kind: "categories"; values: { value: string | null; all: number; selected: number }[]; distinct: number };
+
+/** The facets of a view and what they were counted on. */
+export interface FacetCounts {
+  facets: Facet[];
+  /** Rows that were counted: all, or those of a sample, from which the counts are estimated. */
+  rows: number;
+  /** Rows whose derived columns are there, while they are being computed. */
+  computed?: number;
+}
 
 export interface FailedRule {
   rule: string;
@@ -299,8 +312,10 @@ export interface DatasetExport {
 export interface CorpusApi {
   open(params: { path: string }, signal?: AbortSignal): Promise<OpenResult>;
   close(params: { handle: string }): Promise<null>;
-  page(params: { handle: string; query: Query; offset: number; limit: number }, signal?: AbortSignal): Promise<Page>;
-  facets(params: { handle: string; query: Query }, signal?: AbortSignal): Promise<Facet[]>;
+  /** `partial`: answers with what a search found so far. It goes on while it is asked about. */
+  page(params: { handle: string; query: Query; offset: number; limit: number; partial?: boolean }, signal?: AbortSignal): Promise<Page>;
+  /** `partial`: estimates from a sample what cannot be counted yet. `pause`: stops the computing of columns, until it is asked without. */
+  facets(params: { handle: string; query: Query; partial?: boolean; pause?: boolean }, signal?: AbortSignal): Promise<FacetCounts>;
   detail(params: { handle: string; row: number }, signal?: AbortSignal): Promise<RowDetail>;
   /** The query as one SQL predicate over the file's own columns, for "Keep as filter". */
   predicate(params: { handle: string; query: Query }): Promise<{ sql: string }>;

@@ -20,7 +20,7 @@ const rowId = z.string().min(1);
 
 const corpus = {
   page: z.object({ query: querySchema, offset: count, limit: count }),
-  facets: z.object({ query: querySchema }),
+  facets: z.object({ query: querySchema, pause: z.boolean().optional() }),
   detail: z.object({ row: count }),
   summary: nothing,
   keepAsFilter: z.object({ query: querySchema }),

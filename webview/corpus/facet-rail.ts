@@ -38,6 +38,10 @@ export class FacetRail extends LitElement {
     .more { margin: 4px 0 0; font-size: 11px; color: var(--t-muted); }
     .wait { padding: 8px 12px; }
     .wait p { margin: 0 0 8px; }
+    .estimate { margin: 4px 12px 0; padding: 6px 8px; font-size: 11px; border-left: 2px solid var(--t-accent); background: var(--t-hover); }
+    .estimate p { margin: 0 0 2px; }
+    .meter { height: 3px; margin-top: 4px; border-radius: 2px; overflow: hidden; background: var(--t-line); }
+    .meter div { height: 100%; background: var(--vscode-progressBar-background, var(--t-accent)); }
     .busy { position: sticky; top: -4px; z-index: 1; height: 2px; margin-bottom: -2px; overflow: hidden; opacity: 0; animation: appear 0s 300ms forwards; }
     .busy::after { content: ""; display: block; width: 30%; height: 100%; background: var(--vscode-progressBar-background, var(--t-accent)); animation: slide 1.2s linear infinite; }
     @keyframes appear { to { opacity: 1; } }
@@ -49,6 +53,11 @@ export class FacetRail extends LitElement {
   @property({ attribute: false }) columns: readonly Column[] = [];
   @property({ attribute: false }) view!: ViewState;
   @property({ type: Boolean }) busy = false;
+  /** Rows that the facets were counted on, of how many, and of how many the derived columns are there. */
+  @property({ attribute: false }) counted: { rows: number; computed?: number } | undefined;
+  @property({ type: Number }) rows = 0;
+  /** A person stopped the computing of columns. */
+  @property({ type: Boolean }) paused = false;
   /** Since when the facets are waited for, milliseconds since the epoch. */
   @property({ type: Number }) since = 0;
   @state() private unfolded: ReadonlySet<string> = new Set();
@@ -56,23 +65,47 @@ export class FacetRail extends LitElement {
   override render(): TemplateResult {
     if (this.facets.length === 0) {
       return this.busy
-        ? html`<div class="wait muted" role="status"><p>Counting… <tillage-elapsed .since=${this.since}></tillage-elapsed></p>
-            <p>The first time, words, language, quality and personal data are found for each row; after that every filter answers at once. The rows can be read meanwhile.</p></div>`
+        ? html`<div class="wait muted" role="status">Counting… <tillage-elapsed .since=${this.since}></tillage-elapsed></div>`
         : html`<p class="wait muted" role="status">No column of this file has values to count.</p>`;
     }
-    return html`${this.busy ? html`<div class="busy" role="progressbar" aria-label="Counting"></div>` : nothing}${repeat(orderFacets(this.facets), (facet) => facet.column, (facet) => this.facet(facet))}`;
+    return html`${this.busy && !this.estimated ? html`<div class="busy" role="progressbar" aria-label="Counting"></div>` : nothing}${this.estimate()}
+      ${repeat(orderFacets(this.facets), (facet) => facet.column, (facet) => this.facet(facet))}`;
+  }
+
+  private get estimated(): boolean {
+    return this.counted !== undefined && this.counted.rows < this.rows;
+  }
+
+  /** What the counts are until all rows are known, and how far that is. */
+  private estimate(): TemplateResult | typeof nothing {
+    const { counted, rows, paused } = this;
+    if (!counted || !this.estimated) return nothing;
+    const { computed } = counted;
+    return html`<div class="estimate" data-testid="facets-estimate">
+      <p><b>Estimates</b> from ${formatCount(counted.rows)} rows of ${formatCount(rows)}.</p>
+      ${computed === undefined
+        ? html`<p class="muted">The exact counts come when the search is through.</p>`
+        : html`<p class="muted">${paused ? "Stopped" : "Words, language, quality and personal data of each row are being computed, once"}: ${Math.floor((computed / Math.max(1, rows)) * 100)} %
+            <button class="link" data-testid="facets-pause" @click=${() => this.dispatchEvent(new CustomEvent("pause", { detail: !paused }))}>${paused ? "Go on" : "Stop"}</button></p>
+          <div class="meter" role="progressbar" aria-label="Rows computed" aria-valuemin="0" aria-valuemax=${rows} aria-valuenow=${computed}><div style="width: ${(computed / Math.max(1, rows)) * 100}%"></div></div>`}
+    </div>`;
+  }
+
+  /** A number of rows; an estimate has two digits that mean something. */
+  private rowsOf(rows: number): string {
+    return this.estimated ? `≈ ${formatCount(Number(rows.toPrecision(2)))}` : formatCount(rows);
   }
 
   private facet(facet: Facet): TemplateResult {
     const active = facet.column in this.view.ranges || facet.column in this.view.values;
-    const about = facet.kind === "categories" ? (isIdentifier(facet) ? `${plural(facet.distinct, "value")}, all different` : plural(facet.distinct, "value")) : facet.nulls > 0 ? `${formatCount(facet.nulls)} without` : "";
+    const about = facet.kind === "categories" ? (isIdentifier(facet) ? `${plural(facet.distinct, "value")}, all different` : plural(facet.distinct, "value")) : facet.nulls > 0 ? `${this.rowsOf(facet.nulls)} without` : "";
     const column = this.columns.find((other) => other.name === facet.column);
     return html`<section aria-label=${facet.column} data-testid="facet" data-column=${facet.column}>
       <header><h3 title=${column ? `${column.type}${column.derived ? ", computed by Tillage" : ""}` : ""}>${facet.column}</h3><span class="muted">${about}</span>
         ${active ? html`<button class="link" data-testid="facet-clear" @click=${() => this.fire({ kind: "clear-column", column: facet.column })}>Clear</button>` : nothing}
       </header>
       ${facet.kind === "histogram"
-        ? html`<tillage-histogram .facet=${facet} .range=${this.view.ranges[facet.column]} .integers=${isInteger(column)}
+        ? html`<tillage-histogram .facet=${facet} .estimated=${this.estimated} .range=${this.view.ranges[facet.column]} .integers=${isInteger(column)}
             @brush=${(event: CustomEvent<Range | null>) => this.fire({ kind: "brush", column: facet.column, range: event.detail })}></tillage-histogram>`
         : this.categories(facet)}
     </section>`;
@@ -88,10 +121,10 @@ export class FacetRail extends LitElement {
     const folded = facet.values.length - shown.length;
     const hidden = facet.distinct - facet.values.length;
     return html`<div class="values">${shown.map(({ value, all, selected }) => html`
-        <label class="value" title="${value ?? "no value"}: ${formatCount(selected)} of ${formatCount(all)} rows" data-testid="facet-value" data-value=${value ?? ""}>
+        <label class="value" title="${value ?? "no value"}: ${this.rowsOf(selected)} of ${this.rowsOf(all)} rows" data-testid="facet-value" data-value=${value ?? ""}>
           <input type="checkbox" .checked=${chosen.includes(value)} @change=${() => this.fire({ kind: "toggle", column: facet.column, value })}>
           <span class="name ${value === null || value === "" ? "none" : ""}">${value === null ? "no value" : value === "" ? "empty" : value}</span>
-          <span class="n">${selected === all ? formatCount(all) : html`<b>${formatCount(selected)}</b> / ${formatCount(all)}`}</span>
+          <span class="n">${selected === all ? this.rowsOf(all) : html`<b>${this.rowsOf(selected)}</b> / ${formatCount(this.estimated ? Number(all.toPrecision(2)) : all)}`}</span>
           <span class="bar" style="transform: scaleX(${all / peak})"></span>
           <span class="bar selected" style="transform: scaleX(${selected / peak})"></span>
         </label>`)}</div>

@@ -28,6 +28,7 @@ export class CorpusHeader extends LitElement {
     return html`
       <div class="facts" data-testid="corpus-header">
         <h1 title=${this.path}>${this.name}</h1>
+        ${open.files === undefined ? nothing : html`<span class="fact" data-testid="corpus-files">${plural(open.files, "file")}</span>`}
         <span class="fact" data-testid="corpus-rows">${plural(open.rows, "row")}</span>
         <span class="fact" data-testid="corpus-shape" title="The shape that the columns have">${open.shape === "table" ? plural(ofFile, "column") : open.shape}</span>
         ${words === undefined ? nothing : html`<span class="fact" data-testid="corpus-words" title="${formatCount(words)} words in all text columns">${formatScaled(words)} words</span>`}
@@ -36,7 +37,7 @@ export class CorpusHeader extends LitElement {
       </div>
       <div class="right">
         <slot></slot>
-        ${open.format === "parquet" ? nothing : html`<vscode-toolbar-button icon="go-to-file" label="Open as text" title="Open as text" data-testid="corpus-as-text"
+        ${open.format === "parquet" || open.files !== undefined ? nothing : html`<vscode-toolbar-button icon="go-to-file" label="Open as text" title="Open as text" data-testid="corpus-as-text"
           @click=${() => this.dispatchEvent(new CustomEvent("open-text", { detail: {} }))}></vscode-toolbar-button>`}
         <vscode-toolbar-button icon="refresh" label="Read the file again" title="Read the file again" data-testid="corpus-reload"
           @click=${() => this.dispatchEvent(new CustomEvent("reload"))}></vscode-toolbar-button>

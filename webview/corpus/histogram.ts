@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing, svg } from "lit";
 import type { TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { Facet } from "../../src/protocol/corpus";
-import { formatCount, plural } from "../shared/format";
+import { formatCount } from "../shared/format";
 import { theme } from "../shared/theme";
 import { barHeights, binAt, brushOfRange, dragBrush, moveHandle, rangeOfBrush, shiftBrush } from "./brush";
 import type { Brush } from "./brush";
@@ -39,6 +39,8 @@ export class Histogram extends LitElement {
   `];
 
   @property({ attribute: false }) facet!: Extract<Facet, { kind: "histogram" }>;
+  /** The counts are estimates. */
+  @property({ type: Boolean }) estimated = false;
   @property({ attribute: false }) range: Range | undefined;
   @property({ type: Boolean }) integers = false;
   /** What the pointer is drawing; sent on the way, so that everything follows the drag. */
@@ -85,12 +87,17 @@ export class Histogram extends LitElement {
       ${bins.map((_bin, index) => [bar(index, all[index] ?? 0, "all"), bar(index, selected[index] ?? 0, "selected")])}</svg>`;
   }
 
+  /** An estimate has two digits that mean something. */
+  private rowsOf(rows: number): string {
+    return formatCount(this.estimated ? Number(rows.toPrecision(2)) : rows);
+  }
+
   private tip(): TemplateResult | typeof nothing {
     const bin = this.hover === undefined ? undefined : this.bins[this.hover];
     if (!bin || this.hover === undefined) return nothing;
     const at = Math.min(Math.max(((this.hover + 0.5) / this.bins.length) * 100, 25), 75);
     return html`<div class="tip" style="left: ${at}%">${plainNumber(round(bin.x0, bin))} – ${plainNumber(round(bin.x1, bin))}:
-      ${bin.selected === bin.all ? "" : `${formatCount(bin.selected)} of `}${plural(bin.all, "row")}</div>`;
+      ${this.estimated ? "about " : ""}${bin.selected === bin.all ? "" : `${this.rowsOf(bin.selected)} of `}${this.rowsOf(bin.all)} ${bin.all === 1 ? "row" : "rows"}</div>`;
   }
 
   private handle(side: "from" | "to", at: number, brush: Brush, set: boolean): TemplateResult {

@@ -27,7 +27,8 @@ const viewSchema = z.object({
   search: z.object({ text: z.string(), mode: z.enum(["literal", "regex", "sql"]), caseSensitive: z.boolean() }),
   sort: z.object({ column: z.string(), descending: z.boolean() }).optional(),
 });
-const savedSchema = z.object({ layout: layoutSchema, view: viewSchema });
+/** `folder` tells the host which folder a panel is of when the window comes back. */
+const savedSchema = z.object({ layout: layoutSchema, view: viewSchema, folder: z.string().optional() });
 
 /** A narrow panel starts without the facets: the rows come first. */
 export const layout: Layout = { rail: 240, detail: 360, railOpen: window.innerWidth >= 720, widths: {}, hidden: [] };
@@ -37,6 +38,6 @@ export function restoreLayout(): { layout: Layout; view: ViewState } {
   return saved.success ? saved.data : { layout, view: initialView };
 }
 
-export function saveLayout(saved: { layout: Layout; view: ViewState }): void {
+export function saveLayout(saved: { layout: Layout; view: ViewState; folder?: string }): void {
   viewState.set(saved);
 }

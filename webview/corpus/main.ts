@@ -62,7 +62,8 @@ export class TillageCorpus extends LitElement {
   }
 
   override updated(): void {
-    saveLayout({ layout: this.layout, view: this.store.view });
+    const folder = this.store.state?.folder;
+    saveLayout({ layout: this.layout, view: this.store.view, ...(folder === undefined ? {} : { folder }) });
   }
 
   override render(): TemplateResult | typeof nothing {
@@ -123,6 +124,7 @@ export class TillageCorpus extends LitElement {
       ${railOpen
         ? html`<tillage-facet-rail
               .facets=${this.store.facets} .columns=${this.store.columns} .view=${this.store.view} .busy=${this.store.facetsBusy} .since=${this.store.facetsSince}
+              .counted=${this.store.counted} .rows=${this.store.open?.rows ?? 0} .paused=${this.store.paused} @pause=${(event: CustomEvent<boolean>) => this.store.pause(event.detail)}
               @view=${(event: CustomEvent<ViewAction>) => this.store.act(event.detail)}></tillage-facet-rail>
             <tillage-splitter label="Width of the facets" .size=${rail} min="160" max="480"
               @resize-to=${(event: CustomEvent<number>) => (this.layout = { ...this.layout, rail: event.detail })}></tillage-splitter>`
@@ -155,7 +157,7 @@ export class TillageCorpus extends LitElement {
         @change=${() => (this.layout = { ...this.layout, railOpen: !this.layout.railOpen })}></vscode-toolbar-button>
       <span class=${store.stale ? "count muted" : "count"} role="status" aria-busy=${store.stale} data-testid="corpus-count">${
         total === undefined ? html`<span class="muted">Counting…</span>` : store.filtered ? html`<b>${formatCount(total)}</b> of ${plural(rows, "row")}` : html`<b>${formatCount(rows)}</b> ${rows === 1 ? "row" : "rows"}`
-      }</span>
+      }${this.renderSearched()}</span>
       <span class="chips">${active.map((chip) => html`<span class="chip" data-testid="corpus-chip"><span title=${chip.label}>${chip.label}</span>
         <button aria-label=${`Remove ${chip.label}`} title="Remove" @click=${() => store.act(chip.remove)}><vscode-icon name="close" size="12"></vscode-icon></button></span>`)}
         ${store.filtered ? html`<button class="link" data-testid="corpus-clear" @click=${() => store.act({ kind: "clear" })}>Clear filters</button>` : nothing}</span>
@@ -168,9 +170,15 @@ export class TillageCorpus extends LitElement {
     </div>`;
   }
 
+  /** How far a search is that goes on. */
+  private renderSearched(): TemplateResult | typeof nothing {
+    const { searched } = this.store;
+    return searched === undefined ? nothing : html` <span class="muted" data-testid="corpus-searched">so far, ${Math.floor(searched * 100)} % searched</span>`;
+  }
+
   private renderGrid(): TemplateResult {
     const { store } = this;
-    const none = store.total === 0 && !store.queryProblem;
+    const none = store.total === 0 && !store.queryProblem && store.searched === undefined;
     return html`<div class="grid-wrap">
       <tillage-grid .pages=${store.pages} .answered=${store.answered} .failed=${store.queryProblem !== undefined} .version=${this.version} .columns=${store.columns} .hiddenColumns=${this.layout.hidden} .widths=${this.layout.widths}
         .sort=${store.view.sort} .search=${store.view.search} .total=${store.total ?? 0} .fileRows=${store.open?.rows ?? 0} .selected=${store.detail?.row} .scrollWish=${store.scrollTo}

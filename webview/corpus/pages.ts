@@ -2,6 +2,8 @@ import type { Page, PageRow } from "../../src/protocol/corpus";
 
 export const PAGE_ROWS = 100;
 const KEPT_PAGES = 60;
+/** How often a search that goes on is asked about, ms. */
+const POLL_MS = 150;
 
 export type FetchPage = (offset: number, limit: number, signal: AbortSignal) => Promise<Page>;
 
@@ -13,8 +15,13 @@ export class Pages {
   private readonly pages = new Map<number, PageRow[]>();
   private readonly inFlight = new Map<number, AbortController>();
   private ended = false;
-  /** Rows that match; unknown until the first page came. */
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  /** The pages in view. */
+  private wanted = { from: 0, to: 0 };
+  /** Rows that match; unknown until the first page came. Of a search that goes on, those that were found so far. */
   total: number | undefined;
+  /** Rows that were searched; undefined when all were. */
+  scanned: number | undefined;
 
   constructor(private readonly fetchPage: FetchPage, private readonly onChange: () => void, private readonly onError: (error: unknown) => void) {}
 
@@ -31,6 +38,7 @@ export class Pages {
     if (this.ended) return;
     const from = Math.max(0, Math.floor(first / PAGE_ROWS));
     const to = Math.max(from, Math.floor(Math.max(first, end - 1) / PAGE_ROWS));
+    this.wanted = { from, to };
     for (const [page, abort] of this.inFlight) {
       if (page < from || page > to) {
         this.inFlight.delete(page);
@@ -48,20 +56,23 @@ export class Pages {
   /** Cancels what is under way; nothing is reported after this. */
   end(): void {
     this.ended = true;
+    clearTimeout(this.timer);
     for (const abort of this.inFlight.values()) abort.abort();
     this.inFlight.clear();
   }
 
-  private ask(page: number): void {
+  private ask(page: number, limit = PAGE_ROWS): void {
     const abort = new AbortController();
     this.inFlight.set(page, abort);
     const stale = (): boolean => this.ended || abort.signal.aborted;
-    this.fetchPage(page * PAGE_ROWS, PAGE_ROWS, abort.signal).then(
+    this.fetchPage(page * PAGE_ROWS, limit, abort.signal).then(
       (result) => {
         if (stale()) return;
         this.inFlight.delete(page);
-        this.pages.set(page, result.rows);
+        if (limit > 0) this.pages.set(page, result.rows);
         this.total = result.total;
+        this.scanned = result.scanned;
+        if (result.scanned !== undefined) this.askLater();
         this.onChange();
       },
       (error: unknown) => {
@@ -70,6 +81,17 @@ export class Pages {
         this.onError(error);
       },
     );
+  }
+
+  /** While a search goes on: what is in view and not full is asked for again, or else how far it is. */
+  private askLater(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      const { from, to } = this.wanted;
+      const open = Array.from({ length: to - from + 1 }, (_, i) => from + i).filter((page) => (this.pages.get(page)?.length ?? 0) < PAGE_ROWS && page * PAGE_ROWS <= (this.total ?? 0));
+      for (const page of open) if (!this.inFlight.has(page)) this.ask(page);
+      if (open.length === 0 && !this.inFlight.has(from)) this.ask(from, 0);
+    }, POLL_MS);
   }
 
   private forget(from: number, to: number): void {

@@ -1,4 +1,4 @@
-import type { Column, Facet, OpenResult, RowDetail } from "../../src/protocol/corpus";
+import type { Column, Facet, FacetCounts, OpenResult, Query, RowDetail } from "../../src/protocol/corpus";
 import type { CorpusPanelApi, CorpusState, CorpusUpdate } from "../../src/protocol/corpus-panel";
 import { toProblem } from "../../src/protocol/errors";
 import type { Problem } from "../../src/protocol/errors";
@@ -12,6 +12,9 @@ export interface Note {
   text: string;
 }
 
+/** How often facets that are estimates are asked for again, ms. */
+const ESTIMATE_MS = 1000;
+
 /** What the corpus panel knows; every change of the view re-asks grid and facets and cancels what is stale. */
 export class CorpusStore {
   state: CorpusState | undefined;
@@ -20,6 +23,10 @@ export class CorpusStore {
   /** The last pages that answered; drawn until the current ones do, so that typing does not flicker. */
   answered: Pages | undefined;
   facets: Facet[] = [];
+  /** What the facets were counted on; undefined until they are there. */
+  counted: Omit<FacetCounts, "facets"> | undefined;
+  /** A person stopped the computing of columns: facets stay estimates. */
+  paused = false;
   facetsBusy = false;
   /** Since when they are waited for, milliseconds since the epoch. */
   facetsSince = 0;
@@ -38,7 +45,8 @@ export class CorpusStore {
   private detailAbort: AbortController | undefined;
   private wordsAbort: AbortController | undefined;
   /** The version of the file whose words were asked for. */
-  private counted: string | undefined;
+  private wordsOf: string | undefined;
+  private facetsTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly calls: Calls<CorpusPanelApi>, private readonly changed: () => void) {}
 
@@ -53,6 +61,24 @@ export class CorpusStore {
   /** What is shown belongs to an earlier query: the present one has not been answered yet. */
   get stale(): boolean {
     return this.pages !== undefined && this.answered !== this.pages && this.queryProblem === undefined;
+  }
+
+  /** The part of the rows that the search has looked at, 0 to 1; undefined when it is through. */
+  get searched(): number | undefined {
+    const { scanned } = this.pages ?? {};
+    return scanned === undefined || !this.open ? undefined : scanned / Math.max(1, this.open.rows);
+  }
+
+  /** The facets are estimates from a sample. */
+  get estimated(): boolean {
+    return this.counted !== undefined && this.open !== undefined && this.counted.rows < this.open.rows;
+  }
+
+  /** Stops the computing of columns, or goes on with it. */
+  pause(paused: boolean): void {
+    this.paused = paused;
+    this.askFacets(toQuery(this.view), this.query);
+    this.changed();
   }
 
   get filtered(): boolean {
@@ -144,7 +170,7 @@ export class CorpusStore {
       if (selected !== undefined && selected < open.rows) this.select(selected);
       this.showWanted();
       this.words = undefined;
-      this.counted = undefined;
+      this.wordsOf = undefined;
       this.ask();
     } else {
       this.query.abort();
@@ -153,6 +179,8 @@ export class CorpusStore {
       this.answered = undefined;
       this.total = undefined;
       this.facets = [];
+      this.counted = undefined;
+      clearTimeout(this.facetsTimer);
       this.changed();
     }
   }
@@ -183,21 +211,28 @@ export class CorpusStore {
     );
     this.pages = pages;
     pages.want(0, 1);
+    this.askFacets(query, abort);
+    this.changed();
+  }
+
+  private askFacets(query: Query, abort: AbortController): void {
+    clearTimeout(this.facetsTimer);
     if (!this.facetsBusy) this.facetsSince = Date.now();
     this.facetsBusy = true;
-    this.calls.facets({ query }, abort.signal).then(
-      (facets) => this.settle(abort, () => {
+    this.calls.facets({ query, ...(this.paused ? { pause: true } : {}) }, abort.signal).then(
+      ({ facets, ...counted }) => this.settle(abort, () => {
         this.facets = facets;
+        this.counted = counted;
         this.facetsBusy = false;
-        // After the facets, so that it does not make a person wait for them.
-        if (this.open) this.countWords(this.open);
+        if (this.estimated) {
+          if (!this.paused || this.searched !== undefined) this.facetsTimer = setTimeout(() => this.askFacets(query, abort), ESTIMATE_MS);
+        } else if (this.open) this.countWords(this.open);
       }),
       (error: unknown) => this.settle(abort, () => {
         this.facetsBusy = false;
         this.failed(error);
       }),
     );
-    this.changed();
   }
 
   private failed(error: unknown): void {
@@ -209,8 +244,8 @@ export class CorpusStore {
   }
 
   private countWords(open: OpenResult): void {
-    if (open.rows === 0 || this.counted === open.version) return;
-    this.counted = open.version;
+    if (open.rows === 0 || this.wordsOf === open.version) return;
+    this.wordsOf = open.version;
     this.wordsAbort?.abort();
     const abort = new AbortController();
     this.wordsAbort = abort;

@@ -2,14 +2,9 @@ import { rolesOf, type ShapeColumns } from "../../core/dataset";
 import type { Clause, Column, Query } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { isCancelled } from "../duckdb/failure";
-import type { Session } from "../duckdb/session";
 import { ident, literal } from "../duckdb/sql";
-import { bindPredicate, runPredicate } from "../predicate";
 import { keptName } from "../sources/load";
 import type { CorpusFile } from "./corpus-file";
-
-/** Results of searches and predicates that are kept. */
-const keptMatches = 24;
 
 function plain(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : ident(name);
@@ -63,72 +58,18 @@ function searchSql(clause: Extract<Clause, { kind: "search" }>, texts: readonly 
   return texts.map((text) => `coalesce(${call}(${text}, ${literal(clause.text)}, ${clause.caseSensitive}), false)`).join(" OR ");
 }
 
-/** Which rows match: SQL over `cols` (as `c`) for each clause; what needs the texts is computed once into a table of positions. */
-export class Filters {
-  private readonly matches = new Map<string, Promise<string>>();
-  private serial = 0;
+/** What a clause asks of a row, as SQL over its columns. */
+export function conditionSql(file: CorpusFile, clause: Clause): string {
+  if (clause.kind === "sql") return `(\n${clause.predicate}\n)`;
+  if (clause.kind !== "search") return columnSql(clause, ident(file.column(clause.column).name));
+  if (clause.text === "") return "true";
+  const texts = searchedColumns(file).map((column) => `${ident(column.name)}::VARCHAR`);
+  return searchSql(clause, texts.length > 0 ? texts : ["''"]);
+}
 
-  constructor(private readonly file: CorpusFile) {}
-
-  /** The condition of all clauses but those on the column that is left out. */
-  async where(session: Session, query: Query, without?: string): Promise<string> {
-    const parts: string[] = [];
-    for (const clause of query.clauses) {
-      if (without !== undefined && (clause.kind === "range" || clause.kind === "in") && clause.column === without) continue;
-      parts.push(await this.condition(session, clause));
-    }
-    return parts.length > 0 ? parts.join(" AND ") : "true";
-  }
-
-  private async condition(session: Session, clause: Clause): Promise<string> {
-    if (clause.kind === "range" || clause.kind === "in") {
-      const column = this.file.column(clause.column);
-      if (column.kind !== "text" && column.kind !== "nested") return columnSql(clause, `c.${ident(column.name)}`);
-    }
-    if (clause.kind === "search" && clause.text === "") return "true";
-    return `c._tillage_pos IN (SELECT _tillage_pos FROM ${await this.matched(session, clause)})`;
-  }
-
-  private async matched(session: Session, clause: Clause): Promise<string> {
-    const key = JSON.stringify(clause);
-    const known = this.matches.get(key);
-    if (known) {
-      try {
-        return await known;
-      } catch (error) {
-        // Another call was cancelled while it searched; this one searches itself.
-        if (!isCancelled(error)) throw error;
-      }
-    }
-    const work = this.match(session, clause);
-    this.matches.set(key, work);
-    work.catch(() => this.matches.get(key) === work && this.matches.delete(key));
-    for (const oldest of [...this.matches.keys()].slice(0, Math.max(0, this.matches.size - keptMatches))) this.matches.delete(oldest);
-    return work;
-  }
-
-  private async match(session: Session, clause: Clause): Promise<string> {
-    const table = `match_${++this.serial}`;
-    const create = (condition: string, from: string) => session.run(`CREATE TABLE ${table} AS SELECT _tillage_pos FROM ${from} WHERE (\n${condition}\n)`);
-    if (clause.kind === "search") {
-      try {
-        await create(searchSql(clause, this.texts()), "file");
-      } catch (error) {
-        throw searchFault(error, clause.text);
-      }
-    } else if (clause.kind === "sql") {
-      await bindPredicate(session, clause.predicate, "seen");
-      await runPredicate({}, () => create(clause.predicate, "seen"));
-    } else {
-      await create(columnSql(clause, ident(clause.column)), "file");
-    }
-    return table;
-  }
-
-  private texts(): string[] {
-    const found = searchedColumns(this.file).map((column) => `${ident(column.name)}::VARCHAR`);
-    return found.length > 0 ? found : ["''"];
-  }
+/** The same error as a person's, where it is theirs. */
+export function conditionFault(error: unknown, clause: Clause): unknown {
+  return clause.kind === "search" ? searchFault(error, clause.text) : error;
 }
 
 function searchFault(error: unknown, pattern: string): unknown {

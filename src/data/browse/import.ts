@@ -11,12 +11,13 @@ import { ident, literal } from "../duckdb/sql";
 import { jsonPath, normalSql } from "../sources/normalize";
 import { formatOf, maxListedBad, parquetFault, readFile, type Format, type RawTable } from "../sources/read";
 import { fileVersion } from "../sources/scan";
+import type { Part } from "./rows";
 import { detectRaw, textColumns } from "../sources/shape";
 import { cacheFolder } from "../../disk/layout";
 import { sweepCache } from "../../disk/sweep-cache";
 
 /** Version of what is kept in the cache; another one is computed again. */
-const cacheVersion = 4;
+const cacheVersion = 5;
 
 const shapeSchema = z.enum(["text", "prompt/completion", "chat", "preference", "verifiable", "table"]);
 const guessSchema = z.object({ shape: shapeSchema, columns: z.record(z.string(), z.string()) });
@@ -32,14 +33,15 @@ const metaSchema = z.object({
 
 export type ImportMeta = z.infer<typeof metaSchema>;
 
-/** A file as browsing needs it: Parquet with good rows only, and what is known of it. */
+/** A file or folder as browsing needs it: Parquet with good rows only, and what is known of it. */
 export interface Imported extends ImportMeta {
   version: string;
   bytes: number;
-  /** The Parquet file to read: the file itself, or its copy in the cache with `_tillage_row`. */
-  rowsFile: string;
-  /** Where the derived columns are kept. */
-  derivedFile: string;
+  parts: readonly Part[];
+  /** What each of several files is called within their folder. */
+  names?: readonly string[];
+  /** Where what is computed of it is kept. */
+  folder: string;
 }
 
 /** Changes when the file on disk changes. */
@@ -48,26 +50,32 @@ export function versionOf(file: string): string {
   return `${Math.round(mtimeMs * 1000)}-${size}`;
 }
 
-/** Reads a file for browsing, or finds in the cache what was read before. */
-export async function importFile(file: string, extensionPath: string | undefined, signal?: AbortSignal): Promise<Imported> {
-  const version = versionOf(file);
-  const format = formatOf(file);
+/** Where what is computed of a file or folder of this version is kept; made when it is not there. */
+export function placeOf(file: string, version: string): string {
   const key = createHash("sha256").update(JSON.stringify([cacheVersion, path.resolve(file), version])).digest("hex").slice(0, 24);
   const cache = cacheFolder(file);
   sweepCache(cache);
   const folder = path.join(cache, key);
   mkdirSync(folder, { recursive: true });
   utimesSync(folder, new Date(), new Date());
+  return folder;
+}
+
+/** Reads a file for browsing, or finds in the cache what was read before. */
+export async function importFile(file: string, extensionPath: string | undefined, signal?: AbortSignal): Promise<Imported> {
+  const version = versionOf(file);
+  const format = formatOf(file);
+  const folder = placeOf(file, version);
   const metaFile = path.join(folder, "meta.json");
   const rowsFile = format === "parquet" ? path.resolve(file) : path.join(folder, "rows.parquet");
-  const place = { version, bytes: statSync(file).size, rowsFile, derivedFile: path.join(folder, "derived.parquet") };
+  const imported = (meta: ImportMeta): Imported => ({ ...meta, version, bytes: statSync(file).size, folder, parts: [{ file, rowsFile, parquet: format === "parquet", rows: meta.rows, columns: meta.columns }] });
   const known = readMeta(metaFile);
-  if (known && existsSync(rowsFile)) return { ...known, ...place };
+  if (known && existsSync(rowsFile)) return imported(known);
   const database = await Database.open(extensionPath);
   try {
     const meta = await database.session(signal, (session) => convert(session, path.resolve(file), format, rowsFile));
     writeAtomic(metaFile, JSON.stringify(meta));
-    return { ...meta, ...place };
+    return imported(meta);
   } finally {
     database.close();
   }

@@ -11,7 +11,8 @@ export type Value = string | number | boolean | null;
 export type Row = Record<string, Value>;
 
 /** Memory for a database beyond which it spills to the disk: enough for its threads (DuckDB asks for 125 MB each), and little enough that an editor and a model fit beside it. */
-function memoryLimit(): string {
+function memoryLimit(own: string | undefined): string {
+  if (own !== undefined) return own;
   const given = process.env["TILLAGE_MEMORY"];
   if (given !== undefined && given !== "") return given;
   const gigabyte = 1e9;
@@ -31,7 +32,11 @@ export class Database {
     this.scratch = scratch;
   }
 
-  static async open(extensionPath?: string): Promise<Database> {
+  /**
+   * @param options.memory a limit of its own, such as `400MB`, for a database whose work is known to need little
+   * @param options.beside a DuckDB file whose tables are read as `beside.NAME`
+   */
+  static async open(extensionPath?: string, options: { memory?: string; beside?: string } = {}): Promise<Database> {
     const extension = findExtension(extensionPath);
     const scratch = mkdtempSync(path.join(os.tmpdir(), "tillage-"));
     const instance = await DuckDBInstance.create(":memory:", {
@@ -39,11 +44,12 @@ export class Database {
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false",
       temp_directory: scratch,
-      memory_limit: memoryLimit(),
+      memory_limit: memoryLimit(options.memory),
     });
     const main = await instance.connect();
     try {
       await main.run(`LOAD ${literal(extension)}`);
+      if (options.beside !== undefined) await main.run(`ATTACH ${literal(options.beside)} AS beside (READ_ONLY)`);
     } catch (error) {
       instance.closeSync();
       rmSync(scratch, { recursive: true, force: true });

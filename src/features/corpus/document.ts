@@ -24,11 +24,14 @@ export class CorpusDocument extends Owner implements vscode.CustomDocument {
   private readonly updates = this.register(new vscode.EventEmitter<CorpusUpdate>());
   readonly onDidUpdate = this.updates.event;
 
-  constructor(readonly uri: vscode.Uri, private readonly services: Services) {
+  constructor(readonly uri: vscode.Uri, private readonly services: Services, private readonly folder = false) {
     super();
-    const pattern = new vscode.RelativePattern(vscode.Uri.joinPath(uri, ".."), escapeGlob(path.basename(uri.fsPath)));
+    const pattern = folder ? new vscode.RelativePattern(uri, "**/*") : new vscode.RelativePattern(vscode.Uri.joinPath(uri, ".."), escapeGlob(path.basename(uri.fsPath)));
     const watcher = this.register(vscode.workspace.createFileSystemWatcher(pattern));
-    const touched = (): void => this.touched();
+    const touched = (changed: vscode.Uri): void => {
+      // What Tillage keeps beside a folder's files is none of them.
+      if (!changed.path.includes("/.tillage/")) this.touched();
+    };
     this.register(watcher.onDidChange(touched));
     this.register(watcher.onDidCreate(touched));
     this.register(watcher.onDidDelete(touched));
@@ -43,6 +46,7 @@ export class CorpusDocument extends Owner implements vscode.CustomDocument {
       bytes: this.bytes,
       trusted: vscode.workspace.isTrusted,
       stage: this.stage,
+      ...(this.folder ? { folder: this.uri.fsPath } : {}),
     };
   }
 
@@ -136,7 +140,9 @@ export class CorpusDocument extends Owner implements vscode.CustomDocument {
       if (this.uri.scheme !== "file") {
         throw TillageError.user("not_on_disk", `A corpus is read from disk, and this is a “${this.uri.scheme}” resource.`, "Save the file to disk and open that.");
       }
-      this.bytes = (await stat(this.uri.fsPath).catch((cause: unknown) => Promise.reject(missing(this.uri, cause)))).size;
+      const found = await stat(this.uri.fsPath).catch((cause: unknown) => Promise.reject(missing(this.uri, cause)));
+      // A folder's own size is not that of its files, which are known when it was read.
+      this.bytes = this.folder ? 0 : found.size;
       if (this.stage.kind === "opening") this.setStage(this.stage);
       const open = await this.services.corpus.open({ path: this.uri.fsPath }, attempt.signal);
       if (attempt.signal.aborted || this.disposed) this.close(open);

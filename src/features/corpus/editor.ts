@@ -1,3 +1,4 @@
+import path from "node:path";
 import * as vscode from "vscode";
 import type { CorpusPanelApi, CorpusState, CorpusUpdate } from "../../protocol/corpus-panel";
 import { PanelLink } from "../../vscode/panel-link";
@@ -11,6 +12,9 @@ export const CORPUS_EDITOR = "tillage.corpus";
 /** The same for files that are text as well: an editor's priority is one for all its files, and for these text stays the default. */
 export const LINES_EDITOR = "tillage.corpus.lines";
 
+/** The view type of a folder's panel. */
+export const FOLDER_PANEL = "tillage.corpus.folder";
+
 export function editorOf(uri: vscode.Uri): string {
   return /\.parquet$/iu.test(uri.path) ? CORPUS_EDITOR : LINES_EDITOR;
 }
@@ -23,6 +27,7 @@ export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<Corpus
   private readonly documents = new Map<string, CorpusDocument>();
   /** Rows asked for before their document was there. */
   private readonly wanted = new Map<string, number>();
+  private readonly folders = new Map<string, vscode.WebviewPanel>();
 
   constructor(private readonly services: Services) {}
 
@@ -38,6 +43,30 @@ export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<Corpus
 
   resolveCustomEditor(document: CorpusDocument, panel: vscode.WebviewPanel): void {
     this.documents.set(document.uri.toString(), document);
+    this.show(document, panel);
+  }
+
+  /** All data files of a folder as one corpus. An editor is for a file: a folder is shown in a panel, which is the same otherwise. */
+  openFolder(uri: vscode.Uri, restored?: vscode.WebviewPanel): void {
+    const key = uri.toString();
+    const open = this.folders.get(key);
+    if (open) {
+      restored?.dispose();
+      open.reveal();
+      return;
+    }
+    const panel = restored ?? vscode.window.createWebviewPanel(FOLDER_PANEL, path.basename(uri.fsPath), vscode.ViewColumn.Active, { enableFindWidget: true });
+    const document = new CorpusDocument(uri, this.services, true);
+    this.documents.set(key, document);
+    this.folders.set(key, panel);
+    panel.onDidDispose(() => {
+      this.folders.delete(key);
+      document.dispose();
+    });
+    this.show(document, panel);
+  }
+
+  private show(document: CorpusDocument, panel: vscode.WebviewPanel): void {
     panel.webview.options = webviewOptions(this.services.context.extensionUri);
     const { extensionUri } = this.services.context;
     const link = new PanelLink<CorpusState, CorpusUpdate>({ panel: "corpus", title: "Corpus", extensionUri, host: panel, api: this.api(document), snapshot: async () => document.snapshot() });
@@ -65,8 +94,8 @@ export class CorpusEditors implements vscode.CustomReadonlyEditorProvider<Corpus
 
   private api(document: CorpusDocument): CorpusPanelApi {
     return {
-      page: ({ query, offset, limit }, signal) => document.ask((corpus, handle) => corpus.page({ handle, query, offset, limit }, signal)),
-      facets: ({ query }, signal) => document.ask((corpus, handle) => corpus.facets({ handle, query }, signal)),
+      page: ({ query, offset, limit }, signal) => document.ask((corpus, handle) => corpus.page({ handle, query, offset, limit, partial: true }, signal)),
+      facets: ({ query, pause }, signal) => document.ask((corpus, handle) => corpus.facets({ handle, query, partial: true, pause }, signal)),
       detail: ({ row }, signal) => {
         document.selected = row;
         return document.ask((corpus, handle) => corpus.detail({ handle, row }, signal));

@@ -7,7 +7,7 @@ import type { Feature } from "../../vscode/services";
 import { showProblem } from "../../vscode/show-problem";
 import { corpusShownAsText, findCorpora } from "../../vscode/workspace-files";
 import { addCorpus } from "./add";
-import { CORPUS_EDITOR, CorpusEditors, editorOf, LINES_EDITOR } from "./editor";
+import { CORPUS_EDITOR, CorpusEditors, editorOf, FOLDER_PANEL, LINES_EDITOR } from "./editor";
 
 const rowPlace = z.object({ path: z.string().min(1), row: z.number().int().min(0) });
 
@@ -36,8 +36,26 @@ export const register: Feature = (services) => {
     // For commands of other features that take a row.
     vscode.commands.registerCommand("tillage.corpus.selectedRow", (uri: unknown) => (uri instanceof vscode.Uri ? editors.selectedRow(uri) : undefined)),
     command("tillage.corpus.add", addCorpus),
+    command("tillage.corpus.openFolder", async (argument) => {
+      const given = pathArgument(argument);
+      const uri = given === undefined ? await folderToOpen() : vscode.Uri.file(given);
+      if (uri) editors.openFolder(uri);
+    }),
+    vscode.window.registerWebviewPanelSerializer(FOLDER_PANEL, {
+      deserializeWebviewPanel: (panel, state) => {
+        const kept = z.object({ folder: z.string().min(1) }).safeParse(state);
+        if (kept.success) editors.openFolder(vscode.Uri.file(kept.data.folder), panel);
+        else panel.dispose();
+        return Promise.resolve();
+      },
+    }),
   );
 };
+
+async function folderToOpen(): Promise<vscode.Uri | undefined> {
+  const folders = await vscode.window.showOpenDialog({ title: "Open folder as corpus", openLabel: "Open", canSelectFiles: false, canSelectFolders: true });
+  return folders?.[0];
+}
 
 /** The command's argument, the corpus that is open as text, or the person's choice among the workspace's corpora. */
 async function corpusToOpen(argument: unknown): Promise<vscode.Uri | undefined> {

@@ -146,7 +146,7 @@ describe("facets", () => {
   it("count all rows and those that match the clauses on the other columns", async () => {
     const { handle } = await opened("jsonl");
     const clauses: Clause[] = [{ kind: "in", column: "topic", values: ["sea"] }, { kind: "range", column: "score", min: 0, max: 9.9 }];
-    const facets = await corpus.facets({ handle, query: { clauses } });
+    const { facets } = await corpus.facets({ handle, query: { clauses } });
     expect(facets.map((candidate) => candidate.column)).toEqual(["score", "topic", "good", "chars", "words", "language", "quality", "pii"]);
     const topic = facet(facets, "topic");
     if (topic?.kind !== "categories") throw new Error("topic is to have categories");
