@@ -31,11 +31,12 @@ seed: 5
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-function deps(guards: GuardResult[]): Deps {
+function deps(guards: GuardResult[], more: Partial<BuildResult> = {}): Deps {
   const built: BuildResult = {
     recipe: path.join(root, "corpus.recipe.yaml"), dataset: path.join(root, ".tillage/datasets/corpus@1"), hash: "1", built: true, sources: [], steps: [], guards, seconds: 0,
     mix: { by: "source", rows: [], budgetTokens: 0, exact: true, maxEpochs: 1 },
     split: [{ name: "train", rows: 1, tokens: 1, files: ["train-00000.parquet"] }, { name: "valid", rows: 1, tokens: 1, files: ["valid-00000.parquet"] }],
+    ...more,
   };
   const corpus: Partial<CorpusApi> = { build: (params) => (asked.push(params), Promise.resolve(built)) };
   const engine: Partial<Engine> = { startRun: (dir) => Promise.resolve({ pid: started.push(dir) }) };
@@ -58,6 +59,23 @@ it("writes a run.json that the engine's contract accepts, and starts the engine 
   expect(started).toEqual([runDir]);
   stopRun(runDir);
   expect(existsSync(path.join(runDir, "stop"))).toBe(true);
+});
+
+it("keeps the rows in the order of the dataset's curriculum, unless the run file says otherwise", async () => {
+  const file = path.join(root, "p.run.yaml");
+  const orderOf = async (more: Partial<BuildResult>) => {
+    const { spec } = await resolveRun(file, deps([], more));
+    expect(mismatch("run_spec", spec)).toBeUndefined();
+    return spec.train.order;
+  };
+  expect(await orderOf({ curriculum: { order: "length", descending: true } })).toBe("stored");
+  // Nothing is written where rows are shuffled, so that the settings of older runs keep their hash.
+  for (const more of [{}, { curriculum: { order: "shuffle" } }] as const) expect(Object.keys((await resolveRun(file, deps([], more))).spec.train)).not.toContain("order");
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, text.replace("epochs: 2", "epochs: 2, order: shuffled"));
+  expect(await orderOf({ curriculum: { order: "length" } })).toBeUndefined();
+  writeFileSync(file, text.replace("epochs: 2", "epochs: 2, order: stored"));
+  expect(await orderOf({})).toBe("stored");
 });
 
 it("has the training rows compared with the prompts that it watches", async () => {

@@ -58,7 +58,7 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
     template: toTemplate(run.template),
     ...(run.weight === undefined ? {} : { weight: run.weight }),
     loss_on: run.loss_on ?? (run.objective === "pretrain" ? "all" : "completion"),
-    train: { ...run.train, max_steps: run.train.max_steps ?? null, seed: run.seed, watch_every: run.watch?.every ?? 0 },
+    train: { ...trainOf(run, dataset), max_steps: run.train.max_steps ?? null, seed: run.seed, watch_every: run.watch?.every ?? 0 },
     watch: run.watch ? readYaml(besides(file, run.watch.eval), "eval file", parseEvalFile).prompts.map(({ id: promptId, prompt }) => ({ id: promptId, prompt })) : [],
     watch_max_new: run.watch?.max_new_tokens ?? 64,
     threads: run.threads,
@@ -66,6 +66,12 @@ export async function resolveRun(runFile: string, deps: Deps, options: ResolveOp
   };
   const blocked = guards.filter((guard) => !guard.ok && !Object.hasOwn(overrides, guard.guard));
   return { spec, runDir: path.join(runsDir(deps.root), id), guards, blocked, dataset };
+}
+
+/** The settings with the order of the rows: the run file's own, or that of the dataset's curriculum. Shuffled rows are not written, as before there was an order. */
+function trainOf({ train: { order, ...train } }: RunFile, dataset: BuildResult | undefined): Omit<RunFile["train"], "order"> & Pick<RunSpec["train"], "order"> {
+  const curriculum = dataset?.curriculum !== undefined && dataset.curriculum.order !== "shuffle";
+  return (order ?? (curriculum ? "stored" : "shuffled")) === "stored" ? { ...train, order: "stored" } : train;
 }
 
 function teacherOf({ teacher, sequence, ...settings }: NonNullable<RunFile["distill"]>, root: string, file: string): RunSpec["distill"] {

@@ -25,3 +25,9 @@ export function llamaParameters(shape: LlamaShape, vocabSize: number): number {
 
 /** Training tokens a parameter at which a given amount of compute is spent best: Hoffmann et al. 2022, arXiv:2203.15556. */
 export const CHINCHILLA_TOKENS_PER_PARAMETER = 20;
+
+/** Tokens a parameter that a run sees of a dataset in so many epochs, and which part of Chinchilla's optimum that is. */
+export function chinchilla(tokens: number, parameters: number, epochs = 1): { ratio: number; part: number } {
+  const ratio = (tokens * epochs) / parameters;
+  return { ratio, part: ratio / CHINCHILLA_TOKENS_PER_PARAMETER };
+}

@@ -168,6 +168,8 @@ export interface StepCount {
   out: number;
   /** Rows that stayed but were changed (redacted, say). */
   changed: number;
+  /** Rows whose weight was changed; absent where there is none. */
+  weighted?: number;
   /** Most frequent first. */
   reasons: { reason: string; rows: number }[];
 }
@@ -189,6 +191,32 @@ export interface RecipeCounts {
   diagnostics: Diagnostic[];
 }
 
+/** Some rows of a group: their tokens, these times the rows' weights, and the largest weight. */
+export interface MixPart {
+  tokens: number;
+  weighted: number;
+  heaviest: number;
+}
+
+/** A group's rows that are not synthetic, and those that are. */
+export interface MixParts {
+  plain: MixPart;
+  synthetic: MixPart;
+}
+
+/** Fractions of all tokens, 0 to 1, that are synthetic. */
+export interface MixSynthetic {
+  limit: number;
+  now: number;
+  mixed: number;
+  /** The limit makes synthetic rows be seen less often than the recipe's weights and shares would. */
+  limited: boolean;
+  /** Groups of synthetic rows alone, whose shares are less than the recipe asks for. */
+  cut: string[];
+  /** There are no other rows: the limit cannot be kept. */
+  unmet: boolean;
+}
+
 export interface MixRow {
   group: string;
   rows: number;
@@ -196,8 +224,12 @@ export interface MixRow {
   /** Fractions of all tokens, 0 to 1. */
   shareNow: number;
   shareWanted: number;
-  /** How often each of the group's rows is seen. */
+  /** How often each of the group's rows is seen, in the mean over tokens. */
   epochs: number;
+  /** How often the row is seen that is seen most; absent where all are seen as often. */
+  most?: number;
+  /** Absent where every row has weight 1 and the recipe does not ask for synthetic ones. */
+  parts?: MixParts;
 }
 
 export interface MixTable {
@@ -211,6 +243,8 @@ export interface MixTable {
   /** Whether `tokens` is exact (a tokenizer was given) or counted in words times 1.3. */
   exact: boolean;
   maxEpochs: number;
+  /** The limit that the recipe sets on synthetic rows, and what counts as one. */
+  synthetic?: MixSynthetic & { column: string; values?: string[] };
 }
 
 export interface GuardResult {
@@ -219,6 +253,17 @@ export interface GuardResult {
   message: string;
   /** Rows to look at. */
   rows: { rowId: string; detail: string }[];
+}
+
+/** Orders in which a dataset's training rows may stand. */
+export const curriculumOrders = ["shuffle", "length", "perplexity", "column"] as const;
+
+/** The order of a dataset's training rows. */
+export interface CurriculumSpec {
+  order: (typeof curriculumOrders)[number];
+  /** The column of `column` and `perplexity`. */
+  by?: string;
+  descending?: boolean;
 }
 
 export interface BuildResult {
@@ -234,6 +279,8 @@ export interface BuildResult {
   steps: StepCount[];
   mix: MixTable;
   split: { name: string; rows: number; tokens: number; files: string[] }[];
+  /** The order of the training rows; absent in datasets from before there was one, which are shuffled. */
+  curriculum?: CurriculumSpec;
   guards: GuardResult[];
   seconds: number;
 }
@@ -252,7 +299,7 @@ export interface ReceiptRow {
   fileRow: number;
   step: string;
   /** What the step did with the row. */
-  effect?: "dropped" | "changed" | "flagged";
+  effect?: "dropped" | "changed" | "flagged" | "weighted";
   reason: string;
   value: string | null;
   /** The row that it duplicates, or the evaluation prompt that it contains as `file#id`. */

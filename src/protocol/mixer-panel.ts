@@ -9,6 +9,8 @@ export interface MixerModel {
   from: string;
   /** Absent when the user typed the number. */
   objective?: string;
+  /** How often that run sees the dataset; once when absent. */
+  epochs?: number;
 }
 
 export interface MixerState {
@@ -22,6 +24,8 @@ export interface MixerState {
   exact: boolean;
   /** What the recipe's text asks for. */
   wish: MixWish;
+  /** The column that says which rows are synthetic, where the recipe limits them. */
+  syntheticColumn?: string;
   by: string;
   /** Columns that `by` can name. */
   byChoices: string[];

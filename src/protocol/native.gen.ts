@@ -182,6 +182,10 @@ export type DecayShape = "sqrt" | "linear";
  */
 export type OptimizerKind = "adamw" | "adamw_8bit" | "muon";
 /**
+ * In which order the training rows are seen.
+ */
+export type RowOrder = "shuffled" | "stored";
+/**
  * Whether activations are computed again (Chen et al. 2016): the same result bit for bit in less memory, in about a third
  * more time.
  */
@@ -978,6 +982,7 @@ export interface TrainConfig {
    * Of all that is random: new weights, the order of the rows, dropout, answers that are drawn.
    */
   seed: number;
+  order?: RowOrder;
   /**
    * Steps between checkpoints; 0 keeps only the last. A full run also keeps step 0.
    */
@@ -3302,6 +3307,9 @@ export const nativeSchema: object = {
           "format": "uint64",
           "minimum": 0
         },
+        "order": {
+          "$ref": "#/$defs/RowOrder"
+        },
         "checkpoint_every": {
           "type": "integer",
           "format": "uint64",
@@ -3408,6 +3416,18 @@ export const nativeSchema: object = {
         {
           "type": "string",
           "const": "muon"
+        }
+      ]
+    },
+    "RowOrder": {
+      "oneOf": [
+        {
+          "type": "string",
+          "const": "shuffled"
+        },
+        {
+          "type": "string",
+          "const": "stored"
         }
       ]
     },

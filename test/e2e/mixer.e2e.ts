@@ -44,4 +44,21 @@ describe("the mixer", () => {
     await until("the sliders", () => mixer.shares(), (shares) => shares["web"] === 50);
     expect(await mixer.shares()).toEqual({ notes: 20, letters: 30, web: 50 });
   });
+
+  it("shows what rows weigh, the synthetic share with its limit, and what limits the budget", async () => {
+    const text = code.read(recipe).replace("  - decontaminate", "  - weight: { where: \"words > 80\", factor: 2 }\n  - decontaminate");
+    code.write(recipe, text.replace("  max_epochs: 2", "  max_epochs: 2\n  synthetic: { column: source, values: [web], max_share: 20% }"));
+    const synthetic = mixer.frame.getByTestId("mixer-synthetic");
+    await synthetic.waitFor({ timeout: 60_000 });
+    const words = await until("the synthetic share", () => synthetic.innerText(), (shown) => shown.includes("20 % in the mix"));
+    expect(words).toContain("limit 20 %");
+    expect(words).toContain("web has nothing else");
+    const about = await until("what the rows weigh", () => mixer.row("notes").getByTestId("mix-about").innerText(), (shown) => shown.includes("weight"));
+    expect(about).toMatch(/^weight 1\.\d$/);
+    expect(await mixer.row("web").getByTestId("mix-about").innerText()).toContain("100 % synthetic");
+    expect(await mixer.row("notes").getByTestId("mix-most").innerText()).toMatch(/up to \d/);
+    expect(await mixer.share("web")).toBeCloseTo(20, 1);
+    expect(await mixer.frame.getByTestId("mixer-limits").innerText()).toMatch(/^Budget: .* tokens/);
+    await code.screenshotThemes("mixer-weights");
+  });
 });

@@ -1,7 +1,8 @@
 import { html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import type { MixResult } from "../../src/core/mix";
-import { CHINCHILLA_TOKENS_PER_PARAMETER } from "../../src/core/model-size";
+import { syntheticWords } from "../../src/core/mix/words";
+import { chinchilla, CHINCHILLA_TOKENS_PER_PARAMETER } from "../../src/core/model-size";
 import { formatTokens } from "../../src/core/recipe/quantity";
 import type { MixerModel, MixerState } from "../../src/protocol/mixer-panel";
 import { formatPercent, formatScaled } from "../shared/format";
@@ -31,15 +32,29 @@ export function budgetView(host: MixerState, mix: MixResult, actions: BudgetActi
   </div>`;
 }
 
+/** Synthetic rows' share of the tokens now and in the mix, against its limit; nothing where the recipe sets none. */
+export function syntheticView(host: MixerState, mix: MixResult): TemplateResult | typeof nothing {
+  const { synthetic } = mix;
+  if (!synthetic) return nothing;
+  const words = syntheticWords(synthetic);
+  return html`<div class="synthetic ${synthetic.unmet ? "unmet" : ""}" data-testid="mixer-synthetic">
+    <span>synthetic <span class="muted">by ${host.syntheticColumn ?? ""}</span></span>
+    <div class="meter" role="meter" aria-label="Synthetic share of the mixed tokens" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${(synthetic.mixed * 100).toFixed(1)} aria-valuetext=${words}>
+      <div class="meter-fill" style="width: ${synthetic.mixed * 100}%"></div><div class="meter-limit" style="left: ${synthetic.limit * 100}%" title="limit ${formatPercent(synthetic.limit)}"></div>
+    </div>
+    <span class="words">${synthetic.unmet ? html`<vscode-icon name="warning"></vscode-icon> ` : nothing}${words}</span>
+  </div>`;
+}
+
 function origin(model: MixerModel | null): string {
   if (!model) return "parameters (no run file names this recipe)";
   return model.from === "typed" ? "parameters" : `parameters · ${model.from}`;
 }
 
 function meter(model: MixerModel, tokens: number): TemplateResult {
-  const ratio = tokens / model.parameters;
-  const full = ratio / CHINCHILLA_TOKENS_PER_PARAMETER;
-  const text = `${formatTimes(ratio)} tokens a parameter`;
+  const { ratio, part: full } = chinchilla(tokens, model.parameters, model.epochs);
+  const epochs = model.epochs === undefined || model.epochs === 1 ? "" : ` in ${formatTimes(model.epochs)} epochs`;
+  const text = `${formatTimes(ratio)} tokens a parameter${epochs}`;
   const tuning = model.objective !== undefined && model.objective !== "pretrain";
   return html`<div class="chinchilla" title=${SOURCE}>
     <span data-testid="mixer-ratio">${text}</span>

@@ -10,6 +10,7 @@ import { customElement, state } from "lit/decorators.js";
 import { live } from "lit/directives/live.js";
 import { computeMix } from "../../src/core/mix";
 import type { MixResult } from "../../src/core/mix";
+import { budgetLimit } from "../../src/core/mix/words";
 import { rebalance, roundToOne } from "../../src/core/mix/rebalance";
 import { parseTokens } from "../../src/core/recipe/quantity";
 import type { MixerApi, MixerState, MixerUpdate } from "../../src/protocol/mixer-panel";
@@ -18,7 +19,7 @@ import { emptyView, problemStyles, problemView } from "../shared/problem-view";
 import { reporting } from "../shared/reporting";
 import { HostConnection, viewState } from "../shared/rpc";
 import { theme } from "../shared/theme";
-import { budgetView } from "./budget";
+import { budgetView, syntheticView } from "./budget";
 import { formatTimes, rowView } from "./row";
 import { styles } from "./styles";
 
@@ -119,6 +120,7 @@ export class TillageMixer extends LitElement {
       })}
       ${host.problem ? problemView(host.problem, retry) : nothing}
       ${this.limit(host, mix)}
+      ${syntheticView(host, mix)}
       <div class="table" role="table" aria-label="Mix by ${host.by}" data-testid="mixer-table">
         <div class="head row" role="row">
           <span role="columnheader" class="group">${host.by}</span>
@@ -136,6 +138,7 @@ export class TillageMixer extends LitElement {
         }))}
         ${this.total(mix)}
       </div>
+      <p class="muted limits" data-testid="mixer-limits">${limits(host, mix)}</p>
       ${this.footer(host)}`;
   }
 
@@ -153,13 +156,12 @@ export class TillageMixer extends LitElement {
   }
 
   private limit(host: MixerState, mix: MixResult): TemplateResult | typeof nothing {
-    const row = mix.rows.find((candidate) => candidate.group === mix.limitedBy);
-    if (!row || row.tokens === 0) return nothing;
-    const needed = (mix.wantedTokens * row.shareWanted) / row.tokens;
-    const epochs = Math.ceil(needed * 10) / 10;
+    const found = budgetLimit(mix, host.wish.maxEpochs);
+    if (!found) return nothing;
+    const epochs = Math.ceil(found.needed * 10) / 10;
     return html`<div class="notice" role="status" data-testid="mixer-limit">
       <vscode-icon name="warning"></vscode-icon>
-      <span><b>${row.group}</b> would be seen ${needed.toFixed(1)} times for ${formatScaled(mix.wantedTokens)} tokens. At most ${host.wish.maxEpochs} epochs are allowed, so the mix has ${formatScaled(mix.budgetTokens)}.</span>
+      <span><b>${found.group}</b> ${found.text}</span>
       <vscode-button secondary data-testid="allow-epochs" @click=${() => this.report.call(this.connection.calls.setMaxEpochs({ epochs }))}>Allow ${epochs} epochs</vscode-button>
       <vscode-button secondary data-testid="fit-budget" @click=${() => this.report.call(this.connection.calls.setBudget({ tokens: mix.budgetTokens }))}>Set the budget to ${formatScaled(mix.budgetTokens)}</vscode-button>
     </div>`;
@@ -190,6 +192,14 @@ export class TillageMixer extends LitElement {
     const parameters = parseTokens(text);
     if (parameters !== undefined && parameters !== this.host?.model?.parameters) this.report.call(this.connection.calls.setParameters({ parameters }));
   }
+}
+
+/** What decides how many tokens the mix has. */
+function limits({ wish }: MixerState, mix: MixResult): string {
+  if (mix.limitedBy !== undefined) return `Budget: ${formatScaled(mix.budgetTokens)} of ${formatScaled(mix.wantedTokens)} tokens. It is limited by ${mix.limitedBy}, of which no row may be seen more than ${wish.maxEpochs} times (max_epochs).`;
+  if (wish.budget !== undefined) return `Budget: the ${formatScaled(mix.wantedTokens)} tokens that the recipe asks for; nothing limits it.`;
+  const weighed = mix.rows.some(({ tokens, parts }) => parts !== undefined && Math.abs(parts.plain.weighted + parts.synthetic.weighted - tokens) > tokens * 1e-9);
+  return `Budget: the tokens that there are${weighed ? ", each times its row's weight" : ""}; the recipe names none.`;
 }
 
 const BLANK: MixerState = {

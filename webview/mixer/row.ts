@@ -18,8 +18,10 @@ export interface RowActions {
 
 /** One group: what it has, what is wanted of it, and how often its rows are then seen. */
 export function rowView(row: MixRow, actions: RowActions): TemplateResult {
-  const wished = row.tokens > 0 ? (actions.mix.wantedTokens * row.shareWanted) / row.tokens : 0;
-  const over = wished > actions.maxEpochs * (1 + 1e-9);
+  // As often as for the whole budget that is wished for.
+  const more = actions.mix.budgetTokens > 0 ? actions.mix.wantedTokens / actions.mix.budgetTokens : 0;
+  const [wished, most] = [row.epochs * more, (row.most ?? row.epochs) * more];
+  const over = most > actions.maxEpochs * (1 + 1e-9);
   const percent = Math.round(row.shareWanted * 1000) / 10;
   // A group without rows has nothing to give, and the only group gives all.
   const fixed = row.tokens === 0 || actions.mix.rows.length === 1;
@@ -36,7 +38,7 @@ export function rowView(row: MixRow, actions: RowActions): TemplateResult {
       <button class="lock" aria-pressed=${actions.locked} title=${lockTitle} aria-label=${lockTitle} data-testid="mix-lock" @click=${actions.toggleLock}>
         <vscode-icon name=${actions.locked ? "lock" : "unlock"}></vscode-icon>
       </button>
-      <span class="name">${row.group}</span>
+      <span class="named"><span class="name">${row.group}</span>${about(row)}</span>
     </span>
     <span role="cell" class="num rows">${formatCount(row.rows)}</span>
     <span role="cell" class="num tokens">${formatScaled(row.tokens)}</span>
@@ -50,10 +52,21 @@ export function rowView(row: MixRow, actions: RowActions): TemplateResult {
         @input=${(event: Event) => actions.move(value(event), false)} @change=${(event: Event) => actions.move(value(event), true)} />
     </span>
     <span role="cell" class="num mixed">${formatScaled(actions.mix.budgetTokens * row.shareWanted)}</span>
-    <span role="cell" class="num epochs ${over ? "over" : ""}" data-testid="mix-epochs" title=${over ? `More than max_epochs ${actions.maxEpochs}: the budget is cut so that ${row.group} is seen ${actions.maxEpochs} times` : "How often each row is seen"}>
-      ${formatTimes(wished)}${over ? html` <vscode-icon name="warning" aria-label="above max_epochs"></vscode-icon>` : nothing}
+    <span role="cell" class="num epochs ${over ? "over" : ""}" data-testid="mix-epochs" title=${over ? `More than max_epochs ${actions.maxEpochs}: the budget is cut so that ${row.group} is seen ${actions.maxEpochs} times` : row.most === undefined ? "How often each row is seen" : "How often a row is seen in the mean, and the row of the largest weight"}>
+      ${formatTimes(wished)}${row.most === undefined ? nothing : html`<span class="most" data-testid="mix-most"> up to ${formatTimes(most)}</span>`}${over ? html` <vscode-icon name="warning" aria-label="above max_epochs"></vscode-icon>` : nothing}
     </span>
   </div>`;
+}
+
+/** What sets a group's rows apart from plain ones: the mean of their weights, by tokens, and how many of the tokens are synthetic. */
+function about({ tokens, parts }: MixRow): TemplateResult | typeof nothing {
+  if (!parts || tokens === 0) return nothing;
+  const weight = (parts.plain.weighted + parts.synthetic.weighted) / tokens;
+  const words = [
+    ...(Math.abs(weight - 1) > 1e-9 || parts.plain.heaviest > 1 || parts.synthetic.heaviest > 1 ? [`weight ${formatTimes(weight)}`] : []),
+    ...(parts.synthetic.tokens > 0 ? [`${formatPercent(parts.synthetic.tokens / tokens)} synthetic`] : []),
+  ];
+  return words.length === 0 ? nothing : html`<span class="about" data-testid="mix-about" title="Mean weight of its tokens, and its synthetic tokens">${words.join(" · ")}</span>`;
 }
 
 /** A ratio with the digits that matter: `0.03`, `0.8`, `9.7`, `14`. */

@@ -12,6 +12,15 @@ export const styles = css`
   .meter { width: 120px; height: 8px; border: 1px solid var(--t-line); background: var(--vscode-editorWidget-background); }
   .meter-fill { height: 100%; background: var(--t-accent); }
   .meter-fill.full { background: var(--t-good); }
+  .synthetic { display: flex; flex-wrap: wrap; gap: 8px 12px; align-items: center; padding-bottom: 12px; }
+  .synthetic .meter { position: relative; }
+  .synthetic .words { flex: 1 1 260px; }
+  .synthetic.unmet vscode-icon { color: var(--t-warn); vertical-align: text-bottom; }
+  .meter-limit { position: absolute; top: -4px; bottom: -4px; width: 2px; margin-left: -1px; background: var(--vscode-foreground); }
+  .named { display: flex; flex-direction: column; min-width: 0; }
+  .row:not(.head):not(.total) .about, .most { color: var(--t-muted); font-size: 0.85em; font-weight: normal; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  .most { display: block; }
+  .limits { margin: 8px 4px 0; }
   .notice {
     display: flex; flex-wrap: wrap; gap: 8px; align-items: center; padding: 8px 12px; margin-bottom: 12px;
     border: 1px solid var(--vscode-inputValidation-warningBorder, var(--t-line)); background: var(--vscode-inputValidation-warningBackground, transparent);

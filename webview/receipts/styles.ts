@@ -46,7 +46,7 @@ export const styles = css`
   .reason { font-weight: 600; overflow: hidden; text-overflow: ellipsis; }
   .where { margin-left: auto; padding-left: 8px; }
   .effect { font-size: 0.85em; padding: 0 5px; border: 1px solid currentColor; border-radius: 8px; opacity: 0.85; }
-  .effect.changed, .effect.flagged { border-style: dashed; }
+  .effect.changed, .effect.flagged, .effect.weighted { border-style: dashed; }
   .value { overflow: hidden; text-overflow: ellipsis; }
   .item-text { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .detail { min-height: 0; overflow: auto; padding: 12px 16px; }

@@ -3,6 +3,7 @@ import pc from "picocolors";
 import type { BuildResult } from "../../protocol/corpus";
 import { readingText } from "../../core/dataset";
 import { formatPercent, formatScaled, plural } from "../../core/format";
+import { budgetLimit, syntheticWords } from "../../core/mix/words";
 import type { Context } from "../context";
 import { progress } from "../progress";
 import { sayBadRows, table } from "../output";
@@ -48,13 +49,23 @@ export function printBuild(context: Context, result: BuildResult): void {
       result.mix.rows.map((row) => [row.group, formatScaled(row.tokens), formatPercent(row.shareNow), formatPercent(row.shareWanted), row.epochs.toFixed(2)]),
     ));
   }
+  const limit = budgetLimit(result.mix, result.mix.maxEpochs);
+  if (limit) out.say(`  budget: ${limit.group} ${limit.text}`);
+  if (result.mix.synthetic) out.say(`  ${syntheticWords(result.mix.synthetic)}`);
+  if (result.curriculum && result.curriculum.order !== "shuffle") out.say(`  order: ${curriculumWords(result.curriculum)}`);
   out.say();
   for (const part of result.split) out.say(`  ${part.name}: ${plural(part.rows, "row")}, ${formatScaled(part.tokens)} tokens`);
   for (const guard of result.guards) if (!guard.ok) out.say(`  ${pc.yellow("guard")} ${guard.guard}: ${guard.message}`);
   out.say(`  ${result.built ? "built" : "unchanged"}: ${path.relative(process.cwd(), result.dataset)} (${result.seconds.toFixed(1)} s)`);
 }
 
+/** Such as `column difficulty, descending`. */
+function curriculumWords({ order, by, descending }: NonNullable<BuildResult["curriculum"]>): string {
+  return `${order}${by === undefined ? "" : ` ${by}`}${descending ? ", descending" : ""}`;
+}
+
 function why(step: BuildResult["steps"][number]): string {
   const changed = step.changed > 0 ? [`${plural(step.changed, "row")} changed`] : [];
+  if (step.weighted) changed.push(`${plural(step.weighted, "row")} weighted`);
   return [...step.reasons.slice(0, 4).map((reason) => `${reason.reason} ${reason.rows}`), ...changed].join(", ");
 }

@@ -32,9 +32,9 @@ export async function stats(context: Context, file: string): Promise<Stats> {
 /** `tillage why ROW_ID --dataset DIR`: the whole story of a row. */
 export async function why(context: Context, rowId: string, dataset: string): Promise<ReceiptRow[]> {
   const receipts = await context.corpus.receipts({ dataset: path.resolve(dataset), rowId, limit: 100 }, context.signal);
-  if (receipts.length === 0) context.out.say(`No step dropped or changed ${rowId} in ${dataset}.`);
+  if (receipts.length === 0) context.out.say(`No step dropped, changed or weighted ${rowId} in ${dataset}.`);
   for (const receipt of receipts) {
-    context.out.say(`${pc.bold(receipt.step)}: ${receipt.reason}${receipt.value === null ? "" : ` (${receipt.value})`}`);
+    context.out.say(`${pc.bold(receipt.step)}: ${receipt.effect === "weighted" ? "weighted, " : ""}${receipt.reason}${receipt.value === null ? "" : ` (${receipt.value})`}`);
     context.out.say(`  ${receipt.source} ${receipt.file}:${receipt.fileRow}${receipt.matchedRowId ? `, matched ${receipt.matchedRowId}` : ""}`);
     context.out.say(`  ${receipt.text}`);
     if (receipt.matchedText) context.out.say(`  ${pc.dim(receipt.matchedText)}`);

@@ -53,6 +53,17 @@ export function constantCompletionGuard(completion: string | undefined, found: G
   return { guard, ok: false, message: `${plural(found.count, "row", "rows")} of ${total} have the same completion: '${completion.slice(0, 80)}'.`, rows: found.rows };
 }
 
+/** Synthetic rows, by their share of the training tokens with repeats. */
+export function syntheticGuard(found: GuardFindings, share: number, limit: number, column: string): GuardResult {
+  const guard = "synthetic_share";
+  const percent = (part: number) => `${Math.round(part * 1000) / 10} %`;
+  const limited = `the recipe's limit is ${percent(limit)}`;
+  if (found.count === 0) return { guard, ok: true, message: `By the column '${column}' no training row is synthetic; ${limited}.`, rows: [] };
+  const rows = plural(found.count, "synthetic row", "synthetic rows");
+  if (share <= limit + 1e-9) return { guard, ok: true, message: `${rows} with ${percent(share)} of the training tokens; ${limited}.`, rows: found.rows };
+  return { guard, ok: false, message: `${rows} with ${percent(share)} of the training tokens: ${limited}. The mix keeps to it where there are other rows to take their place.`, rows: found.rows };
+}
+
 /** From which share of duplicates a dataset is heavy with them. */
 export const duplicateShare = 0.1;
 

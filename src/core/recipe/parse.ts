@@ -51,7 +51,8 @@ export function parseRecipe(text: string, file?: string): ParsedRecipe {
       return { name, ...source, ...where, line: lineAt(text, where.start) };
     }),
     steps,
-    mix: { budget: mix.budget, tokenizer: mix.tokenizer, shares: mix.shares, by: mix.by, maxEpochs: mix.max_epochs },
+    mix: { budget: mix.budget, tokenizer: mix.tokenizer, shares: mix.shares, by: mix.by, maxEpochs: mix.max_epochs, ...(mix.synthetic ? { synthetic: syntheticOf(mix.synthetic) } : {}) },
+    curriculum: value.curriculum ?? { order: "shuffle" },
     split: value.split ?? splitSchema.parse({}),
     seed: value.seed,
   };
@@ -97,6 +98,10 @@ function parseStep(text: string, document: Document, index: number, span: Span, 
   }
   const typed = { key, config: config.data } as StepConfig;
   return { ...typed, index, title: definition.title(config.data), only: only?.success ? only.data : undefined, start: span.start, end: span.end, line: lineAt(text, span.start) };
+}
+
+function syntheticOf({ column, max_share: maxShare, values }: NonNullable<z.output<typeof mixSchema>["synthetic"]>): NonNullable<Recipe["mix"]["synthetic"]> {
+  return { column, maxShare, ...(values ? { values } : {}) };
 }
 
 type At = (severity: RecipeProblem["severity"], code: string, message: string, span: Span) => RecipeProblem;

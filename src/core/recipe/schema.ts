@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { curriculumOrders } from "../../protocol/corpus";
 import { formatsSentence, textRows } from "../dataset/formats";
 import { oneOrMore, shareSchema, tokensSchema, type FieldDoc } from "./field";
+import { syntheticWords } from "../mix/synthetic";
 import { stepDefinitions } from "../steps";
 
 /** Shapes that a source may be declared as. */
@@ -24,7 +26,19 @@ export const mixSchema = z.strictObject({
   shares: z.record(z.string(), shareSchema).default({}),
   by: z.string().min(1).default("source"),
   max_epochs: z.number().positive().default(defaultMaxEpochs),
+  synthetic: z
+    .strictObject({ column: z.string().min(1), max_share: shareSchema, values: oneOrMore(z.union([z.string(), z.number(), z.boolean()]).transform(String)).optional() })
+    .optional(),
 });
+
+export const curriculumSchema = z
+  .strictObject({ order: z.enum(curriculumOrders), by: z.string().min(1).optional(), descending: z.boolean().optional() })
+  .superRefine(({ order, by, descending }, context) => {
+    const issue = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+    if (order === "column" && by === undefined) context.addIssue({ code: "custom", message: "should have by: the column that the rows are in the order of" });
+    if (by !== undefined && order !== "column" && order !== "perplexity") issue("by", `is for order: column and order: perplexity, not for ${order}`);
+    if (descending === true && order === "shuffle") issue("descending", "is for rows in an order, not for shuffled ones");
+  });
 
 export const splitSchema = z
   .strictObject({ train: shareSchema.optional(), valid: shareSchema.optional(), by: z.string().min(1).default("source") })
@@ -42,6 +56,7 @@ export const recipeSchema = z.strictObject({
   sources: z.record(z.string().regex(/^[A-Za-z_][\w-]*$/, "should be a name of letters, digits, - and _"), sourceSchema).refine((sources) => Object.keys(sources).length > 0, "should name at least one source"),
   steps: z.array(z.unknown()).nullish(),
   mix: mixSchema.nullish(),
+  curriculum: curriculumSchema.nullish(),
   split: splitSchema.nullish(),
   seed: z.int().min(0).default(0),
 });
@@ -83,11 +98,29 @@ export const recipeField: FieldDoc = {
     mix: {
       doc: "How much of each group the training rows have, counted in tokens.",
       fields: {
-        budget: { doc: "Tokens of the training rows with repeats, such as `20M tokens`. Without it the dataset keeps its size. It shrinks where a share cannot be met within `max_epochs`.", snippet: "${1:20M} tokens" },
+        budget: { doc: "Tokens of the training rows with repeats, such as `20M tokens`. Without it the dataset keeps its size; where rows have weights, a row of weight 1 is then seen once. It shrinks where a share cannot be met within `max_epochs`.", snippet: "${1:20M} tokens" },
         tokenizer: { doc: "A tokenizer.json, or a folder with one, relative to the recipe. Without it tokens are estimated at 1.3 a word.", snippet: "${1:models/base}" },
-        shares: { doc: "Share of the training tokens by group, such as `{ gsm8k: 60%, wiki: 40% }`. Groups that are not named share the rest in proportion to their tokens.", snippet: "{ ${1:source}: ${2:50}% }", each: { doc: "Share of the training tokens.", snippet: "${1:50}%" } },
+        shares: { doc: "Share of the training tokens by group, such as `{ gsm8k: 60%, wiki: 40% }`. Groups that are not named share the rest in proportion to their tokens, each times its row's weight.", snippet: "{ ${1:source}: ${2:50}% }", each: { doc: "Share of the training tokens.", snippet: "${1:50}%" } },
         by: { doc: "The column whose values are the groups: `source` (default), or any column of the rows.", snippet: "${1:source}" },
-        max_epochs: { doc: `How often a row is seen at most in the mixed dataset; default ${defaultMaxEpochs} (Muennighoff et al. 2023).`, snippet: "${1:4}" },
+        max_epochs: { doc: `How often a row is seen at most in the mixed dataset; default ${defaultMaxEpochs} (Muennighoff et al. 2023). Where rows have weights, it bounds the row that is seen most.`, snippet: "${1:4}" },
+        synthetic: {
+          doc: "A limit on the synthetic rows' share of the training tokens. Synthetic rows are seen less often until it holds; the guard `synthetic_share` says what a built dataset has.",
+          snippet: "{ column: ${1:origin}, max_share: ${2:30}% }",
+          fields: {
+            column: { doc: `The column that says whether a row is synthetic: \`source\`, or any column of the rows. Without \`values\` a row is where it says ${syntheticWords.slice(0, 4).map((word) => `\`${word}\``).join(", ")}, in any case; NULL is not.`, snippet: "${1:origin}" },
+            max_share: { doc: "The largest share of the training tokens that synthetic rows may have.", snippet: "${1:30}%" },
+            values: { doc: "The column's values that are synthetic, letter by letter, such as `[llama-3, distilled]`.", snippet: "[${1:generated}]" },
+          },
+        },
+      },
+    },
+    curriculum: {
+      doc: "The order in which the training rows stand in the dataset. In any other than `shuffle` a run sees them in it, in every epoch, instead of shuffling them (Bengio et al. 2009).",
+      snippet: "{ order: ${1|length,perplexity,column,shuffle|} }",
+      fields: {
+        order: { doc: "`shuffle` (default): by lots of the rows' ids and the seed. `length`: the shortest first, in tokens. `perplexity`: the lowest first, by a column of numbers that the rows have (`perplexity`, or what `by` names): a build asks no model. `column`: by the column that `by` names. Rows without a value come last, and rows with the same are in the order of lots.", values: curriculumOrders },
+        by: { doc: "The column of `order: column`, or of `order: perplexity` where it has another name.", snippet: "${1:difficulty}" },
+        descending: { doc: "From the largest to the smallest; default false.", values: ["true", "false"] },
       },
     },
     split: {

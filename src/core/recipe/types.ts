@@ -1,5 +1,7 @@
 import type { BuildShape } from "../dataset/shape";
 import type { TextRows } from "../dataset/formats";
+import type { SyntheticRule } from "../mix/synthetic";
+import type { CurriculumSpec } from "../../protocol/corpus";
 import type { StepConfig } from "../steps";
 
 /** One entry of `sources`. */
@@ -48,6 +50,8 @@ export interface MixSpec {
   by: string;
   /** How often a row may be seen at most. */
   maxEpochs: number;
+  /** What counts as synthetic, and the fraction of the training tokens that it may have. */
+  synthetic?: SyntheticRule & { maxShare: number };
 }
 
 export interface SplitSpec {
@@ -62,6 +66,7 @@ export interface Recipe {
   sources: SourceSpec[];
   steps: RecipeStep[];
   mix: MixSpec;
+  curriculum: CurriculumSpec;
   split: SplitSpec;
   seed: number;
 }

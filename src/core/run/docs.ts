@@ -133,6 +133,7 @@ export const runDocs: KeyDocs = {
       beta2: { doc: "Decay of the second moment. Default 0.999." },
       adam_eps: { doc: "Epsilon of AdamW. Default 1e-8." },
       clip_norm: { doc: "Gradients are clipped to this L2 norm; 0 turns it off. Default 1." },
+      order: { doc: "In which order the training rows are seen: `shuffled` anew in each epoch, or `stored`, as they stand in the dataset, in every epoch. By default `stored` where the recipe has a `curriculum`, otherwise `shuffled`.", values: ["shuffled", "stored"] },
       checkpoint_every: { doc: "Steps between checkpoints; 0 keeps only the last. Default 0." },
       validate_every: { doc: "Steps between validations; 0 validates only at the end. Default 0." },
       early_stopping: {

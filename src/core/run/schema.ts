@@ -65,6 +65,8 @@ const trainFields = z.strictObject({
   early_stopping: z.strictObject({ patience: count, min_delta: z.number().nonnegative().default(0) }).optional(),
   keep_best: z.boolean().default(false),
   recompute: z.enum(["auto", "always", "never"]).default("auto"),
+  /** Absent: as the recipe's curriculum says, and shuffled where there is none. */
+  order: z.enum(["shuffled", "stored"]).optional(),
 });
 
 /** Objectives that learn from rewards of the model's own answers. */

@@ -9,6 +9,7 @@ import { quality } from "./quality";
 import { repetition } from "./repetition";
 import { sample } from "./sample";
 import { toxicity } from "./toxicity";
+import { weight } from "./weight";
 import { where } from "./where";
 import type { PlanContext, StepOp } from "./plan";
 
@@ -21,7 +22,7 @@ export { qualitySql } from "./quality/sql";
 export { piiKinds } from "./pii";
 
 /** All steps. A new one is its own folder here (what may be written, its SQL, its words, its tests) and one line in this registry. */
-const registry = { where, length, quality, repetition, language, toxicity, pii, dedup, decontaminate, sample };
+const registry = { where, length, quality, repetition, language, toxicity, pii, dedup, decontaminate, sample, weight };
 
 type Registry = typeof registry;
 export type StepKey = keyof Registry;

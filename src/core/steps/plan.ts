@@ -6,8 +6,9 @@ export interface PlanContext {
   /** The view of the rows that the step looks at: `_n`, `text` and all columns that `where` sees. */
   input: string;
   /**
-   * The table that the step fills by INSERT: `_n BIGINT, effect VARCHAR ('dropped' | 'changed' | 'flagged'), reason VARCHAR, value VARCHAR,
+   * The table that the step fills by INSERT: `_n BIGINT, effect VARCHAR ('dropped' | 'changed' | 'flagged' | 'weighted'), reason VARCHAR, value VARCHAR,
    * matched_n BIGINT, matched VARCHAR`. `matched` names what is no row (an evaluation's prompt).
+   * The value of `weighted` is the factor that the row's weight is multiplied by, a number above 0.
    */
   receipts: string;
   /** The table that a step fills that rewrites rows: `_n BIGINT`, then `ownColumns`. */

@@ -18,7 +18,7 @@ import { datasetGuards } from "./dataset";
 import { runGuards } from "./guards";
 import { hashInputs, type Inputs } from "./hash";
 import { buildResult, readManifest, type Manifest } from "./manifest";
-import { mixTable, sample, weigh } from "./mix";
+import { mixOf, mixTable, sample, weigh } from "./mix";
 import { createSplit } from "./split";
 import { writeReceipts, writeSplit } from "./write";
 
@@ -48,7 +48,7 @@ export function recipeName(file: string): string {
 
 /** Without the steps and the mix, for building the raw data. */
 function raw(recipe: Recipe): Recipe {
-  return { ...recipe, steps: [], mix: { ...recipe.mix, budget: undefined, shares: {} } };
+  return { ...recipe, steps: [], mix: { ...recipe.mix, budget: undefined, shares: {}, synthetic: undefined }, curriculum: { order: "shuffle" } };
 }
 
 /** The n of the n-grams that evaluations are looked for with: the recipe's own, or 13. */
@@ -189,8 +189,8 @@ async function write(full: Recipe, inputs: Inputs, folder: string, options: Buil
       base = recipe.steps.length + 1;
       report("split and mix", 0, 1);
       await createSplit(session, last.view, recipe, options.path);
-      const mix = await weigh(session, last.view, recipe, options.path, inputs.tokenizer);
-      await sample(session, last.view, recipe, mix);
+      const mix = mixOf(recipe, await weigh(session, stages, last.view, recipe, options.path, inputs.tokenizer));
+      await sample(session, last.view, recipe, options.path, mix);
       if ((await session.one<{ n: number }>("SELECT count(*) AS n FROM sampled")).n === 0) {
         throw TillageError.user("no_rows_left", "No row is left for training after the split and the mix.", "Give the mix a larger budget, or the split a larger share for training.", { file: options.path });
       }
@@ -203,7 +203,7 @@ async function write(full: Recipe, inputs: Inputs, folder: string, options: Buil
       base++;
       report("guards", 0, 1);
       const ngram = guardNgram(full);
-      const guards = await runGuards(session, { folder, trainFiles: train.files, ngram });
+      const guards = await runGuards(session, { folder, trainFiles: train.files, ngram, synthetic: full.mix.synthetic });
       const tokens = await sourceTokens(session, inputs.tokenizer);
       report("done", 1, 1);
       const shapes = new Set(pipeline.loaded.sources.map((source) => source.shape));
@@ -224,6 +224,8 @@ async function write(full: Recipe, inputs: Inputs, folder: string, options: Buil
         steps: stages.flatMap((stage) => (stage.count ? [stage.count] : [])),
         mix: mixTable(recipe, mix, inputs.tokenizer !== undefined),
         split: [train, valid],
+        curriculum: recipe.curriculum,
+        ...(full.mix.synthetic ? { synthetic: full.mix.synthetic } : {}),
         guards,
       } satisfies Manifest;
     });

@@ -80,7 +80,7 @@ export async function datasetGuards(params: { dataset: string; evals?: string[];
     const files = [...new Set([...own, ...(params.evals ?? []).map((file) => path.resolve(file))])];
     await loadEvalFiles(session, -1, files, recipeFolder(folder, manifest));
     const train = manifest.split.find((split) => split.name === "train");
-    return runGuards(session, { folder, trainFiles: train?.files ?? [], ngram: manifest.ngram, context: params.context, tokenizer: tokenizerFile(params.tokenizer) });
+    return runGuards(session, { folder, trainFiles: train?.files ?? [], ngram: manifest.ngram, synthetic: manifest.synthetic, context: params.context, tokenizer: tokenizerFile(params.tokenizer) });
   });
 }
 

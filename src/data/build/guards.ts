@@ -1,9 +1,10 @@
 import path from "node:path";
-import { constantCompletionGuard, constantShare, duplicateGuard, emptyCompletionGuard, evaluationTextGuard, guardRows, sameAnswersGuard, tooLongGuard, wholeText, type BuildShape, type GuardFindings } from "../../core/dataset";
+import { constantCompletionGuard, constantShare, duplicateGuard, emptyCompletionGuard, evaluationTextGuard, guardRows, sameAnswersGuard, syntheticGuard, tooLongGuard, wholeText, type BuildShape, type GuardFindings } from "../../core/dataset";
+import { isSynthetic, type SyntheticRule } from "../../core/mix";
 import { evalItems, evalMatches } from "../../core/steps";
 import type { GuardResult } from "../../protocol/corpus";
 import type { Session } from "../duckdb/session";
-import { literal, parquet } from "../duckdb/sql";
+import { ident, literal, parquet } from "../duckdb/sql";
 import { runOps } from "../pipeline/run-ops";
 import { tokensSql } from "../sources/load";
 
@@ -16,6 +17,8 @@ export interface GuardOptions {
   context?: number;
   /** Path of a tokenizer.json. */
   tokenizer?: string;
+  /** Which rows are synthetic, and the largest share of the training tokens that they may have. */
+  synthetic?: SyntheticRule & { maxShare: number };
 }
 
 /** The rows of a query, the first of them and their number; the query is run once. */
@@ -81,6 +84,14 @@ export async function runGuards(session: Session, options: GuardOptions): Promis
   await session.run("CREATE TABLE guard_doubles AS SELECT _n, first(_n) OVER (PARTITION BY h ORDER BY _n) AS kept FROM guard_hashes WHERE h IN (SELECT h FROM guard_hashes GROUP BY h HAVING count(*) > 1)");
   const doubles = "(SELECT x._row_id, y._row_id AS original FROM guard_doubles d JOIN guarded x ON x._n = d._n JOIN guarded y ON y._n = d.kept WHERE d._n <> d.kept)";
   results.push(duplicateGuard(await findings(session, doubles, "'same text as ' || original", "_row_id"), total));
+  if (options.synthetic) {
+    const { column, maxShare } = options.synthetic;
+    const named = column === "source" && !columns.has("source") ? "_source" : ident(column);
+    const made = isSynthetic(options.synthetic, named);
+    // With repeats, as they are learned from.
+    const { share } = await session.one<{ share: number }>(`SELECT coalesce(sum(_tokens) FILTER (${made}) / nullif(sum(_tokens), 0), 0)::DOUBLE AS share FROM ${parquet(files, "union_by_name = true")}`);
+    results.push(syntheticGuard(await findings(session, `guarded WHERE ${made}`, `${named}::VARCHAR`, "_row_id"), share, maxShare, column));
+  }
   await session.run("DROP VIEW guarded_text; DROP VIEW guarded; DROP TABLE guard_matches; DROP TABLE guard_hashes; DROP TABLE guard_doubles");
   return results;
 }

@@ -8,7 +8,7 @@ import { expandFiles, relativePath, sourceFiles } from "../sources/load";
 import { scanFile, type FileVersion } from "../sources/scan";
 
 /** Version of the dataset's layout and of what the steps mean; a new one makes new datasets of old recipes. */
-export const datasetVersion = 2;
+export const datasetVersion = 3;
 
 export interface Versions {
   dataset: number;

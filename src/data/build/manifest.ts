@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import type { BuildResult } from "../../protocol/corpus";
+import { curriculumOrders, type BuildResult } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { readingSchema } from "../pipeline/stored";
 
+const partSchema = z.object({ tokens: z.number(), weighted: z.number(), heaviest: z.number() });
+const syntheticSchema = z.object({ column: z.string(), values: z.array(z.string()).optional() });
 const badSchema = z.object({ file: z.string(), line: z.number(), reason: z.string() });
 const manifestSchema = z.object({
   version: z.literal(1),
@@ -20,16 +22,21 @@ const manifestSchema = z.object({
   evals: z.array(z.object({ path: z.string(), sha256: z.string() })),
   ngram: z.number(),
   sources: z.array(z.object({ name: z.string(), rows: z.number(), badRows: z.number(), bad: z.array(badSchema), tokens: z.number(), /** Absent in manifests of earlier versions. */ reading: readingSchema.optional() })),
-  steps: z.array(z.object({ index: z.number(), step: z.string(), in: z.number(), out: z.number(), changed: z.number(), reasons: z.array(z.object({ reason: z.string(), rows: z.number() })) })),
+  steps: z.array(z.object({ index: z.number(), step: z.string(), in: z.number(), out: z.number(), changed: z.number(), weighted: z.number().optional(), reasons: z.array(z.object({ reason: z.string(), rows: z.number() })) })),
   mix: z.object({
     by: z.string(),
-    rows: z.array(z.object({ group: z.string(), rows: z.number(), tokens: z.number(), shareNow: z.number(), shareWanted: z.number(), epochs: z.number() })),
+    rows: z.array(z.object({ group: z.string(), rows: z.number(), tokens: z.number(), shareNow: z.number(), shareWanted: z.number(), epochs: z.number(), most: z.number().optional(), parts: z.object({ plain: partSchema, synthetic: partSchema }).optional() })),
     budgetTokens: z.number(),
     wantedTokens: z.number().optional(),
     limitedBy: z.string().optional(),
     exact: z.boolean(),
     maxEpochs: z.number(),
+    synthetic: syntheticSchema.extend({ limit: z.number(), now: z.number(), mixed: z.number(), limited: z.boolean(), cut: z.array(z.string()), unmet: z.boolean() }).optional(),
   }),
+  /** The order of the training rows; shuffled where it is absent. */
+  curriculum: z.object({ order: z.enum(curriculumOrders), by: z.string().optional(), descending: z.boolean().optional() }).optional(),
+  /** The limit of the synthetic share that the guard holds the dataset against, also where the mix was left out. */
+  synthetic: syntheticSchema.extend({ maxShare: z.number() }).optional(),
   split: z.array(z.object({ name: z.string(), rows: z.number(), tokens: z.number(), files: z.array(z.string()) })),
   guards: z.array(z.object({ guard: z.string(), ok: z.boolean(), message: z.string(), rows: z.array(z.object({ rowId: z.string(), detail: z.string() })) })),
 });
@@ -68,7 +75,7 @@ export function recipeFolder(dataset: string, manifest: Manifest): string {
 
 /** What `build` answers, from the manifest. */
 export function buildResult(dataset: string, manifest: Manifest, built: boolean, seconds: number): BuildResult {
-  const { recipe, hash, sources, steps, mix, split, guards, shape } = manifest;
+  const { recipe, hash, sources, steps, mix, split, guards, shape, curriculum } = manifest;
   const files = split.map((side) => ({ ...side, files: side.files.map((file) => path.join(dataset, file)) }));
-  return { recipe: recipe.name, dataset, hash, shape, built, sources, steps, mix, split: files, guards, seconds };
+  return { recipe: recipe.name, dataset, hash, shape, built, sources, steps, mix, split: files, ...(curriculum ? { curriculum } : {}), guards, seconds };
 }

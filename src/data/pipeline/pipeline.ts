@@ -265,12 +265,13 @@ const receiptsFile = (folder: string): string => path.join(folder, "receipts.par
 const changesFile = (folder: string): string => path.join(folder, "changes.parquet");
 
 async function countStep(session: Session, step: RecipeStep, before: string, receipts: string): Promise<StepCount> {
-  const counts = await session.one<{ rows_in: number; dropped: number; strangers: number; changed: number; doubled: number }>(
-    `SELECT (SELECT count(*) FROM ${before}) AS rows_in, count(DISTINCT _n) FILTER (effect = 'dropped') AS dropped, count(*) FILTER (_n NOT IN (SELECT _n FROM ${before})) AS strangers, count(DISTINCT _n) FILTER (effect = 'changed') AS changed, count(*) - count(DISTINCT _n) AS doubled FROM ${receipts}`,
+  const counts = await session.one<{ rows_in: number; dropped: number; strangers: number; changed: number; weighted: number; weightless: number; doubled: number }>(
+    `SELECT (SELECT count(*) FROM ${before}) AS rows_in, count(DISTINCT _n) FILTER (effect = 'dropped') AS dropped, count(*) FILTER (_n NOT IN (SELECT _n FROM ${before})) AS strangers, count(DISTINCT _n) FILTER (effect = 'changed') AS changed, count(*) FILTER (effect = 'weighted') AS weighted, count(*) FILTER (effect = 'weighted' AND NOT coalesce(isfinite(TRY_CAST(value AS DOUBLE)) AND TRY_CAST(value AS DOUBLE) > 0, false)) AS weightless, count(*) - count(DISTINCT _n) AS doubled FROM ${receipts}`,
   );
   if (counts.strangers > 0 || counts.doubled > 0) {
     throw TillageError.internal("rows_lost", `The step '${step.title}' does not add up: of its receipts ${counts.strangers} are of rows that it did not see, ${counts.doubled} are of rows that have one already.`);
   }
+  if (counts.weightless > 0) throw TillageError.internal("bad_weight", `The step '${step.title}' gives ${counts.weightless} rows a weight that is no number above 0.`);
   const reasons = await session.rows<{ reason: string; rows: number }>(`SELECT reason, count(*) AS rows FROM ${receipts} GROUP BY reason ORDER BY rows DESC, reason`);
-  return { index: step.index, step: step.title, in: counts.rows_in, out: counts.rows_in - counts.dropped, changed: counts.changed, reasons };
+  return { index: step.index, step: step.title, in: counts.rows_in, out: counts.rows_in - counts.dropped, changed: counts.changed, ...(counts.weighted > 0 ? { weighted: counts.weighted } : {}), reasons };
 }

@@ -1,12 +1,12 @@
 import path from "node:path";
-import { computeMix, type MixGroup } from "../../core/mix";
+import type { MixGroup } from "../../core/mix";
 import type { Recipe } from "../../core/recipe";
 import { comparedFiles } from "../../core/steps";
 import type { MixTable, ReceiptRow, RecipeCounts } from "../../protocol/corpus";
 import { TillageError } from "../../protocol/errors";
 import { checkedRecipe, sourceTokens } from "../build/build";
 import { findTokenizer } from "../build/hash";
-import { mixTable, weigh } from "../build/mix";
+import { mixOf, mixTable, weigh } from "../build/mix";
 import { createSplit } from "../build/split";
 import { isCancelled } from "../duckdb/failure";
 import { Database, type Session } from "../duckdb/session";
@@ -135,17 +135,17 @@ export class RecipeSessions {
     return this.run(recipe, recipePath, signal, async (session, pipeline, open) => {
       const stages = await pipeline.advance(session, recipe);
       const last = stages[stages.length - 1] as Stage;
-      const key = JSON.stringify([last.key, recipe.split, recipe.seed, recipe.mix.by, tokenizer ?? null]);
+      const key = JSON.stringify([last.key, recipe.split, recipe.seed, recipe.mix.by, recipe.mix.synthetic?.column ?? null, recipe.mix.synthetic?.values ?? null, tokenizer ?? null]);
       let groups = open.groups.get(key);
       if (!groups) {
         const scratch = "DROP TABLE IF EXISTS split; DROP TABLE IF EXISTS weighed; DROP SCHEMA IF EXISTS splitting CASCADE";
         await session.run(scratch);
         await createSplit(session, last.view, recipe, recipePath);
-        groups = (await weigh(session, last.view, recipe, recipePath, tokenizer)).rows;
+        groups = await weigh(session, stages, last.view, recipe, recipePath, tokenizer);
         open.groups.set(key, groups);
         await session.run(scratch);
       }
-      return mixTable(recipe, computeMix(groups, { budget: recipe.mix.budget, shares: recipe.mix.shares, maxEpochs: recipe.mix.maxEpochs }), tokenizer !== undefined);
+      return mixTable(recipe, mixOf(recipe, groups), tokenizer !== undefined);
     });
   }
 

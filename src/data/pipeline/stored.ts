@@ -9,6 +9,7 @@ const countSchema = z.object({
   in: z.number(),
   out: z.number(),
   changed: z.number(),
+  weighted: z.number().optional(),
   reasons: z.array(z.object({ reason: z.string(), rows: z.number() })),
 });
 

@@ -9,6 +9,7 @@ describe("counts above the steps", () => {
   it("say what came, what stayed, and the difference", () => {
     expect(stepLens(step(7473, 7101), "fresh")).toBe("in 7,473 · out 7,101 · −372");
     expect(stepLens(step(20, 20, 3), "fresh")).toBe("in 20 · out 20 · ±0 · 3 changed");
+    expect(stepLens({ ...step(20, 20), weighted: 4 }, "fresh")).toBe("in 20 · out 20 · ±0 · 4 weighted");
   });
 
   it("turn while rows are counted", () => {
@@ -22,12 +23,12 @@ describe("counts above the steps", () => {
   });
 
   it("offer rows only where there are some", () => {
-    expect([step(2, 1), step(2, 2, 1), step(2, 2)].map(hasReceipts)).toEqual([true, true, false]);
+    expect([step(2, 1), step(2, 2, 1), { ...step(2, 2), weighted: 1 }, step(2, 2)].map(hasReceipts)).toEqual([true, true, true, false]);
   });
 
   it("list the reasons", () => {
     expect(reasonList({ ...step(9, 4), reasons: [{ reason: "too short", rows: 4 }, { reason: "symbols", rows: 1 }] })).toBe("4  too short\n1  symbols");
-    expect(reasonList(step(2, 2))).toBe("No row was dropped or changed by this step.");
+    expect(reasonList(step(2, 2))).toBe("No row was dropped, changed or weighted by this step.");
   });
 
   it("sum up sources and the whole recipe", () => {

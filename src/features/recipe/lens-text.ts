@@ -14,18 +14,19 @@ export function freshness(state: { stale: boolean; counting: boolean }): Freshne
 export function stepLens(count: StepCount, fresh: Freshness): string {
   const parts = [`in ${formatCount(count.in)}`, `out ${formatCount(count.out)}`, formatDelta(count.out - count.in)];
   if (count.changed > 0) parts.push(`${formatCount(count.changed)} changed`);
+  if (count.weighted) parts.push(`${formatCount(count.weighted)} weighted`);
   return (fresh === "counting" ? "$(sync~spin) " : "") + parts.join(" · ");
 }
 
 /** The reasons of a step's receipts, most frequent first, for the tooltip. */
 export function reasonList(count: StepCount): string {
-  if (count.reasons.length === 0) return "No row was dropped or changed by this step.";
+  if (count.reasons.length === 0) return "No row was dropped, changed or weighted by this step.";
   return count.reasons.map(({ reason, rows }) => `${formatCount(rows)}  ${reason}`).join("\n");
 }
 
 /** Whether the step has rows to show. */
 export function hasReceipts(count: StepCount): boolean {
-  return count.out !== count.in || count.changed > 0;
+  return count.out !== count.in || count.changed > 0 || (count.weighted ?? 0) > 0;
 }
 
 /** A source's line: `7,473 rows · 1.24 M tokens`. */

@@ -73,7 +73,7 @@ export class Mixer extends Owner {
       this.update({ problem, updating: false });
       return;
     }
-    this.update({ wish: wishOf(recipe), by: recipe.mix.by, problem: null });
+    this.update({ wish: wishOf(recipe), syntheticColumn: recipe.mix.synthetic?.column, by: recipe.mix.by, problem: null });
     const rest = countedText(recipe);
     if (rest === this.counted && this.state.groups) {
       this.update({ updating: false });
@@ -91,7 +91,7 @@ export class Mixer extends Owner {
       const table = await this.services.corpus.mix({ path: this.uri.fsPath, text }, abort.signal);
       if (abort.signal.aborted || this.disposed) return;
       this.counted = rest;
-      const groups = table.rows.map(({ group, rows, tokens }) => ({ group, rows, tokens }));
+      const groups = table.rows.map(({ group, rows, tokens, parts }) => ({ group, rows, tokens, ...(parts ? { parts } : {}) }));
       this.update({ groups, exact: table.exact, updating: false, problem: null });
     } catch (error) {
       if (abort.signal.aborted || this.disposed) return;
@@ -172,11 +172,12 @@ export class Mixer extends Owner {
 }
 
 function wishOf(recipe: Recipe): MixerState["wish"] {
-  return { budget: recipe.mix.budget, shares: recipe.mix.shares, maxEpochs: recipe.mix.maxEpochs };
+  return { budget: recipe.mix.budget, shares: recipe.mix.shares, maxEpochs: recipe.mix.maxEpochs, synthetic: recipe.mix.synthetic?.maxShare };
 }
 
 /** What the groups' rows and tokens depend on. */
 function countedText(recipe: Recipe): string {
   const steps = recipe.steps.map((step) => ({ ...step, start: 0, end: 0 }));
-  return JSON.stringify({ sources: recipe.sources, steps, by: recipe.mix.by, tokenizer: recipe.mix.tokenizer });
+  const { by, tokenizer, synthetic } = recipe.mix;
+  return JSON.stringify({ sources: recipe.sources, steps, by, tokenizer, synthetic: synthetic && { ...synthetic, maxShare: 0 }, split: recipe.split, seed: recipe.seed });
 }

@@ -32,7 +32,7 @@ export async function modelOfRecipe(recipePath: string): Promise<MixerModel | nu
   users.sort((a, b) => Number(b.run.objective === "pretrain") - Number(a.run.objective === "pretrain") || a.file.localeCompare(b.file));
   for (const user of users) {
     const parameters = await parametersOf(user, runs, LONGEST_CHAIN);
-    if (parameters !== undefined) return { parameters, from: path.basename(user.file), objective: user.run.objective };
+    if (parameters !== undefined) return { parameters, from: path.basename(user.file), objective: user.run.objective, epochs: user.run.train.epochs };
   }
   return null;
 }

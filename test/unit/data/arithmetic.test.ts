@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { detectShape, niceBins, niceStep, shapeColumns } from "../../../src/core/dataset";
-import { computeMix } from "../../../src/core/mix";
+import { computeMix, type MixGroup } from "../../../src/core/mix";
+import { budgetLimit, syntheticWords } from "../../../src/core/mix/words";
+import { chinchilla } from "../../../src/core/model-size";
 
 const groups = [
   { group: "gsm8k", rows: 100, tokens: 1000 },
@@ -36,6 +38,78 @@ describe("computeMix", () => {
     expect(result.rows.map((row) => row.shareWanted)).toEqual([0.5, 0.5, 0, 0]);
     expect(result.rows[3]?.epochs).toBe(0);
     expect(computeMix([], { shares: {}, maxEpochs: 4 })).toMatchObject({ rows: [], budgetTokens: 0 });
+  });
+});
+
+describe("computeMix with weights", () => {
+  const part = (tokens: number, weighted = tokens, heaviest = weighted / tokens) => ({ tokens, weighted, heaviest: tokens > 0 ? heaviest : 0 });
+  const group = (name: string, plain: [number, number?, number?], synthetic: [number, number?, number?] = [0, 0]): MixGroup => ({ group: name, rows: 10, tokens: plain[0] + synthetic[0], parts: { plain: part(...plain), synthetic: part(...synthetic) } });
+
+  it("sees a row of weight 1 once without a budget, and others by their weight", () => {
+    const result = computeMix([group("a", [1000, 1500, 2]), group("b", [1000])], { shares: {}, maxEpochs: 4 });
+    expect(result).toMatchObject({ budgetTokens: 2500, wantedTokens: 2500, limitedBy: undefined });
+    expect(result.scales).toEqual([{ group: "a", plain: 1, synthetic: 1 }, { group: "b", plain: 1, synthetic: 1 }]);
+    expect(result.rows.map((row) => [row.shareWanted, row.epochs, row.most])).toEqual([[0.6, 1.5, 2], [0.4, 1, undefined]]);
+  });
+
+  it("keeps a group's tokens, and bounds the row that is seen most", () => {
+    const groups = [group("a", [1000, 1500, 2]), group("b", [1000])];
+    const held = computeMix(groups, { shares: { a: 0.5 }, budget: 2000, maxEpochs: 4 });
+    expect(held.rows[0]?.epochs).toBe(1);
+    expect(held.rows[0]?.most).toBeCloseTo(4 / 3, 12);
+    const cut = computeMix(groups, { shares: { a: 0.5 }, budget: 9000, maxEpochs: 4 });
+    // Rows of weight 2 are seen 4 times where the group has 3,000 tokens.
+    expect(cut).toMatchObject({ budgetTokens: 6000, limitedBy: "a" });
+    expect(cut.rows[0]?.most).toBeCloseTo(4, 12);
+    expect(budgetLimit(cut, 4)).toEqual({ group: "a", needed: expect.closeTo(6, 9), text: "has rows that by their weight would be seen 6.0 times for 9.00 k tokens. At most 4 epochs are allowed, so the mix has 6.00 k." });
+    expect(budgetLimit(held, 4)).toBeUndefined();
+  });
+
+  it("keeps synthetic rows at their limit, over all groups by one factor", () => {
+    const groups = [group("a", [600], [400]), group("b", [500], [500]), group("c", [1000])];
+    for (const shares of [{}, { a: 0.5, b: 0.3 }] as Record<string, number>[]) {
+      const result = computeMix(groups, { shares, budget: 3000, maxEpochs: 9, synthetic: 0.1 });
+      const tokens = groups.map(({ parts }, i) => [parts!.plain.weighted * result.scales[i]!.plain, parts!.synthetic.weighted * result.scales[i]!.synthetic]);
+      const sum = (list: number[]) => list.reduce((all, one) => all + one, 0);
+      expect(sum(tokens.flat())).toBeCloseTo(3000, 6);
+      expect(sum(tokens.map(([, made]) => made!)) / 3000).toBeCloseTo(0.1, 9);
+      expect(result.synthetic).toMatchObject({ limit: 0.1, now: 0.3, mixed: expect.closeTo(0.1, 9), limited: true, cut: [], unmet: false });
+      for (const [name, share] of Object.entries(shares)) expect(result.rows.find((row) => row.group === name)?.shareWanted).toBeCloseTo(share, 9);
+      const [a, b] = result.scales;
+      expect(a!.synthetic / a!.plain).toBeCloseTo(b!.synthetic / b!.plain, 9);
+    }
+  });
+
+  it("cuts the shares of groups that are synthetic alone, only where nothing else would do", () => {
+    const groups = [group("made", [0, 0], [500]), group("mixed", [300], [200]), group("real", [1000])];
+    const free = computeMix(groups, { shares: {}, maxEpochs: 9, synthetic: 0.2 });
+    expect(free.synthetic).toMatchObject({ mixed: expect.closeTo(0.2, 6), cut: [], limited: true });
+    expect(free.rows[0]?.shareWanted).toBeGreaterThan(0);
+    const named = computeMix(groups, { shares: { made: 0.6, mixed: 0.2, real: 0.2 }, maxEpochs: 9, synthetic: 0.2 });
+    expect(named.synthetic).toMatchObject({ mixed: expect.closeTo(0.2, 9), cut: ["made"] });
+    expect(named.rows.map((row) => row.shareWanted)).toEqual([expect.closeTo(0.2, 6), expect.closeTo(0.4, 6), expect.closeTo(0.4, 6)]);
+    expect(named.scales[1]).toMatchObject({ synthetic: 0 });
+    const all = computeMix([groups[0]!], { shares: {}, maxEpochs: 9, synthetic: 0.2 });
+    expect(all.synthetic).toMatchObject({ mixed: 1, unmet: true });
+    expect([free, named, all].map((result) => syntheticWords(result.synthetic!))).toEqual([
+      "Synthetic rows have 35 % of the tokens now and 20 % in the mix (limit 20 %): they are seen less often than by their weights alone.",
+      "Synthetic rows have 35 % of the tokens now and 20 % in the mix (limit 20 %): made has nothing else, and less than the recipe asks for.",
+      "Every row is synthetic: no other can take their place, and the limit of 20 % is not kept.",
+    ]);
+  });
+
+  it("keeps a limit of 0 %, which leaves no synthetic row", () => {
+    const result = computeMix([group("a", [600], [400])], { shares: {}, maxEpochs: 4, synthetic: 0 });
+    expect(result.scales).toEqual([{ group: "a", plain: 1, synthetic: 0 }]);
+    expect(result.budgetTokens).toBe(600);
+  });
+});
+
+describe("the Chinchilla meter", () => {
+  it("holds the tokens that a run sees against 20 a parameter (Hoffmann et al. 2022, table 3: 70 B parameters, 1.4 T tokens)", () => {
+    expect(chinchilla(1.4e12, 70e9)).toEqual({ ratio: 20, part: 1 });
+    expect(chinchilla(10e6, 1e6)).toEqual({ ratio: 10, part: 0.5 });
+    expect(chinchilla(10e6, 1e6, 3)).toEqual({ ratio: 30, part: 1.5 });
   });
 });
 

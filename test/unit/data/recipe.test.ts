@@ -113,10 +113,12 @@ describe("what the editor knows", () => {
   it("has a text for every key of every schema", () => {
     const shapeOf = (schema: unknown): string[] => Object.keys((schema as { shape?: object }).shape ?? {});
     expect(Object.keys(fieldAt([])?.fields ?? {})).toEqual(shapeOf(recipeSchema));
-    for (const part of ["mix", "split"] as const) {
+    for (const part of ["mix", "curriculum", "split"] as const) {
       const inner = (recipeSchema.shape[part] as unknown as { unwrap(): { unwrap(): { shape?: object; in?: unknown } } }).unwrap().unwrap();
       expect(Object.keys(fieldAt([part])?.fields ?? {}), part).toEqual(shapeOf("in" in inner ? inner.in : inner));
     }
+    const synthetic = (recipeSchema.shape.mix.unwrap().unwrap().shape.synthetic as unknown as { unwrap(): unknown }).unwrap();
+    expect(Object.keys(fieldAt(["mix", "synthetic"])?.fields ?? {})).toEqual(shapeOf(synthetic));
     for (const step of Object.values(stepDefinitions)) {
       expect(fieldAt(["steps", 0, step.key])?.doc.length).toBeGreaterThan(40);
       let schema = step.schema as unknown as { in?: unknown };
@@ -141,8 +143,11 @@ describe("what the editor knows", () => {
     ["steps:\n  - language: { keep: [en], m|", ["min_confidence"]],
     ["sources:\n  a:\n    files: a.jsonl\n    |", ["as", "map", "rows", "split", "config"]],
     ["sources:\n  a:\n    as: te|", ["text", "prompt/completion", "chat", "preference", "verifiable"]],
-    ["mix:\n  bu|", ["budget", "tokenizer", "shares", "by", "max_epochs"]],
-    ["tillage: 1\nspl|", ["sources", "steps", "mix", "split", "seed"]],
+    ["mix:\n  bu|", ["budget", "tokenizer", "shares", "by", "max_epochs", "synthetic"]],
+    ["mix:\n  synthetic: { | }", ["column", "max_share", "values"]],
+    ["curriculum: { order: | }", ["shuffle", "length", "perplexity", "column"]],
+    ["steps:\n  - weight: { | }", ["by", "values", "where", "factor"]],
+    ["tillage: 1\nspl|", ["sources", "steps", "mix", "curriculum", "split", "seed"]],
     ["steps:\n  - dedup: { near: { | } }", ["threshold", "permutations", "ngram"]],
     ["steps:\n  - pii: {}\n    |", ["only"]],
   ])("completes %j", (marked, labels) => {

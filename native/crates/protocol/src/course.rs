@@ -95,3 +95,14 @@ pub enum Recompute {
     /// Never: a run that does not fit the memory is refused.
     Never,
 }
+
+/// In which order the training rows are seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RowOrder {
+    /// Another order in each epoch, which follows from the seed.
+    #[default]
+    Shuffled,
+    /// As the rows stand in the files, in every epoch: a curriculum (Bengio et al. 2009).
+    Stored,
+}

@@ -1,6 +1,6 @@
 //! `run.json`: one run, resolved. Written by the extension or the CLI from a `*.run.yaml`, read by the engine.
 
-use crate::course::{DecayShape, EarlyStopping, Fork, OptimizerKind, Recompute};
+use crate::course::{DecayShape, EarlyStopping, Fork, OptimizerKind, Recompute, RowOrder};
 pub use crate::objective::*;
 pub use crate::origin::*;
 use schemars::JsonSchema;
@@ -226,6 +226,9 @@ pub struct TrainConfig {
     pub clip_norm: f64,
     /// Of all that is random: new weights, the order of the rows, dropout, answers that are drawn.
     pub seed: u64,
+    /// In which order the training rows are seen; shuffled when absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub order: RowOrder,
     /// Steps between checkpoints; 0 keeps only the last. A full run also keeps step 0.
     #[serde(default)]
     pub checkpoint_every: u64,

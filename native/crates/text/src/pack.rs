@@ -3,7 +3,7 @@
 //! First-fit-decreasing (Johnson 1974) decides where the long rows go; the short ones (a quarter of the capacity or less), which
 //! always find room, follow in shuffled order, so that a batch is not a class of equal lengths. Then the batches are evened
 //! out where that costs no further batch, and shuffled. The plan of an epoch depends on the seed, the epoch and the lengths
-//! alone: a resumed run computes it again.
+//! alone: a resumed run computes it again. Rows that shall be seen in their own order are cut into batches one after the other.
 
 use rand::seq::SliceRandom;
 use rand_chacha::rand_core::SeedableRng;
@@ -41,6 +41,25 @@ pub fn plan_epoch(lengths: &[usize], capacity: usize, seed: u64, epoch: u64) -> 
     }
     bins.shuffle(&mut rng);
     bins
+}
+
+/// Batches of an epoch whose rows are seen in their order: a batch is full where the next row does not fit any more.
+///
+/// A row longer than `capacity` gets a batch of its own. Rows of no token are left out.
+pub fn plan_in_order(lengths: &[usize], capacity: usize) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut room = 0;
+    for (row, &need) in lengths.iter().enumerate().filter(|(_, need)| **need > 0) {
+        match batches.last_mut() {
+            Some(batch) if need <= room => batch.push(row),
+            _ => {
+                batches.push(vec![row]);
+                room = capacity.max(need);
+            }
+        }
+        room -= need;
+    }
+    batches
 }
 
 /// First fit by a tree over the bins' free room: the leftmost bin with enough of it, in logarithmic time.
@@ -98,6 +117,14 @@ mod tests {
                 assert!(batch.iter().map(|i| lengths[*i]).sum::<usize>() <= capacity);
             }
         }
+    }
+
+    #[test]
+    fn rows_in_their_order_fill_one_batch_after_the_other() {
+        let lengths = [4, 6, 1, 0, 10, 25, 3, 7, 2];
+        let plan = plan_in_order(&lengths, 10);
+        assert_eq!(plan, [vec![0, 1], vec![2], vec![4], vec![5], vec![6, 7], vec![8]]);
+        assert!(plan_in_order(&[0, 0], 10).is_empty());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! The plan is a function of the row lengths and the run's settings, so a resumed run needs to know its step alone.
 
+use tillage_protocol::course::RowOrder;
 use tillage_protocol::run::TrainConfig;
-use tillage_text::pack::plan_epoch;
+use tillage_text::pack::{plan_epoch, plan_in_order};
 
 /// The steps of a run.
 #[derive(Debug)]
@@ -11,6 +12,7 @@ pub struct Plan {
     lengths: Vec<usize>,
     capacity: usize,
     seed: u64,
+    order: RowOrder,
     accumulation: usize,
     /// Batches taken of each epoch; the last may be a part.
     batches: Vec<usize>,
@@ -40,6 +42,7 @@ impl Plan {
             lengths,
             capacity: config.batch_tokens,
             seed: config.seed,
+            order: config.order,
             accumulation: config.grad_accumulation,
             batches: Vec::new(),
             first_step: Vec::new(),
@@ -74,7 +77,10 @@ impl Plan {
     }
 
     fn pack(&self, epoch: u64) -> Vec<Vec<usize>> {
-        plan_epoch(&self.lengths, self.capacity, self.seed, epoch)
+        match self.order {
+            RowOrder::Shuffled => plan_epoch(&self.lengths, self.capacity, self.seed, epoch),
+            RowOrder::Stored => plan_in_order(&self.lengths, self.capacity),
+        }
     }
 
     /// The step with this number, from 0; `None` at the end of the run, and before the plan's first step.
@@ -150,6 +156,27 @@ mod tests {
         assert_eq!(order(4, 0), order(4, 0));
         assert_ne!(order(4, 0), order(4, 1));
         assert_ne!(order(4, 0), order(5, 0));
+    }
+
+    #[test]
+    fn rows_are_seen_as_they_are_stored_in_every_epoch_where_the_run_asks_for_it() {
+        let config = config(r#"{"epochs":2.5,"order":"stored","grad_accumulation":2}"#);
+        let mut plan = Plan::new((1..=40).collect(), &config, 0);
+        let steps: Vec<_> = (0..plan.total()).map(|s| plan.step(s).unwrap()).collect();
+        let seen: Vec<usize> = steps.iter().flat_map(|s| s.batches.concat()).collect();
+        assert_eq!(seen[..80], [(0..40).collect::<Vec<_>>(), (0..40).collect()].concat());
+        assert!(seen[80..].iter().copied().eq(0..seen.len() - 80) && seen.len() > 90);
+        for (s, step) in steps.iter().enumerate().rev() {
+            assert_eq!(Plan::new((1..=40).collect(), &config, 0).step(s as u64).as_ref(), Some(step));
+        }
+    }
+
+    #[test]
+    fn a_run_that_shuffles_is_written_as_before_there_was_an_order() {
+        let written = |json: &str| serde_json::to_value(config(json)).unwrap();
+        assert_eq!(written("{}").get("order"), None);
+        assert_eq!(written(r#"{"order":"shuffled"}"#).get("order"), None);
+        assert_eq!(written(r#"{"order":"stored"}"#)["order"], "stored");
     }
 
     #[test]

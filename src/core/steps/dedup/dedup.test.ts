@@ -74,6 +74,26 @@ describe("dedup", () => {
     expect(text(5).trim().split(/\s+/).length).toBe(10);
   });
 
+  it("gives each of a group's rows its part of one, exact or near, instead of dropping", async () => {
+    bench.rows([{ text: "Same words here" }, { text: "same  words, here!!" }, { text: "other" }, { text: "Same words here" }, { text: "pair" }, { text: "pair" }]);
+    const weights = async (config: string) => (await bench.dropped(`  - dedup: ${config}\n`)).map(({ fileRow, effect, reason, value, matchedText }) => [fileRow, effect, reason, value, matchedText]);
+    const third = String(1 / 3);
+    expect(await weights("{ exact: normalized, action: weight }")).toEqual([
+      [0, "weighted", "exact duplicate", third, null],
+      [1, "weighted", "exact duplicate", third, "Same words here"],
+      [3, "weighted", "exact duplicate", third, "Same words here"],
+      [4, "weighted", "exact duplicate", "0.5", null],
+      [5, "weighted", "exact duplicate", "0.5", "pair"],
+    ]);
+    const base = Array.from({ length: 80 }, (_, i) => `word${i}`);
+    bench.rows([...Array.from({ length: 8 }, (_, i) => ({ text: [...base, `tail${i}`].join(" ") })), { text: "something else entirely that shares nothing with the others" }]);
+    const near = await weights("{ near: {}, action: weight }");
+    expect(near.map(([row, effect, reason, value]) => [row, effect, reason, value])).toEqual(Array.from({ length: 8 }, (_, i) => [i, "weighted", "near duplicate", "0.125"]));
+    expect(near.filter(([, , , , matched]) => matched === null)).toHaveLength(1);
+    expect((await bench.problem("  - dedup: { near: {}, action: weight, keep: first }\n")).message).toMatch(/every row stays/);
+    expect((await bench.problem("  - dedup: { spans: {}, action: weight }\n")).message).toMatch(/the first place stays/);
+  });
+
   it("spans leaves questions and answers alone, and wants no keep", async () => {
     const long = Array.from({ length: 30 }, (_, i) => `w${i}`).join(" ");
     bench.rows([{ prompt: long, completion: "a" }, { prompt: long, completion: "b" }]);

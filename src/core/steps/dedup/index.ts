@@ -15,22 +15,26 @@ const spans = z.strictObject({ min_tokens: z.int().min(5).max(1000).default(50) 
 export const dedup = defineStep({
   key: "dedup",
   schema: z
-    .strictObject({ exact: z.enum(["exact", "normalized"]).optional(), near: near.optional(), spans: spans.optional(), keep: keep.optional() })
+    .strictObject({ exact: z.enum(["exact", "normalized"]).optional(), near: near.optional(), spans: spans.optional(), keep: keep.optional(), action: z.enum(["drop", "weight"]).optional() })
     .transform((value, context) => {
-      const { exact, near: nearConfig, spans: spansConfig } = value;
-      if (spansConfig !== undefined && exact === undefined && nearConfig === undefined) {
-        if (value.keep === undefined) return { spans: spansConfig };
-        context.addIssue({ code: "custom", path: ["keep"], message: "is for whole rows: of a repeated passage the first place stays" });
+      const { exact, near: nearConfig, spans: spansConfig, action = "drop" } = value;
+      if (action === "weight" && value.keep !== undefined) {
+        context.addIssue({ code: "custom", path: ["keep"], message: "is for dropping: with action: weight every row stays" });
         return z.NEVER;
       }
-      if (exact !== undefined && nearConfig === undefined && spansConfig === undefined) return { exact, keep: value.keep ?? ("first" as const) };
-      if (nearConfig !== undefined && exact === undefined && spansConfig === undefined) return { near: nearConfig, keep: value.keep ?? ("longest" as const) };
+      if (spansConfig !== undefined && exact === undefined && nearConfig === undefined) {
+        if (value.keep === undefined && value.action === undefined) return { spans: spansConfig };
+        context.addIssue({ code: "custom", path: [value.keep === undefined ? "action" : "keep"], message: "is for whole rows: of a repeated passage the first place stays" });
+        return z.NEVER;
+      }
+      if (exact !== undefined && nearConfig === undefined && spansConfig === undefined) return { exact, keep: value.keep ?? ("first" as const), action };
+      if (nearConfig !== undefined && exact === undefined && spansConfig === undefined) return { near: nearConfig, keep: value.keep ?? ("longest" as const), action };
       context.addIssue({ code: "custom", message: "should have one of exact, near and spans: write a step for each" });
       return z.NEVER;
     }),
   field: {
     doc: [
-      "**dedup**: keeps one row of each group of duplicates.",
+      "**dedup**: keeps one row of each group of duplicates, or lets the rows of a group be seen as often as one together (`action: weight`).",
       "",
       "`exact: normalized` compares texts after Unicode NFKC, lower case, and folding of white space and punctuation; `exact: exact` compares them letter by letter.",
       "",
@@ -38,7 +42,7 @@ export const dedup = defineStep({
       "",
       "`spans` cuts passages of at least `min_tokens` words that stand earlier in the corpus, out of rows with a single text (Lee et al. 2022).",
       "",
-      "```yaml\n- dedup: { exact: normalized }\n- dedup: { near: { threshold: 0.8, permutations: 128, ngram: 5 }, keep: longest }\n- dedup: { spans: { min_tokens: 50 } }\n```",
+      "```yaml\n- dedup: { exact: normalized }\n- dedup: { near: { threshold: 0.8, permutations: 128, ngram: 5 }, keep: longest }\n- dedup: { near: {}, action: weight }\n- dedup: { spans: { min_tokens: 50 } }\n```",
     ].join("\n"),
     snippet: "{ exact: ${1|normalized,exact|} }",
     fields: {
@@ -58,11 +62,13 @@ export const dedup = defineStep({
         fields: { min_tokens: { doc: "Words from which a run is a passage; default 50, as Lee et al. 2022 take tokens.", snippet: "${1:50}" } },
       },
       keep: { doc: "Which row of a group stays: the `longest` (default for near) or the `first` (default for exact).", values: ["longest", "first"] },
+      action: { doc: "What happens to a group of k rows: all but one leave (`drop`, the default), or all stay and each has its weight divided by k (`weight`, see the step of that name).", values: ["drop", "weight"] },
     },
   },
   snippets: [
     { label: "dedup exact", insert: "dedup: { exact: ${1|normalized,exact|} }", detail: "Keep one row of each group of equal texts" },
     { label: "dedup near", insert: "dedup: { near: { threshold: ${1:0.8}, permutations: ${2:128}, ngram: ${3:5} }, keep: ${4|longest,first|} }", detail: "Keep one row of each group of near duplicates (MinHash)" },
+    { label: "dedup weight", insert: "dedup: { near: { threshold: ${1:0.8} }, action: weight }", detail: "Down-weight duplicates: a group of them counts as one row" },
     { label: "dedup spans", insert: "dedup: { spans: { min_tokens: ${1:50} } }", detail: "Cut passages that stand earlier in the corpus" },
   ],
   title: (config) => ("spans" in config ? "dedup spans" : "near" in config ? "dedup near" : "dedup exact"),

@@ -305,3 +305,25 @@ fn a_new_dora_adapter_begins_as_the_base_and_learns() {
     assert_eq!(plus[0], lora[0]);
     assert!(plus[2] < lora[2], "{plus:?} {lora:?}");
 }
+
+#[test]
+fn rows_are_seen_as_they_are_stored_where_the_run_asks_for_it() {
+    let w = Workspace::new();
+    let seen = |name: &str, train: Value| -> Vec<String> {
+        let run = w.pretrain(name, &json!({ "train": train }));
+        crate::common::train(&run);
+        let steps = events(&run).into_iter().filter(|e| e["type"] == "step");
+        let rows = steps.flat_map(|e| e["rows"].as_array().unwrap().clone());
+        rows.map(|row| row.as_str().unwrap().to_owned()).collect()
+    };
+    let stored: Vec<String> = (0..2 * 48).map(|i| format!("doc-{}", i % 48)).collect();
+    assert_eq!(seen("stored", json!({"epochs": 2, "order": "stored"})), stored);
+    let mut shuffled = seen("shuffled", json!({"epochs": 2}));
+    assert_ne!(shuffled, stored);
+    let sorted = |mut rows: Vec<String>| {
+        rows.sort();
+        rows
+    };
+    shuffled = sorted(shuffled);
+    assert_eq!(shuffled, sorted(stored));
+}

@@ -109,6 +109,11 @@ fn a_killed_pretraining_in_mixed_precision_goes_on_bit_for_bit() {
 }
 
 #[test]
+fn a_killed_pretraining_on_rows_in_their_order_goes_on_bit_for_bit() {
+    killed_pretraining(json!({"order": "stored"}));
+}
+
+#[test]
 fn a_killed_run_with_8_bit_states_keeps_its_best_checkpoint() {
     // A rate that swings, so that the last is not the best.
     let end = killed_pretraining(json!({"epochs": 6 * kills(), "optimizer": "adamw_8bit", "keep_best": true,
