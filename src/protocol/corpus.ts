@@ -137,6 +137,8 @@ export interface FacetCounts {
   rows: number;
   /** Rows whose derived columns are there, while they are being computed. */
   computed?: number;
+  /** Why they cannot be computed; it is tried again later. */
+  problem?: Problem;
 }
 
 export interface FailedRule {

@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import type { Column, Facet } from "../../src/protocol/corpus";
+import type { Column, Facet, FacetCounts } from "../../src/protocol/corpus";
 import { formatCount, plural } from "../shared/format";
 import { theme } from "../shared/theme";
 import "./elapsed";
@@ -54,7 +54,7 @@ export class FacetRail extends LitElement {
   @property({ attribute: false }) view!: ViewState;
   @property({ type: Boolean }) busy = false;
   /** Rows that the facets were counted on, of how many, and of how many the derived columns are there. */
-  @property({ attribute: false }) counted: { rows: number; computed?: number } | undefined;
+  @property({ attribute: false }) counted: Omit<FacetCounts, "facets"> | undefined;
   @property({ type: Number }) rows = 0;
   /** A person stopped the computing of columns. */
   @property({ type: Boolean }) paused = false;
@@ -80,11 +80,13 @@ export class FacetRail extends LitElement {
   private estimate(): TemplateResult | typeof nothing {
     const { counted, rows, paused } = this;
     if (!counted || !this.estimated) return nothing;
-    const { computed } = counted;
+    const { computed, problem } = counted;
     return html`<div class="estimate" data-testid="facets-estimate">
       <p><b>Estimates</b> from ${formatCount(counted.rows)} rows of ${formatCount(rows)}.</p>
       ${computed === undefined
         ? html`<p class="muted">The exact counts come when the search is through.</p>`
+        : problem
+          ? html`<p role="alert" data-testid="facets-problem">The columns that make them exact cannot be computed: ${problem.message} ${problem.remedy}</p>`
         : html`<p class="muted">${paused ? "Stopped" : "Words, language, quality and personal data of each row are being computed, once"}: ${Math.floor((computed / Math.max(1, rows)) * 100)} %
             <button class="link" data-testid="facets-pause" @click=${() => this.dispatchEvent(new CustomEvent("pause", { detail: !paused }))}>${paused ? "Go on" : "Stop"}</button></p>
           <div class="meter" role="progressbar" aria-label="Rows computed" aria-valuemin="0" aria-valuemax=${rows} aria-valuenow=${computed}><div style="width: ${(computed / Math.max(1, rows)) * 100}%"></div></div>`}

@@ -1,4 +1,5 @@
 import type { Column, FacetCounts, Page, PageRow, Query, RowDetail, Stats } from "../../protocol/corpus";
+import { toProblem } from "../../protocol/errors";
 import { ident } from "../duckdb/sql";
 import type { Session } from "../duckdb/session";
 import type { Bits } from "./bits";
@@ -23,6 +24,8 @@ const maxPage = 1000;
 const keptMatches = 24;
 /** How long a page waits for rows that may still be found before it answers with those that were, ms. */
 const patience = 40;
+/** When columns that could not be computed are tried again, ms. */
+const retryAfter = 30_000;
 
 /** An open file with everything that a panel asks of it. */
 export class Browser {
@@ -34,6 +37,8 @@ export class Browser {
   private selection: { key: string; rows: Bits; total: number } | undefined;
   private codes: Codes | undefined;
   private counting: Promise<Codes> | undefined;
+  /** Why the columns could not be computed the last time. */
+  private failure: { at: number; error: unknown } | undefined;
 
   constructor(
     readonly file: CorpusFile,
@@ -157,9 +162,9 @@ export class Browser {
       if (this.codes) await this.find(query, matches, { patient: false }, signal);
       if (!this.codes || !matches.every((match) => match.complete)) {
         const facets = await this.estimate(query, signal);
-        // After the estimate, which would wait for its processors. Who waits for the columns gets their error; the next call tries again.
-        if (!this.side.paused) this.count().catch(() => undefined);
-        return { facets, rows: this.sample.rows, ...(this.side.ready ? {} : { computed: this.side.done }) };
+        // After the estimate, which would wait for its processors.
+        if (!this.side.paused && !(this.failure && Date.now() - this.failure.at < retryAfter)) this.count().catch(() => undefined);
+        return { facets, rows: this.sample.rows, ...(this.codes ? {} : { computed: this.side.done }), ...(this.failure ? { problem: toProblem(this.failure.error) } : {}) };
       }
     }
     const codes = await abortable(this.count(), signal);
@@ -175,9 +180,11 @@ export class Browser {
   private count(): Promise<Codes> {
     this.counting ??= (async () => {
       this.codes = await Codes.of(this.file, this.side, this.stop.signal);
+      this.failure = undefined;
       return this.codes;
     })().catch((error: unknown) => {
       this.counting = undefined;
+      this.failure = { at: Date.now(), error };
       throw error;
     });
     return this.counting;

@@ -9,8 +9,8 @@ import { conditionSql } from "./filter";
 import type { Match } from "./match";
 
 /** Stretches that a sample is taken from, and rows of each. */
-const stretches = 12;
-const stretchRows = 85;
+const stretches = 10;
+const stretchRows = 100;
 /** A corpus of so many rows or fewer is its own sample. */
 export const sampleRows = stretches * stretchRows;
 /** Columns of a sample at most: a table of thousands takes longer than it saves. */
